@@ -1,0 +1,248 @@
+"""The folder that training leaves, and all that later steps read: whole or absent, no pickle, checked on loading."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from . import promises, startup
+from .errors import Refused
+from .files import sha256, sync_folder
+from .schema import Schema
+from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table, find
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["Bundle", "save"]
+
+log = logging.getLogger("solvent")
+FORMAT = 1
+SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained solution that scores alone, without its training data.
+
+    Args:
+        facts: what bundle.json holds.
+        sha256: of the list of checksums: it changes with any file of the bundle.
+    """
+
+    path: Path
+    solution: Solution[Any]
+    settings: Any
+    fitted: Fitted
+    schema: Schema
+    facts: dict[str, JSON]
+    sha256: str
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Load a bundle and check every file against its checksum.
+
+        Raises:
+            Refused: if it is no bundle, is damaged, or needs a solution or a newer version that is not installed.
+        """
+        startup.tensorflow()
+        folder = Path(path)
+        total = _verify(folder)
+        facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+        if facts["format"] > FORMAT:
+            raise Refused(
+                f"{folder} has format {facts['format']}; this solvent reads up to {FORMAT}. Update solvent-suite."
+            )
+        solution = find(facts["target"])
+        for function in (solution.fit, solution.scorer):
+            if isinstance(function, Later):  # its module registers the Keras classes that the models are made of
+                importlib.import_module(function.module)
+        if facts["personal"]:
+            log.warning("%s holds rows about people in: %s.", folder, ", ".join(facts["personal"]))
+        fitted = Fitted(
+            models={name: _load_model(folder / "models" / f"{name}.keras") for name in facts["models"]},
+            facts=facts["facts"],
+            assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").glob("*"))},
+            personal=frozenset(facts["personal"]),
+            batch_rows=facts["batch_rows"],
+        )
+        schema = Schema.from_json(facts["schema"])
+        return cls(folder, solution, solution.settings(**facts["settings"]), fitted, schema, facts, total)
+
+    @cached_property
+    def outputs(self) -> tuple[Output, ...]:
+        """The columns that scoring adds."""
+        return tuple(Output(**item) for item in self.facts["outputs"])
+
+    @property
+    def headline(self) -> str:
+        """The headline on the test rows with its interval, beside the baseline's, in one line."""
+        from .report import headline_sentence
+
+        return headline_sentence(self.facts)
+
+    def scorer(self, side: Mapping[str, Table] | None = None) -> Score:
+        """Make the function that scores checked rows; do this once a process.
+
+        Args:
+            side: side tables that replace the assets of their names.
+
+        Raises:
+            Refused: if there is no asset of such a name.
+        """
+        side = dict(side or {})
+        if unknown := sorted(set(side) - set(self.fitted.assets)):
+            known = ", ".join(self.fitted.assets) or "none"
+            raise Refused(f"The bundle has no side table {unknown[0]!r} to replace. It has: {known}.")
+        fitted = replace(self.fitted, assets={**self.fitted.assets, **side})
+        made = self.solution.scorer(self.settings, fitted)
+        return promises.checked_score(self.solution.scorer, made, self.outputs)
+
+    @cached_property
+    def _score(self) -> Score:
+        return self.scorer()
+
+    def score(self, frame: Table) -> Table:
+        """Score a table of the user's own columns.
+
+        Returns:
+            One row for each row of `frame`, with its index: the declared outputs, and `error` where a row
+            could not be scored.
+
+        Raises:
+            Refused: if a column is missing.
+        """
+        renamed = self.schema.rename(frame, table_name="the table", targets=False)
+        checked = self.schema.check(renamed.reset_index(drop=True), targets=False)
+        errors = checked.bad["reasons"] if len(checked.bad) else None
+        parts = [self._score(checked.good), promises.empty(self.outputs, checked.bad.index, errors)]
+        scored = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_index()
+        return scored.set_axis(frame.index)
+
+
+def save(
+    path: Path,
+    *,
+    fitted: Fitted,
+    facts: Mapping[str, JSON],
+    texts: Mapping[str, str],
+    tables: Mapping[str, Table],
+) -> None:
+    """Write a bundle: into a temporary folder first, so that `path` is a whole bundle or absent.
+
+    Args:
+        facts: bundle.json.
+        texts: further files by name, such as report.html.
+        tables: further Parquet files by name, such as test_scores.parquet.
+
+    Raises:
+        Refused: if something that is no bundle is there already.
+    """
+    refuse_to_replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "models").mkdir(parents=True)
+    (temporary / "assets").mkdir()
+    for name, model in fitted.models.items():
+        float32(model).save(temporary / "models" / f"{name}.keras")
+    for name, asset in fitted.assets.items():
+        _save_asset(temporary / "assets", name, asset)
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
+    for name, content in {**texts, "bundle.json": text}.items():
+        (temporary / name).write_text(content, encoding="utf-8")
+    for name, table in tables.items():
+        table.to_parquet(temporary / name, index=False)
+    files = sorted(file for file in temporary.rglob("*") if file.is_file())
+    lines = [f"{sha256(file)}  {file.relative_to(temporary).as_posix()}\n" for file in files]
+    (temporary / SUMS).write_text("".join(lines), encoding="utf-8")
+    for file in [*files, temporary / SUMS]:
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+    old = path.parent / f".{path.name}.{os.getpid()}.old"
+    if path.exists():
+        path.rename(old)
+    temporary.rename(path)
+    sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Raise Refused if `path` is taken by something that is no bundle."""
+    if path.exists() and not (path / SUMS).is_file() and (path.is_file() or any(path.iterdir())):
+        raise Refused(f"{path} is already there and is no bundle. Name another --out, or move it away.")
+
+
+def _verify(folder: Path) -> str:
+    """Compare every file with its checksum; give the sha256 of the list."""
+    if not (folder / SUMS).is_file():
+        what = "has no SHA256SUMS" if folder.is_dir() else "is not there"
+        raise Refused(f"{folder} is no bundle: it {what}. Give the folder that `solvent train --out` made.")
+    listed = {}
+    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    present = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()} - {SUMS}
+    damaged = sorted(name for name in set(listed) & present if sha256(folder / name) != listed[name])
+    lost = sorted(set(listed) - present)
+    if damaged or lost or "bundle.json" not in listed:
+        says = [f"changed: {', '.join(damaged)}"] * bool(damaged) + [f"missing: {', '.join(lost)}"] * bool(lost)
+        raise Refused(f"{folder} is damaged ({'; '.join(says) or 'no bundle.json'}). Copy it again, or train again.")
+    return sha256(folder / SUMS)
+
+
+def float32(model: keras.Model) -> keras.Model:
+    """The same model with every dtype policy float32: a mixed one stays mixed even when it is cloned."""
+    import keras
+
+    config = keras.saving.serialize_keras_object(model)
+    plain = _float32_policies(config)
+    if plain == config:
+        return model
+    same: keras.Model = keras.saving.deserialize_keras_object(plain)
+    same.set_weights(model.get_weights())
+    return same
+
+
+def _float32_policies(config: Any) -> Any:
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {**config["config"], "name": "float32"}}
+        return {key: _float32_policies(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_float32_policies(value) for value in config)
+    return config
+
+
+def _load_model(path: Path) -> keras.Model:
+    import keras
+
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _save_asset(folder: Path, name: str, asset: Asset) -> None:
+    if isinstance(asset, pd.DataFrame):
+        asset.to_parquet(folder / f"{name}.parquet")
+    elif isinstance(asset, np.ndarray):
+        np.save(folder / f"{name}.npy", asset, allow_pickle=False)
+    else:
+        (folder / f"{name}.bin").write_bytes(asset)
+
+
+def _load_asset(path: Path) -> Asset:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    return path.read_bytes()

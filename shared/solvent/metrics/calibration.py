@@ -1,0 +1,244 @@
+"""Calibration: making a probability of 0.3 come true in 3 of 10 rows, and measuring whether it does.
+
+A fit returns a small dict that lives in a bundle's facts; `apply` turns logits into probabilities with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import Refused
+from ..solution import Sums
+from .inputs import codes, flags, numbers, probabilities, row_weights
+from .sums import ratio
+
+__all__ = [
+    "Reliability",
+    "apply",
+    "expected_calibration_error",
+    "fit_isotonic",
+    "fit_platt",
+    "fit_temperature",
+    "logit",
+    "reliability",
+]
+
+_LARGEST_LOG_TEMPERATURE = float(np.log(100))
+_NORMAL_975 = 1.959963984540054
+
+
+def fit_platt(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Any]:
+    """Fit the probability `sigmoid(slope * logit + intercept)`, two classes.
+
+    The targets are drawn in a little from 0 and 1, as Platt did, so that separable rows give a finite slope.
+
+    Args:
+        logits: log odds of 1, finite, shape `(rows,)`.
+        truth: 0 or 1, shape `(rows,)`; both must occur.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Raises:
+        Refused: if the rows hold one class only.
+
+    Source: Platt, Probabilistic Outputs for Support Vector Machines, 1999.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    logits, truth, weight = _rows(logits, truth, weight)
+    positives, negatives = float(weight @ truth), float(weight @ (1 - truth))
+    target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    # In units of the logits' own spread the two parameters are of one size, whatever the model's scale.
+    centre, spread = float(logits.mean()), float(logits.std()) or 1.0
+    design = np.column_stack([(logits - centre) / spread, np.ones(len(logits))])
+    share = weight / weight.sum()
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        line = design @ parameters
+        return float(share @ (np.logaddexp(0, line) - target * line)), design.T @ (share * (expit(line) - target))
+
+    def curvature(parameters: np.ndarray) -> np.ndarray:
+        chance = expit(design @ parameters)
+        return np.asarray(design.T @ (design * (share * chance * (1 - chance))[:, None]))
+
+    start = np.array([0.0, np.log((positives + 1) / (negatives + 1))])
+    slope, height = minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-9}).x
+    return {"kind": "platt", "slope": float(slope / spread), "intercept": float(height - slope * centre / spread)}
+
+
+def fit_temperature(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Any]:
+    """Fit the temperature that logits are divided by, from 0.01 to 100; the order of the classes stays.
+
+    If no row is wrong it stays 1: the likelihood then only grows as the temperature falls to 0, which would make every
+    probability 0 or 1.
+
+    Args:
+        logits: finite, shape `(rows, classes)`.
+        truth: codes from 0 to `classes - 1`, shape `(rows,)`.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Raises:
+        Refused: if there is no row.
+
+    Source: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, 2017.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    table = _logit_table(logits)
+    rows, classes = table.shape
+    truth, weight = codes("truth", truth, classes, rows), row_weights(weight, rows)
+    if not weight.sum() > 0:
+        raise Refused("Calibration needs rows, and there are none. Make the validation part larger.")
+
+    if (table[np.arange(rows), truth] == table.max(axis=1)).all():
+        return {"kind": "temperature", "temperature": 1.0}
+
+    def loss(log_temperature: float) -> float:
+        return -float(weight @ log_softmax(table / np.exp(log_temperature), axis=1)[np.arange(rows), truth])
+
+    bounds = (-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE)
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    return {"kind": "temperature", "temperature": float(np.exp(best.x))}
+
+
+def fit_isotonic(probability: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Any]:
+    """Fit a rising function from probability to probability, two classes. Wants a thousand rows or more.
+
+    It stays `1 / (rows + 2)` away from 0 and 1: so few rows can't show that something never happens.
+
+    Args:
+        probability: of 1, in [0, 1], shape `(rows,)`.
+        truth: 0 or 1, shape `(rows,)`; both must occur.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Raises:
+        Refused: if the rows hold one class only.
+
+    Source: Zadrozny and Elkan, Transforming Classifier Scores into Accurate Multiclass Probability Estimates, 2002.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    probability, truth, weight = _rows(probabilities("probability", probability), truth, weight)
+    margin = 1 / (len(truth) + 2)
+    fitted = IsotonicRegression(y_min=margin, y_max=1 - margin).fit(probability, truth, sample_weight=weight)
+    return {"kind": "isotonic", "x": fitted.X_thresholds_.tolist(), "y": fitted.y_thresholds_.tolist()}
+
+
+def apply(calibration: Mapping[str, Any], logits: ArrayLike) -> np.ndarray:
+    """Turn logits into calibrated probabilities.
+
+    Args:
+        calibration: what one of the fits returned.
+        logits: platt and isotonic: shape `(rows,)`; temperature: shape `(rows, classes)`.
+
+    Returns:
+        Probabilities of the same shape, float64.
+
+    Raises:
+        ValueError: if the kind is unknown.
+    """
+    from scipy.special import expit, softmax
+
+    kind = calibration.get("kind")
+    if kind == "platt":
+        return np.asarray(expit(calibration["slope"] * numbers("logits", logits) + calibration["intercept"]))
+    if kind == "isotonic":
+        return np.asarray(np.interp(expit(numbers("logits", logits)), calibration["x"], calibration["y"]))
+    if kind == "temperature":
+        return np.asarray(softmax(_logit_table(logits) / calibration["temperature"], axis=1))
+    raise ValueError(f"There is no calibration of kind {kind!r}. Known: platt, isotonic, temperature.")
+
+
+def logit(probability: ArrayLike) -> np.ndarray:
+    """The log odds of a probability, shape `(rows,)`; 0 and 1 give -34.5 and 34.5, as 1e-15 and 1 - 1e-15 do."""
+    inside = np.clip(probabilities("probability", probability), 1e-15, 1 - 1e-15)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
+class Reliability(NamedTuple):
+    """Bins of predictions beside what came true; each array has shape `(bins that hold a row,)`.
+
+    Args:
+        mean_predicted: in [0, 1].
+        observed: the share of 1 among the bin's rows.
+        rows: how many the bin holds.
+        low: lower end of the 95 % Wilson interval of `observed`.
+        high: its upper end.
+    """
+
+    mean_predicted: np.ndarray
+    observed: np.ndarray
+    rows: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Reliability:
+    """Compare probabilities with outcomes in bins of equal width; empty bins are left out.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`.
+        probability: of 1, in [0, 1], shape `(rows,)`.
+
+    Source: Wilson, Probable Inference, 1927 (the interval).
+    """
+    truth = flags("truth", truth)
+    probability = probabilities("probability", probability, len(truth))
+    in_bin = _bins(probability, bins)
+    count = np.bincount(in_bin, minlength=bins)
+    held = count > 0
+    count = count[held]
+    observed = np.bincount(in_bin, truth, bins)[held] / count
+    mean_predicted = np.bincount(in_bin, probability, bins)[held] / count
+    squared = _NORMAL_975**2
+    middle = (observed + squared / (2 * count)) / (1 + squared / count)
+    reach = np.sqrt(observed * (1 - observed) * squared / count + (squared / (2 * count)) ** 2) / (1 + squared / count)
+    return Reliability(mean_predicted, observed, count, np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1))
+
+
+def expected_calibration_error(
+    truth: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, bins: int = 10
+) -> Sums:
+    """The distance between the mean prediction and the share that came true, averaged over bins of equal width.
+
+    It is never negative, so chance alone makes it positive: on few rows it and its interval lie too high.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`; for several classes, whether the most probable one is right.
+        probability: of 1, in [0, 1], shape `(rows,)`; for several classes, the largest one.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Source: Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015.
+    """
+    weight = row_weights(weight, len(truth))
+    gap = np.eye(bins)[_bins(probability, bins)] * (probability - truth)[:, None]
+    rows = np.column_stack([gap, np.ones(len(truth))]) * weight[:, None]
+    return Sums(rows, lambda sums: ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1]))
+
+
+def _bins(probability: np.ndarray, bins: int) -> np.ndarray:
+    return np.minimum((probability * bins).astype(np.int64), bins - 1)
+
+
+def _rows(scores: ArrayLike, truth: ArrayLike, weight: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows that a calibration of two classes is fitted on."""
+    truth = flags("truth", truth)
+    scores, weight = numbers("scores", scores, len(truth)), row_weights(weight, len(truth))
+    if not (weight @ truth > 0 and weight @ (1 - truth) > 0):
+        raise Refused(
+            f"Calibration needs rows of both classes; these {len(truth)} hold one only. "
+            "Make the validation part larger, or split it stratified by the target."
+        )
+    return scores, truth, weight
+
+
+def _logit_table(logits: ArrayLike) -> np.ndarray:
+    table = np.asarray(logits, dtype=np.float64)
+    if table.ndim != 2:
+        raise ValueError(f"logits: expected shape (rows, classes), got {table.shape}.")
+    return numbers("logits", table.ravel()).reshape(table.shape)

@@ -1,0 +1,136 @@
+"""Metrics of yes or no, and of one class among several.
+
+Every one is built once from the rows and then valued for the whole and for a thousand resamples alike. Where one is
+undefined its value is NaN, never 0: precision with no positive decision, recall with no positive, AUC with one class.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..solution import Sums, Weighted
+from .calibration import expected_calibration_error
+from .curve import Curve
+from .inputs import codes, flags, probabilities, row_weights
+from .sums import Metric, mean, quotient, ratio
+
+__all__ = ["binary", "confusion", "multiclass"]
+
+# As in scikit-learn: the loss of a row that was certain and wrong is 36 nats, not infinite.
+_SMALLEST = float(np.finfo(np.float64).eps)
+
+
+def binary(
+    truth: ArrayLike, probability: ArrayLike, decision: ArrayLike, weight: ArrayLike | None = None
+) -> dict[str, Metric]:
+    """Metrics of a decision between two classes.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`.
+        probability: of 1, in [0, 1], shape `(rows,)`.
+        decision: 0 or 1, shape `(rows,)`: the probability against the operating point.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Returns:
+        auc, average_precision, gini, ks (of the probability's order); accuracy, precision, recall, f1 (of the
+        decision); log_loss, brier, ece (of the probability itself; 10 bins of equal width).
+
+    Raises:
+        ValueError: if a value is missing or out of its range, or lengths differ.
+    """
+    truth = flags("truth", truth)
+    rows = len(truth)
+    probability, decision = probabilities("probability", probability, rows), flags("decision", decision, rows)
+    weight = row_weights(weight, rows)
+    curve = Curve(truth, probability, weight)
+    hit = truth * decision
+    return {
+        "auc": Weighted(rows, curve.auc),
+        "average_precision": Weighted(rows, curve.average_precision),
+        "gini": Weighted(rows, curve.gini),
+        "ks": Weighted(rows, curve.ks),
+        "accuracy": mean(truth == decision, weight),
+        "precision": quotient(hit, decision, weight),
+        "recall": quotient(hit, truth, weight),
+        "f1": quotient(2 * hit, truth + decision, weight),
+        "log_loss": mean(_surprise(np.where(truth == 1, probability, 1 - probability)), weight),
+        "brier": mean((probability - truth) ** 2, weight),
+        "ece": expected_calibration_error(truth, probability, weight),
+    }
+
+
+def multiclass(
+    truth: ArrayLike, probability: ArrayLike, decision: ArrayLike, weight: ArrayLike | None = None
+) -> dict[str, Metric]:
+    """Metrics of a decision among several classes.
+
+    Args:
+        truth: codes from 0 to `classes - 1`, shape `(rows,)`.
+        probability: in [0, 1], each row sums to 1, shape `(rows, classes)`.
+        decision: codes, shape `(rows,)`.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Returns:
+        accuracy; f1 (mean over the classes that occur in truth or decision); auc (each class against the rest, mean
+        over the classes that have rows on both sides); log_loss; brier (sum over classes, 0 to 2); ece (of the most
+        probable class, 10 bins of equal width).
+
+    Raises:
+        ValueError: if a value is missing or out of its range, or shapes differ.
+    """
+    probability = _distributions(probability)
+    rows, classes = probability.shape
+    truth, decision = codes("truth", truth, classes, rows), codes("decision", decision, classes, rows)
+    weight = row_weights(weight, rows)
+    is_class = np.eye(classes)[truth]
+    curves = [Curve(is_class[:, code], probability[:, code], weight) for code in range(classes)]
+    top_is_right = (probability.argmax(axis=1) == truth).astype(np.float64)
+    return {
+        "auc": Weighted(rows, lambda weights: _mean_of_defined(np.stack([c.auc(weights) for c in curves], axis=-1))),
+        "accuracy": mean(truth == decision, weight),
+        "f1": _macro_f1(is_class, np.eye(classes)[decision], weight),
+        "log_loss": mean(_surprise(probability[np.arange(rows), truth]), weight),
+        "brier": mean(((probability - is_class) ** 2).sum(axis=1), weight),
+        "ece": expected_calibration_error(top_is_right, probability.max(axis=1), weight),
+    }
+
+
+def confusion(truth: ArrayLike, decision: ArrayLike, classes: int) -> np.ndarray:
+    """How often each class (row) was called each class (column): counts, shape `(classes, classes)`.
+
+    Raises:
+        ValueError: if a code is not from 0 to `classes - 1`.
+    """
+    truth = codes("truth", truth, classes)
+    decision = codes("decision", decision, classes, len(truth))
+    return np.bincount(truth * classes + decision, minlength=classes**2).reshape(classes, classes)
+
+
+def _surprise(probability_of_truth: np.ndarray) -> np.ndarray:
+    """-log of the probability that the truth was given, in nats."""
+    return np.asarray(-np.log(np.clip(probability_of_truth, _SMALLEST, 1 - _SMALLEST)))
+
+
+def _distributions(probability: ArrayLike) -> np.ndarray:
+    table = np.asarray(probability, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ValueError(f"probability: expected shape (rows, classes) with at least 2 classes, got {table.shape}.")
+    table = probabilities("probability", table.ravel()).reshape(table.shape)
+    wrong = np.abs(table.sum(axis=1) - 1) > 1e-3
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise ValueError(f"probability[{first}] sums to {table[first].sum():g}: expected 1. Apply a softmax first.")
+    return table
+
+
+def _macro_f1(is_class: np.ndarray, called: np.ndarray, weight: np.ndarray) -> Sums:
+    classes = is_class.shape[1]
+    rows = np.hstack([2 * is_class * called, is_class + called]) * weight[:, None]
+    return Sums(rows, lambda sums: _mean_of_defined(ratio(sums[..., :classes], sums[..., classes:])))
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """The mean over the last axis of what is not NaN; NaN where all of it is."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))

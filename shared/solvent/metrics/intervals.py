@@ -1,0 +1,172 @@
+"""Intervals by the bootstrap, and the paired comparison of two models on the same rows.
+
+They hold the model fixed: what another seed or other training rows would change is not in them.
+Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..solution import Sums, Weighted
+from .sums import Metric
+
+__all__ = ["Estimate", "Resampling", "compare", "draws", "estimate", "point"]
+
+_FEWEST_GROUPS = 20
+_MOST_UNDEFINED = 0.05  # share of resamples
+_CHUNK = 2**20  # weights at a time, 8 MB: with the metrics' own arrays it stays under 64 MB
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval.
+
+    Args:
+        value: NaN where the metric is undefined.
+        low: None, like `high`, where no interval can be given.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """Which rows, or whole groups of rows, are drawn again with replacement. The same seed draws the same.
+
+    Args:
+        rows: how many there are.
+        groups: the patient, user or machine of every row, shape `(rows,)`; rows without one are a group together.
+    """
+
+    rows: int
+    groups: np.ndarray | None = None
+    resamples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.groups is not None and len(self.groups) != self.rows:
+            raise ValueError(f"groups: expected one for each of {self.rows} rows, got {len(self.groups)}.")
+
+    @cached_property
+    def _group_codes(self) -> np.ndarray | None:
+        if self.groups is None:
+            return None
+        import pandas as pd
+
+        return pd.factorize(np.asarray(self.groups), use_na_sentinel=False)[0]
+
+    @property
+    def units(self) -> int:
+        """How many rows, or groups where there are any, are drawn from."""
+        codes = self._group_codes
+        return self.rows if codes is None else int(codes.max(initial=-1)) + 1
+
+    @property
+    def printable(self) -> bool:
+        """Whether there are enough units for an interval."""
+        return self.units >= _FEWEST_GROUPS
+
+    @property
+    def protocol(self) -> str:
+        """One sentence that says where the intervals come from."""
+        over = f"{self.rows:,} rows" if self.groups is None else f"{self.units:,} groups ({self.rows:,} rows)"
+        if not self.printable:
+            return f"No interval: {over} are fewer than {_FEWEST_GROUPS}."
+        return f"95 % percentile bootstrap, {self.resamples:,} resamples over {over}, the model held fixed."
+
+    def weights(self) -> Iterator[np.ndarray]:
+        """How often each row is drawn: float64 arrays `(some resamples, rows)`, together `(resamples, rows)`."""
+        generator = np.random.default_rng(self.seed)
+        units, codes = self.units, self._group_codes
+        at_once = max(1, _CHUNK // max(self.rows, units, 1))
+        for start in range(0, self.resamples, at_once):
+            count = min(at_once, self.resamples - start)
+            drawn = generator.integers(units, size=(count, units)) if units else np.zeros((count, 0), np.int64)
+            drawn += units * np.arange(count)[:, None]
+            times = np.bincount(drawn.ravel(), minlength=count * units).reshape(count, units).astype(np.float64)
+            yield times if codes is None else times[:, codes]
+
+
+def point(metric: Metric) -> float:
+    """The value over all rows, each counted once; NaN if it is undefined."""
+    if isinstance(metric, Sums):
+        return float(metric.value(metric.rows.sum(axis=0, dtype=np.float64)))
+    if isinstance(metric, Weighted):
+        return float(metric.value(np.ones((1, metric.rows)))[0])
+    return float(metric)
+
+
+def draws(metric: Sums | Weighted, resampling: Resampling) -> np.ndarray:
+    """The value in every resample, shape `(resamples,)`; NaN where it is undefined.
+
+    Raises:
+        ValueError: if the metric and the resampling are over different numbers of rows.
+    """
+    _check_rows({"metric": metric}, resampling)
+    return _all_draws({"metric": metric}, resampling)["metric"]
+
+
+def estimate(metrics: Mapping[str, Metric], resampling: Resampling) -> dict[str, Estimate]:
+    """Every metric with its interval, all on the same resamples.
+
+    A plain number has none, nor has a metric that is undefined as a whole or in more than 5 % of the resamples; under
+    that, those are left out. Under 20 rows or groups there is no interval at all.
+
+    Raises:
+        ValueError: if a metric and the resampling are over different numbers of rows.
+    """
+    resampled = {name: metric for name, metric in metrics.items() if isinstance(metric, Sums | Weighted)}
+    _check_rows(resampled, resampling)
+    values = _all_draws(resampled, resampling) if resampling.printable else {}
+    return {name: _interval(point(metric), values.get(name)) for name, metric in metrics.items()}
+
+
+def compare(ours: Metric, theirs: Metric, resampling: Resampling) -> Estimate:
+    """Ours minus theirs, with the interval of that difference on the same resamples of the same rows.
+
+    Raises:
+        ValueError: if one of them is over another number of rows.
+    """
+    difference = point(ours) - point(theirs)
+    if not isinstance(ours, Sums | Weighted) or not isinstance(theirs, Sums | Weighted):
+        return Estimate(difference)
+    both = {"ours": ours, "theirs": theirs}
+    _check_rows(both, resampling)
+    if not resampling.printable:
+        return Estimate(difference)
+    values = _all_draws(both, resampling)
+    return _interval(difference, values["ours"] - values["theirs"])
+
+
+def _check_rows(metrics: Mapping[str, Sums | Weighted], resampling: Resampling) -> None:
+    for name, metric in metrics.items():
+        rows = len(metric.rows) if isinstance(metric, Sums) else metric.rows
+        if rows != resampling.rows:
+            raise ValueError(f"{name} is over {rows} rows, the resampling over {resampling.rows}: give both the same.")
+
+
+def _all_draws(metrics: Mapping[str, Sums | Weighted], resampling: Resampling) -> dict[str, np.ndarray]:
+    """The draws of several metrics in one pass over the weights."""
+    values: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
+    for weights in resampling.weights() if metrics else ():
+        for name, metric in metrics.items():
+            counted = weights @ metric.rows if isinstance(metric, Sums) else weights
+            values[name].append(metric.value(counted))
+    return {name: np.concatenate(parts) for name, parts in values.items()}
+
+
+def _interval(value: float, values: np.ndarray | None) -> Estimate:
+    if values is None or np.isnan(value):
+        return Estimate(value)
+    defined = values[~np.isnan(values)]
+    if len(defined) < (1 - _MOST_UNDEFINED) * len(values):
+        return Estimate(value)
+    low, high = np.quantile(defined, [0.025, 0.975])
+    return Estimate(value, float(low), float(high))

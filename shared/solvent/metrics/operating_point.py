@@ -1,0 +1,235 @@
+"""Where to cut a probability: at or above `value` the decision is 1.
+
+Every rule returns a dict for `facts["operating_point"]`: rule, value, chosen_on, rows, and what the value gave on those
+rows. The value lies midway between two scores that were seen, so that rounding does not turn a decision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import Refused
+from .curve import Curve
+from .inputs import flags, probabilities
+from .sums import ratio
+
+__all__ = ["best", "by_cost", "for_precision", "for_sensitivity", "for_specificity"]
+
+_BEST = ("f1", "youden", "accuracy")
+
+
+def by_cost(
+    truth: ArrayLike,
+    probability: ArrayLike,
+    cost_false_positive: float,
+    cost_false_negative: float,
+    *,
+    chosen_on: str = "validation",
+) -> dict[str, Any]:
+    """The value with the least cost on these rows.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`; both must occur.
+        probability: of 1, in [0, 1], shape `(rows,)`.
+        cost_false_positive: of calling a 0 a 1, in any unit, positive.
+        cost_false_negative: of calling a 1 a 0, in the same unit, positive.
+        chosen_on: which rows these are, for whoever reads the report.
+
+    Raises:
+        Refused: if the rows hold one class only.
+        ValueError: if a cost is not positive.
+    """
+    if not (cost_false_positive > 0 and cost_false_negative > 0):
+        raise ValueError(f"Both costs must be positive, got {cost_false_positive} and {cost_false_negative}.")
+    cuts = _Cuts(truth, probability, chosen_on).of_both_classes()
+    cost = cost_false_positive * cuts.false + cost_false_negative * (cuts.positives - cuts.true)
+    cut = int(np.argmin(cost))
+    rule = f"least cost: {cost_false_positive:g} a false positive, {cost_false_negative:g} a false negative"
+    return cuts.point(cut, rule, cost_per_row=float(cost[cut]) / cuts.rows)
+
+
+def best(truth: ArrayLike, probability: ArrayLike, metric: str, *, chosen_on: str = "validation") -> dict[str, Any]:
+    """The value at which a metric is largest on these rows.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`; both must occur.
+        probability: of 1, in [0, 1], shape `(rows,)`.
+        metric: f1, youden (sensitivity + specificity - 1) or accuracy.
+
+    Raises:
+        Refused: if the rows hold one class only.
+        ValueError: if the metric is unknown.
+    """
+    if metric not in _BEST:
+        raise ValueError(f"There is no operating point by {metric!r}. Known: {', '.join(_BEST)}.")
+    cuts = _Cuts(truth, probability, chosen_on).of_both_classes()
+    values = {
+        "f1": 2 * cuts.true / (cuts.true + cuts.false + cuts.positives),
+        "youden": cuts.true / cuts.positives - cuts.false / cuts.negatives,
+        "accuracy": (cuts.true + cuts.negatives - cuts.false) / cuts.rows,
+    }[metric]
+    cut = int(np.argmax(values))
+    return cuts.point(cut, f"largest {metric}", **{metric: float(values[cut])})
+
+
+def for_sensitivity(
+    truth: ArrayLike,
+    probability: ArrayLike,
+    target: float,
+    confidence: float = 0.95,
+    *,
+    chosen_on: str = "validation",
+) -> dict[str, Any]:
+    """The highest value that promises a sensitivity: over draws of such rows, it holds with the given confidence.
+
+    The k-th smallest score of n positives leaves a share of new positives below it that is Beta(k, n - k + 1)
+    distributed at most, so k is the largest with P(Binomial(n, 1 - target) >= k) >= confidence. The positives must be
+    independent: with several rows a patient, give one row a patient.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`.
+        probability: of 1, in [0, 1], shape `(rows,)`.
+        target: the least sensitivity, in (0, 1).
+        confidence: in (0, 1).
+
+    Raises:
+        Refused: if there are too few positives for the promise; says how many it needs.
+
+    Source: Wilks, Determination of Sample Sizes for Setting Tolerance Limits, 1941.
+    """
+    cuts = _Cuts(truth, probability, chosen_on)
+    score = np.sort(cuts.probability[cuts.truth == 1])
+    missed = _spared(len(score), target, confidence, "sensitivity", "positives")
+    cut = int(np.count_nonzero(cuts.scores >= score[missed - 1]))
+    rule = f"sensitivity of at least {target:g} with {confidence:.0%} confidence"
+    return cuts.point(cut, rule, target=target, confidence=confidence)
+
+
+def for_specificity(
+    truth: ArrayLike,
+    probability: ArrayLike,
+    target: float,
+    confidence: float = 0.95,
+    *,
+    chosen_on: str = "validation",
+) -> dict[str, Any]:
+    """The lowest value that promises a specificity: as `for_sensitivity`, of the negatives.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`.
+        probability: of 1, in [0, 1], shape `(rows,)`.
+        target: the least specificity, in (0, 1).
+        confidence: in (0, 1).
+
+    Raises:
+        Refused: if there are too few negatives for the promise; says how many it needs.
+    """
+    cuts = _Cuts(truth, probability, chosen_on)
+    score = np.sort(cuts.probability[cuts.truth == 0])
+    missed = _spared(len(score), target, confidence, "specificity", "negatives")
+    cut = int(np.count_nonzero(cuts.scores > score[len(score) - missed]))
+    rule = f"specificity of at least {target:g} with {confidence:.0%} confidence"
+    return cuts.point(cut, rule, target=target, confidence=confidence)
+
+
+def for_precision(
+    truth: ArrayLike, probability: ArrayLike, target: float, *, chosen_on: str = "validation"
+) -> dict[str, Any]:
+    """The lowest value whose precision on these rows reaches the target. It promises nothing about new rows.
+
+    Args:
+        truth: 0 or 1, shape `(rows,)`; both must occur.
+        probability: of 1, in [0, 1], shape `(rows,)`.
+        target: in (0, 1).
+
+    Raises:
+        Refused: if no value reaches it, or the rows hold one class only.
+    """
+    _check_share("target", target)
+    cuts = _Cuts(truth, probability, chosen_on).of_both_classes()
+    precision = ratio(cuts.true, cuts.true + cuts.false)
+    reached = np.flatnonzero(precision >= target)
+    if not len(reached):
+        raise Refused(
+            f"No operating point has a precision of {target:g} on these {cuts.rows} rows: the best is "
+            f"{np.nanmax(precision):.3f}. Lower the target, or improve the model."
+        )
+    cut = int(reached[-1])
+    return cuts.point(
+        cut, f"precision of at least {target:g} on these rows", target=target, precision=float(precision[cut])
+    )
+
+
+class _Cuts:
+    """Every way to cut the rows: cut j calls the j highest distinct scores positive.
+
+    Attributes:
+        true: true positives of every cut, shape `(cuts,)`.
+        false: false positives of every cut, shape `(cuts,)`.
+    """
+
+    def __init__(self, truth: ArrayLike, probability: ArrayLike, chosen_on: str) -> None:
+        self.truth = flags("truth", truth)
+        self.rows = len(self.truth)
+        self.probability = probabilities("probability", probability, self.rows)
+        self.chosen_on = chosen_on
+        curve = Curve(self.truth, self.probability, np.ones(self.rows))
+        self.scores = curve.scores
+        true, false = curve.counts(np.ones((1, self.rows)))
+        self.true, self.false = true[0], false[0]
+        self.positives, self.negatives = int(self.true[-1]), int(self.false[-1])
+
+    def of_both_classes(self) -> _Cuts:
+        if not self.positives or not self.negatives:
+            raise Refused(
+                f"An operating point needs rows of both classes; these {self.rows} hold {self.positives} positives and "
+                f"{self.negatives} negatives. Make the validation part larger, or split it stratified by the target."
+            )
+        return self
+
+    def value(self, cut: int) -> float:
+        """The value between the lowest score that is called positive and the highest that is not."""
+        top = 1.0 if self.scores[0] < 1 else 2.0  # above every score, so that nothing is called positive
+        above, below = np.append(top, self.scores)[cut], np.append(self.scores, 0.0)[cut]
+        middle = (above + below) / 2
+        return float(middle if middle > below else above)
+
+    def point(self, cut: int, rule: str, **more: float) -> dict[str, Any]:
+        return {
+            "rule": rule,
+            "value": self.value(cut),
+            "chosen_on": self.chosen_on,
+            "rows": self.rows,
+            "positives": self.positives,
+            "sensitivity": float(self.true[cut] / self.positives) if self.positives else None,
+            "specificity": float(1 - self.false[cut] / self.negatives) if self.negatives else None,
+            **more,
+        }
+
+
+def _spared(rows: int, target: float, confidence: float, promise: str, kind: str) -> int:
+    """Which of the rows, counted from the wrong end, the cut may lie at: 1 is the outermost.
+
+    Raises:
+        Refused: if even the outermost does not give the confidence.
+    """
+    from scipy.stats import binom
+
+    _check_share("target", target)
+    _check_share("confidence", confidence)
+    needed = int(np.ceil(np.log(1 - confidence) / np.log(target)))
+    if rows < needed:
+        raise Refused(
+            f"A {promise} of {target:g} with {confidence:.0%} confidence needs {needed} {kind}; here are {rows}. "
+            "Make the validation part larger, lower the target or the confidence, or choose another rule."
+        )
+    candidates = np.arange(1, rows + 1)
+    return int(candidates[binom.sf(candidates - 1, rows, 1 - target) >= confidence].max(initial=1))
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 < share < 1:
+        raise ValueError(f"{name} is {share}: expected a number between 0 and 1.")

@@ -1,0 +1,49 @@
+"""How long work shows itself: a bar on a terminal, plain log lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+__all__ = ["Bar", "bar"]
+
+log = logging.getLogger("solvent")
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Bar:
+    """Counts steps; made by `bar`."""
+
+    def __init__(self, total: int | None, what: str, start: int) -> None:
+        self.total, self.what, self.done = total, what, start
+        self._said = time.monotonic()
+        self._tqdm = tqdm(total=total, desc=what, initial=start, leave=False) if sys.stderr.isatty() else None
+
+    def step(self, note: str = "", count: int = 1) -> None:
+        """Say that `count` more steps are done."""
+        self.done += count
+        if self._tqdm is not None:
+            self._tqdm.set_postfix_str(note, refresh=False)
+            self._tqdm.update(count)
+        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            log.info("%s: %d%s %s", self.what, self.done, f" of {self.total}" if self.total else "", note)
+
+    def close(self) -> None:
+        if self._tqdm is not None:
+            self._tqdm.close()
+
+
+@contextmanager
+def bar(total: int | None, what: str, start: int = 0) -> Iterator[Bar]:
+    """Show the progress of `total` steps of `what`."""
+    shown = Bar(total, what, start)
+    try:
+        yield shown
+    finally:
+        shown.close()

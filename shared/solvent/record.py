@@ -1,0 +1,63 @@
+"""What bundle.json says of a run besides its measurements: versions, limits, everything as plain JSON."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from .prepare import Prepared
+
+__all__ = ["limits", "plain", "versions"]
+
+PACKAGES = ("solvent-suite", "keras", "tensorflow", "numpy", "pandas", "scikit-learn", "pyarrow")
+
+
+def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: bool, folds: int) -> list[str]:
+    """What a reader must keep in mind, from the facts of this run."""
+    says = ["The figures hold for rows like these: the same source, the same time, the same way of being chosen."]
+    if not tested:
+        says.append("There was no test part: nothing here is measured on rows that the model has not seen.")
+    if folds:
+        says.append(f"Figures are out-of-fold over {folds} models; the bundle's own model was then fitted on all rows.")
+    elif prepared.facts["split"].get("by") in ("random", "stratified", "group"):
+        says.append("The split is not by time: how well the model does on later rows is not known.")
+    for item in stages:
+        if item["stopped"] == "max_minutes":
+            says.append(f"Stage {item['stage']} was bounded by time: it can be resumed, but not repeated exactly.")
+    if ranges := sum(field.low is not None for field in prepared.schema.features):
+        says.append(
+            f"{ranges} number columns have a training range; rows outside it are scored and counted, and less certain."
+        )
+    return says
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # such as tensorflow-cpu in tensorflow's place
+            continue
+    return found
+
+
+def plain(value: Any) -> Any:
+    """The value with JSON's own types only; what is not a finite number is null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value if value is None or isinstance(value, str) else str(value)

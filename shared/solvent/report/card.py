@@ -1,0 +1,176 @@
+"""MODEL_CARD.md: what the report says, in one screen of Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import about_data, metric_names, sections, wording
+from .verdict import verdict
+
+__all__ = ["model_card"]
+
+JSON = Any
+_MARKUP = re.compile(r"([\\`*_\[\]#|~$!])")
+
+
+def model_card(bundle: Mapping[str, JSON]) -> str:
+    """Write the model card of a bundle as Markdown; a user's strings are escaped."""
+    test = bundle.get("test")
+    ours = "network" if bundle.get("parameters") else "model"
+    blocks = [
+        f"# {_text(wording.humane(bundle.get('solution', '')))}: model card",
+        _text(bundle.get("summary") or ""),
+        f"**{_text(verdict(bundle).sentence)}**",
+        *_details(bundle, ours),
+        *_evaluation(bundle, test, ours),
+        *_data(bundle),
+        *_findings(bundle),
+        *_use(bundle, test),
+        *_reproduce(bundle),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _text(value: JSON) -> str:
+    """A user's string as Markdown that shows just this string, on one line."""
+    line = wording.shorten(value, 2000)
+    return _MARKUP.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: int = 1) -> str:
+    """A Markdown table whose cells are Markdown already; from column `right` on they are numbers."""
+    rule = ["---" if place < right else "---:" for place in range(len(header))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows])
+
+
+def _list(pairs: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"- {_text(name)}: {_text(value)}" for name, value in pairs)
+
+
+def _code(text: str, language: str = "") -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _details(bundle: Mapping[str, JSON], ours: str) -> list[str]:
+    outputs = [
+        [_text(output["name"]), _text(output["type"]), _text(output.get("meaning") or wording.NOTHING)]
+        for output in bundle.get("outputs") or []
+    ]
+    pairs = [
+        ("Made", wording.moment(bundle.get("created"))),
+        ("Solution", wording.plain(bundle.get("target"))),
+        (f"Weights of the {ours}", wording.count(bundle.get("parameters"))),
+    ]
+    return ["## Model", _list(pairs), *([_table(["Output", "Type", "Meaning"], outputs, right=3)] if outputs else [])]
+
+
+def _span(found: Mapping[str, JSON] | None) -> str:
+    span = wording.interval(found)
+    return wording.estimate(found) + (f" ({span})" if span else "")
+
+
+def _evaluation(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None, ours: str) -> list[str]:
+    goal = bundle.get("goal") or {}
+    label = metric_names.metric_label(goal.get("metric", ""))
+    direction = "higher" if goal.get("higher", True) else "lower"
+    models = sections.models(bundle)
+    header = ["Model", f"{label}, validation rows"]
+    if test:
+        header += [f"{label}, test rows (95 % interval)", "ours − theirs, paired (95 % interval)"]
+    rows = []
+    for model in models:
+        row = [
+            ("our " + ours if model["ours"] else _text(model["name"])) + (" (baseline)" if model["baseline"] else ""),
+            wording.number(model["valid"]),
+        ]
+        if test:
+            span = wording.interval(model["difference"], difference=True)
+            row += [
+                _span(model["test"]),
+                "" if model["ours"] else wording.signed(model["difference"]) + (f" ({span})" if span else ""),
+            ]
+        rows.append(row)
+    blocks = ["## Evaluation", f"{label}, {direction} is better. Validation rows also chose; their numbers flatter."]
+    blocks.append(_table(header, rows))
+    if not test:
+        return [*blocks, "No test part: nothing here is measured on unseen rows."]
+    blocks.append(f"{wording.count(test['rows'])} test rows. {_text(sections.protocol(bundle))}")
+    names = ["our " + ours, *(_text(model["name"]) for model in models[1:])]
+    found = [[_text(row["label"]), *map(_span, row["found"])] for row in sections.metrics(bundle)]
+    blocks.append(_table(["Metric (95 % interval)", *names], found))
+    weaker = [
+        f"- {_text(group['column'])} = {_text(level['level'])}: {_span(level)}, {wording.count(level['rows'])} rows"
+        for group in sections.slices(bundle)
+        for level in group["levels"]
+        if level["weaker"]
+    ]
+    if weaker:
+        blocks += [f"Slices whose whole interval of {label} is worse than that of all test rows:", "\n".join(weaker)]
+    point = sections.facts((bundle.get("facts") or {}).get("operating_point"))
+    return [*blocks, *(["### Operating point", _list(point)] if point else [])]
+
+
+def _data(bundle: Mapping[str, JSON]) -> list[str]:
+    data = bundle.get("data") or {}
+    rows = [
+        [
+            part["label"],
+            wording.count(part["rows"]),
+            _text(", ".join(f"{name} {value}" for name, value in part["target"]) or wording.NOTHING),
+            _text(" to ".join(wording.plain(end) for end in (part["from"], part["to"]) if end) or wording.NOTHING),
+            wording.count(part["aside"]),
+        ]
+        for part in about_data.parts(bundle)
+    ]
+    source = f"{_text(wording.plain(data.get('source')))}, {wording.count(data.get('rows'))} rows"
+    split = sections.facts(data.get("split"), ("boundaries", "copies", "rows"))
+    reasons = [(reason, f"{wording.count(count)} rows") for reason, count in about_data.reasons(bundle)[:15]]
+    blocks = ["## Data", source, _table(["Part", "Rows", "Target", "Dates", "Set aside"], rows) if rows else ""]
+    blocks += ["Split:", _list(split)] if split else []
+    return [*blocks, *(["Rows set aside, and why:", _list(reasons)] if reasons else [])]
+
+
+def _findings(bundle: Mapping[str, JSON]) -> list[str]:
+    lines = []
+    for finding in sections.findings(bundle):
+        overridden = " (refusal, overridden)" if finding["severity"] == "refusal" else f" ({finding['severity']})"
+        cure = f" Cure: {_text(finding['cure'])}" if finding.get("cure") else ""
+        lines.append(f"- **{_text(wording.humane(finding['name']))}**{overridden}: {_text(finding['message'])}{cure}")
+    return ["## What the scan found", "\n".join(lines) or "Nothing to report."]
+
+
+def _use(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None) -> list[str]:
+    limits = "\n".join(f"- {_text(limit)}" for limit in bundle.get("limits") or [])
+    personal = bundle.get("personal") or []
+    people = (
+        f"This bundle holds rows about people in its assets: {_text(', '.join(personal))}. "
+        "Store, share and delete the whole bundle as you must the data itself."
+        if personal
+        else "No asset is declared to hold rows about people."
+    )
+    if test:
+        people += " `test_scores.parquet` holds the target and the scores of every test case."
+    return [
+        *("## Intended use", _text(bundle.get("intended_use") or "None was stated.")),
+        *("## Limits", limits or "None were stated."),
+        *("## Personal data", people),
+    ]
+
+
+def _reproduce(bundle: Mapping[str, JSON]) -> list[str]:
+    data = bundle.get("data") or {}
+    versions = [(str(name), wording.plain(value)) for name, value in (bundle.get("versions") or {}).items()]
+    facts = [*versions, *sections.facts(bundle.get("machine"))]
+    facts.append(("SHA-256 of the rows", wording.plain(data.get("sha256"))))
+    command = bundle.get("command")
+    config = sections.yaml_text(bundle.get("config"))
+    return [
+        "## To reproduce it",
+        _code(str(command), "sh") if command else "",
+        _list(facts),
+        _code(config, "yaml") if config else "",
+    ]

@@ -1,0 +1,56 @@
+"""How the metrics of the suite are called, what they mean, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .wording import humane
+
+__all__ = ["metric_label", "metric_meaning", "metric_rises"]
+
+# name: (label, meaning, whether higher is better). A domain's own metric is shown by its name.
+_METRICS: dict[str, tuple[str, str, bool | None]] = {
+    "auc": ("AUC", "chance that a positive row is ranked above a negative one; 0.5 is guessing", True),
+    "average_precision": ("Average precision", "area under precision and recall; guessing gives the base rate", True),
+    "accuracy": ("Accuracy", "share of rows decided rightly", True),
+    "precision": ("Precision", "share of the flagged rows that are truly positive", True),
+    "recall": ("Recall", "share of the positive rows that are flagged", True),
+    "f1": ("F1", "harmonic mean of precision and recall", True),
+    "log_loss": ("Log loss", "surprise of the probabilities, in nats", False),
+    "brier": ("Brier score", "mean squared error of the probabilities", False),
+    "ece": ("Calibration error", "expected calibration error: gap between stated and observed rates", False),
+    "gini": ("Gini", "2 × AUC − 1", True),
+    "ks": ("KS", "largest distance between the score distributions of the two classes", True),
+    "rmse": ("RMSE", "root of the mean squared error, in units of the target", False),
+    "mae": ("MAE", "mean absolute error, in units of the target", False),
+    "r2": ("R²", "share of the target's variance that is explained", True),
+    "ndcg": ("NDCG", "ranking quality, discounted by position", True),
+    "map": ("MAP", "mean average precision of the rankings", True),
+    "mrr": ("MRR", "mean of 1 / rank of the first hit", True),
+    "bleu": ("BLEU", "n-gram overlap with the reference, 0 to 100", True),
+    "chrf": ("chrF", "character n-gram overlap with the reference, 0 to 100", True),
+    "ter": ("TER", "edits needed to reach the reference", False),
+    "rouge_l": ("ROUGE-L", "longest common subsequence with the reference", True),
+    "perplexity": ("Perplexity", "effective number of choices for each token", False),
+}
+
+
+def metric_label(name: str) -> str:
+    """How a metric is written: `auc` -> `AUC`, `ndcg@10` -> `NDCG@10`."""
+    base, at, depth = name.partition("@")
+    return (_METRICS[base][0] if base in _METRICS else humane(base)) + at + depth
+
+
+def metric_meaning(name: str) -> str:
+    """What a metric of the suite means, in a few words; empty for a domain's own."""
+    base = name.partition("@")[0]
+    return _METRICS[base][1] if base in _METRICS else ""
+
+
+def metric_rises(name: str, goal: Mapping[str, Any] | None = None) -> bool | None:
+    """Whether higher is better; None where it is not known."""
+    if goal and goal.get("metric") == name:
+        return bool(goal.get("higher", True))
+    base = name.partition("@")[0]
+    return _METRICS[base][2] if base in _METRICS else None

@@ -1,0 +1,113 @@
+"""The report: one HTML file that loads nothing, for a manager to read and a statistician to check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import about_data, metric_names, sections, wording
+from .verdict import verdict
+
+__all__ = ["html"]
+
+JSON = Any
+
+
+def html(bundle: Mapping[str, JSON], scores: Any = None, figures: Sequence[Any] = ()) -> str:
+    """Write the report of a bundle.
+
+    Args:
+        bundle: what bundle.json holds.
+        scores: the table test_scores.parquet, or None where there is no test part: then no curves are drawn.
+        figures: the domain's own plots, `solvent.Figure`; `C0` is drawn in our colour, `C1` in the baseline's.
+
+    Returns:
+        A whole HTML document: no script, no address to load from; the same bundle gives the same bytes.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    page = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = (
+        wording.count,
+        wording.duration,
+        wording.estimate,
+        wording.humane,
+        wording.interval,
+        metric_names.metric_label,
+        wording.moment,
+        wording.number,
+        wording.percent,
+        wording.plain,
+        wording.share,
+        wording.shorten,
+        wording.signed,
+        wording.tied,
+    )
+    page.filters |= {word.__name__: word for word in words}
+    page.filters["svg"] = lambda drawn: Markup(drawn.svg)  # drawing.inline has escaped its text
+    return page.get_template("report.html.j2").render(context(bundle, scores, figures))
+
+
+def context(bundle: Mapping[str, JSON], scores: Any, figures: Sequence[Any]) -> dict[str, JSON]:
+    """All that the template shows."""
+    from .figures import Studio, domain, forest, histories
+    from .outcomes import outcomes
+    from .several_classes import class_by_class
+
+    test, data, known = bundle.get("test"), bundle.get("data") or {}, bundle.get("facts") or {}
+    split = data.get("split") or {}
+    goal = bundle.get("goal") or {}
+    studio = Studio()
+    protocol = sections.protocol(bundle)
+    rows, ignored = about_data.columns(bundle)
+    baseline = (test or {}).get("baseline")
+    rivals = bundle.get("rivals") or {}
+    return {
+        "bundle": bundle,
+        "data": data,
+        "split": split,
+        "test": test,
+        "title": wording.humane(bundle.get("solution", "")),
+        "metric": goal.get("metric", ""),
+        "higher": goal.get("higher", True),
+        "protocol": protocol,
+        "ours": "network" if bundle.get("parameters") else "model",
+        "verdict": verdict(bundle),
+        "pressing": sections.pressing(bundle),
+        "headline": test["metrics"].get(test["headline"]) if test else None,
+        "baseline": baseline,
+        "difference": rivals.get(baseline["name"], {}).get("difference") if baseline else None,
+        "forest": forest(studio, bundle, protocol),
+        "models": sections.models(bundle),
+        "metrics": sections.metrics(bundle),
+        "confusion": sections.confusion(bundle) if test else None,
+        "point": sections.facts(known.get("operating_point")),
+        "calibration": sections.facts(known.get("calibration"), ("x", "y")),
+        "classes": class_by_class(studio, bundle.get("confusion")) if test else None,
+        "outcomes": outcomes(studio, bundle, scores),
+        "slices": sections.slices(bundle),
+        "domain": domain(studio, figures, f"{wording.count(test['rows'])} test rows." if test else ""),
+        "findings": sections.findings(bundle),
+        "stages": bundle.get("training") or [],
+        "histories": histories(studio, bundle.get("training") or [], goal),
+        "choices": sections.choices(bundle),
+        "parts": about_data.parts(bundle),
+        "aside": about_data.reasons(bundle),
+        "split_facts": sections.facts(split, ("boundaries", "copies", "rows")),
+        "copies": about_data.copies(bundle),
+        "columns": rows,
+        "ignored": ignored,
+        "known": sections.facts(known, ("choices", "operating_point", "calibration")),
+        "config": sections.yaml_text(bundle.get("config")),
+        "settings": sections.yaml_text(bundle.get("settings")),
+        "versions": [(str(name), wording.plain(value)) for name, value in (bundle.get("versions") or {}).items()],
+        "machine": sections.facts(bundle.get("machine")),
+    }

@@ -1,0 +1,235 @@
+"""What the sections of the page show, made ready: rows of tables, bars, lists of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import metric_names, wording
+
+__all__ = [
+    "Span",
+    "choices",
+    "confusion",
+    "facts",
+    "findings",
+    "metrics",
+    "models",
+    "pressing",
+    "protocol",
+    "slices",
+    "yaml_text",
+]
+
+JSON = Any
+_SEVERITIES = ("refusal", "warning", "note")
+_WIDEST_CONFUSION = 25
+
+
+@dataclass(frozen=True)
+class Span:
+    """An interval bar: positions in percent of its track."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    mark: float | None = None
+
+
+def _spans(found: Sequence[Mapping[str, JSON]], mark: JSON) -> list[Span]:
+    numbers = [wording.finite(item.get(key)) for item in found for key in ("value", "low", "high")]
+    known = [number for number in [*numbers, wording.finite(mark)] if number is not None]
+    bottom, top = (min(known), max(known)) if known else (0.0, 1.0)
+    width = (top - bottom) or 1.0
+
+    def place(number: JSON) -> float | None:
+        value = wording.finite(number)
+        return None if value is None else round(2 + 96 * (value - bottom) / width, 2)
+
+    return [Span(place(i.get("value")), place(i.get("low")), place(i.get("high")), place(mark)) for i in found]
+
+
+def models(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """Ours and each rival, the baseline first: validation and test headline, paired difference, cost."""
+    test, rivals = bundle.get("test") or {}, bundle.get("rivals") or {}
+    headline = (bundle.get("goal") or {}).get("metric") or test.get("headline")
+    baseline = (test.get("baseline") or {}).get("name")
+    rows = [
+        {
+            "name": "ours",
+            "valid": bundle.get("valid"),
+            "test": (test.get("metrics") or {}).get(headline),
+            "difference": None,
+            "seconds": (bundle.get("seconds") or {}).get("fit"),
+        }
+    ]
+    for name in sorted(rivals, key=lambda name: name != baseline):
+        rival = rivals[name]
+        rows.append(
+            {
+                "name": name,
+                "valid": rival.get("valid"),
+                "test": (rival.get("metrics") or {}).get(headline),
+                "difference": rival.get("difference"),
+                "seconds": rival.get("seconds"),
+            }
+        )
+    return [{**row, "baseline": row["name"] == baseline, "ours": place == 0} for place, row in enumerate(rows)]
+
+
+def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """Every metric of every model, the headline first."""
+    test, rivals = bundle.get("test") or {}, bundle.get("rivals") or {}
+    ours = test.get("metrics") or {}
+    baseline = (test.get("baseline") or {}).get("name")
+    order = sorted(rivals, key=lambda name: name != baseline)
+    names = list(dict.fromkeys([*ours, *(metric for name in order for metric in rivals[name].get("metrics") or {})]))
+    names.sort(key=lambda name: name != test.get("headline"))
+    return [
+        {
+            "name": name,
+            "label": metric_names.metric_label(name),
+            "meaning": metric_names.metric_meaning(name),
+            "rises": metric_names.metric_rises(name, bundle.get("goal")),
+            "headline": name == test.get("headline"),
+            "found": [ours.get(name), *((rivals[rival].get("metrics") or {}).get(name) for rival in order)],
+        }
+        for name in names
+    ]
+
+
+def findings(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """The scan's findings: overridden refusals, then warnings, then notes."""
+    found = list(bundle.get("findings") or [])
+    return sorted(found, key=lambda item: _SEVERITIES.index(item["severity"]) if item["severity"] in _SEVERITIES else 1)
+
+
+def pressing(bundle: Mapping[str, JSON]) -> str:
+    """One line for the top of the page: how many refusals were overridden and how many warnings there are."""
+    found = findings(bundle)
+    refusals = sum(item["severity"] == "refusal" for item in found)
+    warnings = sum(item["severity"] == "warning" for item in found)
+    said = []
+    if refusals:
+        said.append(f"{refusals} {'refusal that was' if refusals == 1 else 'refusals that were'} overridden")
+    if warnings:
+        said.append(f"{warnings} {'warning' if warnings == 1 else 'warnings'}")
+    return " and ".join(said)
+
+
+def protocol(bundle: Mapping[str, JSON]) -> str:
+    """How the test numbers were measured, and how many test rows are in none of them."""
+    test = bundle.get("test") or {}
+    said = [bundle.get("protocol") or ""]
+    unread = ((bundle.get("data") or {}).get("set_aside") or {}).get("test") or 0
+    failed = test.get("set_aside") or 0
+    for rows, why in ((unread, "could not be read"), (failed, "could not be scored")):
+        if test and rows:
+            noun, verb = ("row", "is") if rows == 1 else ("rows", "are")
+            said.append(f"{wording.count(rows)} more test {noun} {why} and {verb} in no number.")
+    return " ".join(filter(None, said))
+
+
+def confusion(bundle: Mapping[str, JSON]) -> dict[str, JSON] | None:
+    """The confusion table with truth in rows, shares of each row, and for many classes the most frequent mistakes."""
+    found = bundle.get("confusion")
+    if not found or not found.get("classes"):
+        return None
+    classes = [str(level) for level in found["classes"]]
+    counts = [list(row) for row in found["counts"]]
+    if found.get("rows_are") != "truth":
+        counts = [list(row) for row in zip(*counts, strict=True)]
+    totals = [sum(row) for row in counts]
+    mistakes = sorted(
+        (
+            {"truth": truth, "named": named, "rows": rows, "total": totals[at]}
+            for at, truth in enumerate(classes)
+            for named, rows in zip(classes, counts[at], strict=True)
+            if named != truth and rows
+        ),
+        key=lambda item: -item["rows"],
+    )
+    table = [
+        {
+            "level": level,
+            "total": totals[at],
+            "cells": [
+                {"rows": rows, "share": rows / totals[at] if totals[at] else None, "right": at == to}
+                for to, rows in enumerate(counts[at])
+            ],
+        }
+        for at, level in enumerate(classes)
+    ]
+    wide = len(classes) > _WIDEST_CONFUSION
+    return {
+        "classes": classes,
+        "table": [] if wide else table,
+        "mistakes": mistakes[:20] if wide else [],
+        "totals": [sum(column) for column in zip(*counts, strict=True)],
+        "rows": sum(totals),
+    }
+
+
+def slices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """The slices by column; a level is marked as weaker where its whole interval lies on the worse side of ours."""
+    found = list(bundle.get("slices") or [])
+    test = bundle.get("test") or {}
+    overall = ((test.get("metrics") or {}).get(test.get("headline")) or {}).get("value")
+    level = wording.finite(overall)
+    higher = bool((bundle.get("goal") or {}).get("higher", True))
+    columns: dict[str, list[dict[str, JSON]]] = {}
+    for item, span in zip(found, _spans(found, overall), strict=True):
+        low, high = wording.finite(item.get("low")), wording.finite(item.get("high"))
+        weaker = (
+            level is not None and low is not None and high is not None and (high < level if higher else low > level)
+        )
+        columns.setdefault(str(item.get("column")), []).append({**item, "span": span, "weaker": weaker})
+    return [{"column": column, "levels": levels} for column, levels in columns.items()]
+
+
+def choices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """What was tried on validation rows: for each choice its values, their metric, and which one won."""
+    found = (bundle.get("facts") or {}).get("choices") or []
+    return [
+        {
+            "what": wording.humane(choice.get("what", "choice")),
+            "metric": choice.get("metric"),
+            "chosen_on": choice.get("chosen_on"),
+            "won": wording.plain(choice.get("won")),
+            "tried": [
+                {
+                    "value": wording.plain(trial.get("value")),
+                    "found": [
+                        (
+                            metric_names.metric_label(name),
+                            wording.number(number) if wording.finite(number) is not None else wording.plain(number),
+                        )
+                        for name, number in trial.items()
+                        if name != "value"
+                    ],
+                    "won": trial.get("value") == choice.get("won"),
+                }
+                for trial in choice.get("tried") or []
+            ],
+        }
+        for choice in found
+        if isinstance(choice, Mapping)
+    ]
+
+
+def facts(found: Mapping[str, JSON] | None, without: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Any mapping as lines of name and value."""
+    left_out = set(without)
+    return [
+        (wording.humane(name), wording.plain(value, 400))
+        for name, value in (found or {}).items()
+        if name not in left_out and value is not None and value != {} and value != []
+    ]
+
+
+def yaml_text(value: JSON) -> str:
+    """A part of the config as it is written in a file; empty where there is none."""
+    import yaml
+
+    return "" if not value else yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).strip()

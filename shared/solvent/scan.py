@@ -1,0 +1,327 @@
+"""Look at the data before training: copies, leakage across the split, columns that give the target away.
+
+Messages are for whoever owns the data: what, where, how many, and the cure. Columns have the user's own names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .duplicates import equal_rows, repeated_contents
+from .errors import Refused
+from .leak import leaks
+from .schema import Field, Schema
+from .solution import Finding, Severity
+from .spelling import listed
+from .split import PARTS
+from .together import keys, whole
+from .wording import many
+
+__all__ = ["refuse", "scan"]
+
+Frames = Mapping[str, pd.DataFrame]
+
+MISSING = 0.5
+SHIFT = 0.25  # population stability index; the credit industry's usual bar for 'has shifted'
+LEVELS, LEVELS_SHARE = 50, 0.2
+TEST_ROWS, RARE_ROWS = 100, 20
+_ORDER = {"refusal": 0, "warning": 1, "note": 2}
+
+
+def scan(
+    parts: Frames, schema: Schema, *, given: bool, allow: Collection[str] = (), near_copies: Severity = "note"
+) -> list[Finding]:
+    """Report what is remarkable about the rows of a run, refusals first. Never raises for what it finds.
+
+    Args:
+        parts: typed, good rows under `train`, `valid` and `test`; a part may be missing or empty.
+        given: the user gave the parts; nothing moved copies to one side.
+        allow: names of findings that the user accepts.
+        near_copies: how severe texts are that differ in case and punctuation only and lie on both sides.
+    """
+    parts = {name: parts[name] for name in PARTS if name in parts and len(parts[name])}
+    found = [*_repeated_ids(parts, schema), *_torn(parts, schema), *_one_class(parts, schema)]
+    if "train" in parts:
+        found += _target_leaks(parts["train"], schema)
+        found += _poor_columns(parts["train"], schema)
+        found += _imbalance(parts["train"], schema)
+    found += repeated_contents(parts, schema, given=given, near_copies=near_copies)
+    found += equal_rows(parts, schema)
+    found += _few_rows(parts, schema)
+    found += _shifted(parts, schema)
+    found = [replace(item, allowed=item.name in allow) for item in found]
+    return sorted(found, key=lambda item: _ORDER[item.severity])
+
+
+def refuse(findings: Collection[Finding]) -> None:
+    """Refuse the data if a finding is a refusal that was not allowed; all of them are listed.
+
+    Raises:
+        Refused: with each finding's message, cure, and the word that allows it.
+    """
+    against = [item for item in findings if item.severity == "refusal" and not item.allowed]
+    if against:
+        lines = [f"- {item.message} {item.cure} Or allow it: data.allow: [{item.name}]" for item in against]
+        raise Refused("The data can't be trained on as they are:\n" + "\n".join(lines))
+
+
+def _repeated_ids(parts: Frames, schema: Schema) -> Iterator[Finding]:
+    for field in schema.by_role("id"):
+        named = _stacked(parts, field)
+        repeated = named[named["key"].duplicated(keep=False)]
+        if len(repeated):
+            first = repeated["key"].iloc[0]
+            where = " and ".join(repeated.loc[repeated["key"] == first, "part"].unique())
+            yield Finding(
+                name="repeated_id",
+                severity="refusal",
+                message=f"Column {field.source}: {many(repeated['key'].nunique(), 'id')} occur more than once, in "
+                f"{many(len(repeated), 'row')} (for example {first!r}, in {where}).",
+                cure="An id names one row: remove the repeated rows, or map another column to id (data.columns.id).",
+                columns=(field.source,),
+                count=len(repeated),
+            )
+
+
+def _torn(parts: Frames, schema: Schema) -> Iterator[Finding]:
+    field = whole(schema)
+    if field is None:
+        return
+    named = _stacked(parts, field)
+    spread = named.groupby("key")["part"].nunique()
+    torn = spread[spread > 1]
+    if len(torn):
+        rows = named[named["key"].isin(torn.index)]
+        first = str(torn.index[0])
+        where = " and ".join(rows.loc[rows["key"] == first, "part"].unique())
+        yield Finding(
+            name="entity_on_both_sides",
+            severity="refusal",
+            message=f"Column {field.source}: {len(torn):,} of {len(spread):,} values have rows in more than one part "
+            f"of the split, {many(len(rows), 'row')} together (for example {first!r}, in {where}). "
+            "A model that has met them looks better than it is.",
+            cure="Put all rows of one value in one part, for example by data.split: {by: group}.",
+            columns=(field.source,),
+            count=len(torn),
+        )
+
+
+def _one_class(parts: Frames, schema: Schema) -> Iterator[Finding]:
+    for field in schema.targets:
+        for part, table in parts.items():
+            if field.name not in table or field.kind not in ("category", "number"):
+                continue
+            counts = table[field.name].value_counts()
+            if len(counts) == 1:
+                yield Finding(
+                    name="one_class",
+                    severity="warning" if part == "valid" else "refusal",
+                    message=f"Column {field.source}: all {many(len(table), f'{part} row')} have the one value "
+                    f"{counts.index[0]!r}; nothing can be {'learnt' if part == 'train' else 'measured'} from that.",
+                    cure="Give rows of the other classes, or use data.split: {by: stratified}.",
+                    columns=(field.source,),
+                    count=len(table),
+                )
+            elif part == "train" and field.kind == "category" and (counts < 2).any():
+                rare = [str(item) for item in counts.index[counts < 2]]
+                yield Finding(
+                    name="one_class",
+                    severity="warning",
+                    message=f"Column {field.source}: {many(len(rare), 'class', 'classes')} with a single training row: "
+                    f"{listed(sorted(rare), 5)}.",
+                    cure="Merge rare classes into others, or give more rows of them.",
+                    columns=(field.source,),
+                    count=len(rare),
+                )
+
+
+def _target_leaks(train: pd.DataFrame, schema: Schema) -> Iterator[Finding]:
+    for leak in leaks(train, schema):
+        what = "whether there is a value" if leak.filled else "its value"
+        yield Finding(
+            name="target_leak",
+            severity="refusal",
+            message=f"Column {leak.column.source} alone decides the target {leak.target.source}: {what} tells "
+            f"the target of practically all {many(leak.rows, 'training row')} that were compared.",
+            cure="It is probably a copy of the target, or known only afterwards. Leave it out, data.columns: "
+            f"{{ignore: [{leak.column.source}]}}; if it names a person or a machine, give it the role entity.",
+            columns=(leak.column.source,),
+            count=leak.rows,
+        )
+
+
+def _poor_columns(train: pd.DataFrame, schema: Schema) -> Iterator[Finding]:
+    features = [item for item in schema.features if item.name in train]
+    constant = [item.source for item in features if _levels(train, item) == 1 and train[item.name].notna().all()]
+    if constant:
+        yield Finding(
+            name="constant_column",
+            severity="note",
+            message=f"The same value in all training rows: {listed(constant)} ({many(len(constant), 'column')}).",
+            cure="Nothing can be learnt from them; leave them out (data.columns.ignore).",
+            columns=tuple(constant),
+            count=len(constant),
+        )
+    shares = {item.source: float(train[item.name].isna().mean()) for item in features}
+    holes = {source: share for source, share in shares.items() if share > MISSING}
+    if holes:
+        yield Finding(
+            name="missing_share",
+            severity="warning",
+            message=f"Empty in more than half of the training rows ({many(len(holes), 'column')}): "
+            f"{listed(f'{source} ({share:.0%})' for source, share in holes.items())}.",
+            cure="Check how they are filled, and whether they will be when rows are scored; or leave them out.",
+            columns=tuple(holes),
+            count=len(holes),
+        )
+    levels = {item.source: _levels(train, item) for item in features if item.kind == "category"}
+    crowded = {
+        source: count for source, count in levels.items() if count > LEVELS and count > LEVELS_SHARE * len(train)
+    }
+    if crowded:
+        yield Finding(
+            name="high_cardinality",
+            severity="warning",
+            message=f"So many levels that they may be names ({many(len(crowded), 'category column')}): "
+            f"{listed(f'{source} ({count:,} levels in {len(train):,} rows)' for source, count in crowded.items())}.",
+            cure="Most levels are too rare to learn from: group them, leave the column out, or give it the role id.",
+            columns=tuple(crowded),
+            count=len(crowded),
+        )
+    if schema.ignored:
+        yield Finding(
+            name="ignored_column",
+            severity="note",
+            message=f"Not read ({many(len(schema.ignored), 'column')}): "
+            f"{listed(f'{source} ({why})' for source, why in schema.ignored)}.",
+            cure="If one matters, say what it is in data.columns.",
+            columns=tuple(source for source, _ in schema.ignored),
+            count=len(schema.ignored),
+        )
+
+
+def _imbalance(train: pd.DataFrame, schema: Schema) -> Iterator[Finding]:
+    for field in schema.targets:
+        if field.kind != "category" or field.name not in train:
+            continue
+        counts = train[field.name].value_counts()
+        if len(counts) < 2 or counts.iloc[0] <= 10 * counts.iloc[-1]:
+            continue
+        common, rare = counts.index[0], counts.index[-1]
+        yield Finding(
+            name="imbalance",
+            severity="warning" if counts.iloc[0] > 100 * counts.iloc[-1] else "note",
+            message=f"Column {field.source}: {common!r} has {counts.iloc[0]:,} training rows and {rare!r} only "
+            f"{counts.iloc[-1]:,}. Always answering {common!r} is right in "
+            f"{counts.iloc[0] / counts.sum():.1%} of the rows.",
+            cure="Judge by AUC, average precision or recall rather than by accuracy; "
+            "settings.training.class_weight may help.",
+            columns=(field.source,),
+            count=int(counts.iloc[-1]),
+        )
+
+
+def _few_rows(parts: Frames, schema: Schema) -> Iterator[Finding]:
+    if "test" not in parts:
+        return
+    test = parts["test"]
+    says, columns, least = [], [], len(test)
+    if len(test) < TEST_ROWS:
+        says.append(
+            f"The test part has {many(len(test), 'row')}: a 95 % interval around an accuracy of 0.80 is "
+            f"± {_half_width(len(test)):.2f} wide, around an RMSE about ± {1.96 / np.sqrt(2 * len(test)):.0%}."
+        )
+    for field in schema.targets:
+        if field.kind != "category" or field.name not in test:
+            continue
+        counts = test[field.name].value_counts()
+        if len(counts) > 1 and counts.iloc[-1] < RARE_ROWS:
+            columns.append(field.source)
+            least = int(counts.iloc[-1])
+            says.append(
+                f"Class {counts.index[-1]!r} of {field.source} has {many(least, 'test row')}: a 95 % interval around "
+                f"a recall of 0.80 is ± {_half_width(least):.2f} wide."
+            )
+    if says:
+        yield Finding(
+            name="few_rows",
+            severity="warning",
+            message=" ".join(says),
+            cure="Give more rows, a larger test part (data.split.fractions), or use data.split.folds: 5.",
+            columns=tuple(columns),
+            count=least,
+        )
+
+
+def _half_width(rows: int) -> float:
+    """Half the width of Wilson's 95 % interval around a share of 0.8."""
+    z = 1.96
+    return float(z / (1 + z**2 / rows) * np.sqrt(0.8 * 0.2 / rows + z**2 / (4 * rows**2)))
+
+
+def _shifted(parts: Frames, schema: Schema) -> Iterator[Finding]:
+    if not {"train", "test"} <= set(parts):
+        return
+    from scipy.stats import chi2
+
+    train, test = parts["train"], parts["test"]
+    features = [
+        item
+        for item in schema.features
+        if item.kind in ("number", "category") and item.name in train and item.name in test
+    ]
+    moved = {}
+    for item in features:
+        old, new = _histograms(train[item.name], test[item.name], item)
+        share_old, share_new = ((counts + 0.5) / (counts + 0.5).sum() for counts in (old, new))
+        index = float(((share_new - share_old) * np.log(share_new / share_old)).sum())
+        # In few rows the index is large by chance alone: it is near chi-squared times (1/train + 1/test).
+        chance = float(chi2.isf(0.001 / len(features), max(len(old) - 1, 1))) * (1 / old.sum() + 1 / new.sum())
+        if index > max(SHIFT, chance):
+            moved[item.source] = index
+    if moved:
+        yield Finding(
+            name="shifted_column",
+            severity="warning",
+            message=f"Distributed differently in the test part than in training ({many(len(moved), 'column')}): "
+            f"{listed(f'{source} (stability index {index:.2f})' for source, index in moved.items())}.",
+            cure="Check units and how the rows were gathered; if it is the course of time, expect it in scoring too.",
+            columns=tuple(moved),
+            count=len(moved),
+        )
+
+
+def _histograms(train: pd.Series[Any], test: pd.Series[Any], field: Field) -> tuple[Any, Any]:
+    """Counts of both columns in the same bins: tenths or frequent levels of the training rows, the rest, missing."""
+    if field.kind == "number":
+        edges = np.unique(train.quantile(np.linspace(0.1, 0.9, 9)).dropna().to_numpy(dtype=np.float64))
+        codes = [np.searchsorted(edges, column.to_numpy(dtype=np.float64), side="left") for column in (train, test)]
+        bins = len(edges) + 2
+    else:
+        levels = pd.Index(train.value_counts().index[:10])
+        codes = [levels.get_indexer(column) for column in (train, test)]
+        codes = [np.where(column < 0, len(levels), column) for column in codes]
+        bins = len(levels) + 2
+    filled = [np.where(column.isna(), bins - 1, code) for column, code in zip((train, test), codes, strict=True)]
+    old, new = (np.bincount(code, minlength=bins) for code in filled)
+    used = old + new > 0
+    return old[used], new[used]
+
+
+def _stacked(parts: Frames, field: Field) -> pd.DataFrame:
+    """The keys of one column in all parts: columns `part` and `key`, missing cells left out."""
+    tables = [
+        pd.DataFrame({"part": part, "key": keys(table[field.name]).to_numpy()})
+        for part, table in parts.items()
+        if field.name in table
+    ]
+    return pd.concat(tables, ignore_index=True).dropna() if tables else pd.DataFrame({"part": [], "key": []})
+
+
+def _levels(table: pd.DataFrame, field: Field) -> int:
+    return int(table[field.name].nunique()) if field.kind not in ("list", "image") else len(table)

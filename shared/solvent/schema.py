@@ -1,0 +1,241 @@
+"""What a table's columns are: roles, kinds, units, ranges; which of its rows are good.
+
+Inside the house a column has its role's name, or its own; messages use the user's name. What becomes of a cell:
+
+| kind | missing | unreadable | other |
+|---|---|---|---|
+| number | NaN | row bad | infinite or outside the declared range: row bad; outside the training range: kept, noted |
+| category | missing | - | unseen in training: kept, noted; 1, 1.0 and "1" are one category |
+| text, image, list | missing | row bad | a blank text is a missing one |
+| time | missing | row bad | without a zone, in UTC where the cell names a zone |
+| id | row bad | - | role id: a repeated one makes the later row bad, and it keeps its type; others are strings |
+
+A missing cell makes its row bad where the field is `required`. A target that is missing, or is of a class that
+training did not have, makes its row bad. Declared codes ("no information") are exempt from ranges and statistics; a
+code that is a word reads as missing in a number column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from . import check, declare, kinds
+from .check import Checked
+from .errors import Refused
+from .field import Field
+from .solution import JSON, Columns, Kind, Role
+from .spelling import listed, suggestion
+from .tables import BAD_ROW
+
+__all__ = ["Checked", "Field", "Schema"]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table, and which kinds its unnamed columns may have.
+
+    Args:
+        ignored: the user's names of the columns that are left out, and why.
+    """
+
+    fields: tuple[Field, ...]
+    ignored: tuple[tuple[str, str], ...] = ()
+    kinds: tuple[Kind, ...] = ()
+
+    @classmethod
+    def declare(cls, columns: Columns, declared: Mapping[str, JSON], names: Sequence[str], *, table: str) -> Self:
+        """Give each column its role, before any cell is read.
+
+        Args:
+            declared: `data.columns` of the config: a role or a name of the solution's columns -> the user's column
+                (a list for protected, passthrough, ignore), or the user's column -> its kind, unit, range, codes, ...
+            names: the table's columns.
+            table: what messages call the table.
+
+        Raises:
+            Refused: with every problem at once.
+        """
+        declared_fields, ignored = declare.declared_fields(columns, declared, names, table)
+        return cls(declared_fields, ignored, columns.features)
+
+    def learn(self, table: pd.DataFrame) -> Self:
+        """Find the kinds that were not declared, drop what is no feature, and keep the training rows' statistics.
+
+        Args:
+            table: the renamed training rows, as they were read.
+
+        Raises:
+            Refused: if a column's numbers have decimal commas, or no row is good.
+        """
+        found = [_with_kind(field, table[field.name]) for field in self.fields]
+        dropped = {field.name: why for field in found if (why := self._not_a_feature(field, table[field.name]))}
+        kept = replace(
+            self,
+            fields=tuple(field for field in found if field.name not in dropped),
+            ignored=(*self.ignored, *((self.source(name), why) for name, why in dropped.items())),
+        )
+        checked = kept.check(table, targets=True)
+        if not len(checked.good):
+            reasons = checked.bad["reasons"].value_counts().index[:3]
+            raise Refused(f"None of the {len(table):,} training rows is good. The usual reasons: {'; '.join(reasons)}.")
+        return replace(kept, fields=tuple(_with_statistics(field, checked.good[field.name]) for field in kept.fields))
+
+    def _not_a_feature(self, field: Field, cells: pd.Series) -> str | None:
+        if field.named or field.role != "feature":
+            return None
+        if kinds.missing(cells).all():
+            return "all its cells are missing in the training rows"
+        if field.kind not in self.kinds:
+            return (
+                f"it looks like a column of kind {field.kind}; this solution reads {' and '.join(self.kinds)} columns"
+            )
+        return None
+
+    def rename(self, table: pd.DataFrame, *, table_name: str, targets: bool) -> pd.DataFrame:
+        """Give the columns their names inside the house, and leave out the others.
+
+        Args:
+            targets: whether the columns that only training needs have to be there too; without, targets are left out.
+
+        Raises:
+            Refused: if a column is missing.
+        """
+        table = table.set_axis([str(name) for name in table.columns], axis=1)
+        repeated = table.columns[table.columns.duplicated()]
+        if len(repeated):
+            raise Refused(f"{table_name} has the column {repeated[0]!r} twice. Give each column its own name.")
+        missing = [field for field in self.fields if field.is_needed(targets) and field.source not in table.columns]
+        if missing:
+            raise Refused(
+                "\n".join(_missing_column(field, table_name, table.columns) for field in missing)
+                + f"\nIts columns: {listed(table.columns)}."
+            )
+        kept = {field.source: field.name for field in self.fields if field.is_read(targets)}
+        chosen = [name for name in table.columns if name in kept or name == BAD_ROW]
+        return table[chosen].rename(columns=kept)
+
+    def check(self, table: pd.DataFrame, *, targets: bool) -> Checked:
+        """Read every cell, and part the good rows from the bad ones.
+
+        Args:
+            table: in the house's names; its index is kept.
+            targets: whether targets are there and have to be good.
+
+        Raises:
+            Refused: if a column is missing.
+        """
+        missing = [
+            field.source for field in self.fields if field.is_needed(targets) and field.name not in table.columns
+        ]
+        if missing:
+            raise Refused(f"The table lacks the column {listed(missing)}. Its columns: {listed(table.columns)}.")
+        there = [field for field in self.fields if field.name in table.columns and field.is_read(targets)]
+        return check.check(there, table, targets)
+
+    @property
+    def features(self) -> tuple[Field, ...]:
+        return self.by_role("feature")
+
+    @property
+    def targets(self) -> tuple[Field, ...]:
+        return self.by_role("target")
+
+    def by_role(self, role: Role) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field.role == role)
+
+    def field(self, name: str) -> Field:
+        """The field of that name inside the house.
+
+        Raises:
+            Refused: if there is none; the message lists the known ones.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        known = [field.name for field in self.fields]
+        raise Refused(f"The schema has no field {name!r}.{suggestion(name, known)} Known: {listed(known)}.")
+
+    def source(self, name: str) -> str:
+        """The user's own name of a column; a name that the schema doesn't know is the user's already."""
+        return next((field.source for field in self.fields if field.name == name), name)
+
+    def restore(self, names: Collection[str]) -> list[str]:
+        """The user's own names of columns."""
+        return [self.source(name) for name in names]
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "fields": [asdict(field) for field in self.fields],
+            "ignored": [list(each) for each in self.ignored],
+            "kinds": list(self.kinds),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, JSON]) -> Self:
+        known = {each.name for each in fields(Field)}
+        return cls(
+            tuple(
+                Field(**{key: _tupled(value) for key, value in each.items() if key in known})
+                for each in content["fields"]
+            ),
+            tuple((source, why) for source, why in content["ignored"]),
+            tuple(content["kinds"]),
+        )
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _missing_column(field: Field, table_name: str, names: Collection[str]) -> str:
+    what = field.role if field.role == field.name else f"{field.role} {field.name}"
+    if not field.named and field.role == "feature":
+        what = "feature of the training table"
+    return (
+        f"{table_name} has no column {field.source!r} ({what}).{suggestion(field.source, names)} "
+        "Add it, an empty one where a cell may be missing, or rename the column that holds it."
+    )
+
+
+def _with_kind(field: Field, cells: pd.Series) -> Field:
+    """The field with the kind of its cells, if nobody declared it. What only passes through needs none."""
+    if field.kind or field.role == "passthrough":
+        return field
+    cells = cells[~kinds.missing(cells) & ~cells.isin(field.words).to_numpy()]
+    if not len(cells):
+        return replace(field, kind="category")
+    comma = kinds.decimal_commas(cells)
+    if comma:
+        raise Refused(
+            f"The column {field.source} holds numbers with a decimal comma, such as '{comma}'. Write them with a "
+            f'point, read the file with decimal: ",", or, if they are no numbers, set columns.{field.source}.kind to '
+            "category."
+        )
+    kind = kinds.found_kind(cells)
+    # an order in time may be counted in cycles or days
+    return replace(field, kind="time" if field.role == "time" and kind != "number" else kind)
+
+
+def _with_statistics(field: Field, good: pd.Series) -> Field:
+    """The field with what the good training rows say about it."""
+    field = replace(field, missing=float(good.isna().mean()))
+    if field.role == "passthrough":
+        return field
+    if field.kind == "number":
+        values = good[np.isfinite(good) & ~check.is_code(field, good)].to_numpy()
+        if not len(values):
+            return field
+        low, high, mean, deviation = map(float, (values.min(), values.max(), values.mean(), values.std()))
+        return replace(field, low=low, high=high, mean=mean, deviation=deviation)
+    if field.kind == "category":
+        levels = good[~check.is_code(field, good)].dropna().unique()
+        return replace(field, levels=tuple(sorted(levels)))
+    if field.kind == "text":
+        longest = good.str.len().max()
+        return replace(field, longest=int(longest) if longest == longest else 0)
+    return field

@@ -1,0 +1,211 @@
+"""One part of a source: read it, and turn it into scored rows, rows set aside with their reasons, and counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from .. import kinds, parquet, tables
+from ..errors import Refused, SolventError
+from ..solution import Output, Score, Type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..schema import Schema
+
+__all__ = ["Layout", "Part", "Scored", "read_parts", "score_part"]
+
+ROW, REASONS, ERROR = "row", "reasons", "error"
+QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
+OTHERS = re.compile(r": [\d,]+ other unseen categories$")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of the output: those carried over from the source, then the declared outputs.
+
+    Args:
+        carried: ids and pass-through columns, under the user's own names.
+    """
+
+    carried: tuple[str, ...]
+    outputs: tuple[Output, ...]
+
+    @classmethod
+    def of(cls, schema: Schema, outputs: Sequence[Output], names: Collection[str]) -> Layout:
+        """The layout for a source with columns of these names.
+
+        Rows that belong to an entity and have no id of their own are known by their entity and time.
+
+        Raises:
+            Refused: if two columns would have one name.
+        """
+        keys = [*schema.by_role("id"), *schema.by_role("entity")]
+        if schema.by_role("entity") and not schema.by_role("id"):
+            keys += schema.by_role("time")
+        sources = dict.fromkeys(each.source for each in (*keys, *schema.by_role("passthrough")))
+        carried = tuple(name for name in sources if name in names)
+        if both := [output.name for output in outputs if output.name in carried]:
+            raise Refused(
+                f"The source's column {both[0]!r} would be passed through, and scoring adds one of that name. "
+                "Rename it in the source and in data.columns, and train again."
+            )
+        return cls(carried, tuple(outputs))
+
+    @property
+    def types(self) -> dict[str, Type]:
+        return {output.name: output.type for output in self.outputs}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows as they were read.
+
+    Args:
+        raw: under the user's own names; the index is the place in the source, from 0.
+        repeated: why rows are bad that have an id of an earlier part, by index.
+    """
+
+    raw: pd.DataFrame
+    repeated: Mapping[Hashable, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of a part.
+
+    Args:
+        rows: how many it had.
+        scored: a row for each row that could be scored, in the source's order.
+        set_aside: `row` (from 1, in the source), `reasons`, and the cells as they were.
+        reasons: rows by kind of reason, the cells' own values left out.
+        notes: rows by what was noticed about them, though they were scored.
+    """
+
+    rows: int
+    scored: pa.Table
+    set_aside: pa.Table
+    reasons: Counter[str]
+    notes: Counter[str]
+
+
+def read_parts(source: Any, rows: int, schema: Schema) -> Iterator[Part]:
+    """Read a source part by part; an empty one is one empty part.
+
+    A table with an entity is one part: an entity must not be cut, and its rows may lie anywhere.
+    """
+    if schema.by_role("entity"):
+        yield Part(tables.read(source))
+        return
+    seen: set[Hashable] = set()
+    for raw in tables.chunks(source, rows):
+        yield Part(raw, _repeated(raw, schema, seen))
+
+
+def _repeated(raw: pd.DataFrame, schema: Schema, seen: set[Hashable]) -> dict[Hashable, str]:
+    """Rows with an id that was seen in an earlier part; adds this part's ids."""
+    found: dict[Hashable, str] = {}
+    for each in schema.by_role("id"):
+        if each.source not in raw:
+            continue  # Schema.rename refuses it
+        cells = kinds.read(raw[each.source], each.kind or "category")
+        values = cells.values[~cells.missing]
+        ids = values.tolist()
+        for index, value in zip(values.index, ids, strict=True):
+            if value in seen:
+                found[index] = f"{each.source}: {kinds.shown(raw[each.source][index])} is there already, further up"
+        seen.update(ids)
+    return found
+
+
+def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, label: str) -> Scored:
+    """Score one part: a pure function of its rows.
+
+    Args:
+        label: the source's short name, for messages.
+
+    Raises:
+        Refused: if a column is missing.
+        SolventError: if the scorer doesn't give each row back, once and in order.
+    """
+    raw = part.raw
+    renamed = schema.rename(raw, table_name=label, targets=False)
+    checked = schema.check(renamed, targets=False)
+    reasons: dict[Hashable, str] = dict(zip(checked.bad.index, checked.bad[REASONS], strict=True))
+    for index, why in part.repeated.items():
+        known = reasons.get(index, why)
+        reasons[index] = known if why in known else f"{known}; {why}"
+    reasons |= _torn_entities(renamed, reasons, schema)
+    good = checked.good[~checked.good.index.isin(list(reasons))] if reasons else checked.good
+    names = [output.name for output in layout.outputs]
+    outputs = pd.DataFrame(columns=names, index=good.index, dtype=object)
+    if len(good):
+        outputs = score(good)
+        _refuse_other_rows(outputs, good)
+        errors = outputs[ERROR].dropna()
+        reasons |= zip(errors.index, errors, strict=True)
+        reasons |= _torn_entities(renamed, reasons, schema)
+    kept = good.index[~good.index.isin(list(reasons))] if reasons else good.index
+    bad = raw.index[raw.index.isin(list(reasons))]
+    if not kept.append(bad).sort_values().equals(raw.index):
+        raise SolventError(f"{label}: of {len(raw)} rows, {len(kept)} were scored and {len(bad)} set aside.")
+    scored = pd.concat([raw.loc[kept, list(layout.carried)], outputs.loc[kept, names]], axis=1)
+    sources = [each.source for each in schema.fields if each.name in renamed]
+    return Scored(
+        rows=len(raw),
+        scored=parquet.typed(scored, layout.types),
+        set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad]),
+        reasons=Counter(kind for index in bad for kind in _kinds(reasons[index])),
+        notes=_notes(checked.notes),
+    )
+
+
+def _torn_entities(rows: pd.DataFrame, reasons: Mapping[Hashable, str], schema: Schema) -> dict[Hashable, str]:
+    """Why the other rows of an entity with a bad row are bad too: what is left of it is another series."""
+    also: dict[Hashable, str] = {}
+    for each in schema.by_role("entity") if reasons else ():
+        cells = kinds.read(rows[each.name], "category").values
+        torn = cells[cells.index.isin(list(reasons))].dropna().unique()
+        for index, cell in cells[cells.isin(torn)].items():
+            if index not in reasons:
+                also[index] = f"{each.source}: another row of {cell!r} was set aside"
+    return also
+
+
+def _refuse_other_rows(found: pd.DataFrame, good: pd.DataFrame) -> None:
+    if not found.index.equals(good.index):
+        raise SolventError(
+            f"The scorer returned {len(found)} rows for {len(good)}, or in another order. Expected the same index."
+        )
+
+
+def _set_aside(cells: pd.DataFrame, reasons: Sequence[str]) -> pa.Table:
+    own = {name: f"column {name}" for name in (ROW, REASONS) if name in cells}
+    cells = cells.rename(columns=own)
+    cells.insert(0, ROW, cells.index + 1)
+    cells.insert(1, REASONS, list(reasons))
+    return parquet.typed(cells, {ROW: "integer", REASONS: "string"})
+
+
+def _notes(found: Mapping[str, int]) -> Counter[str]:
+    """Notes that can be added up over parts: how many levels were left out of one part's notes can't be."""
+    notes: Counter[str] = Counter()
+    for note, count in found.items():
+        notes[OTHERS.sub(": other unseen categories", note)] += count
+    return notes
+
+
+def _kinds(reasons: str) -> set[str]:
+    """The reasons of one row without their cells: a million different bad cells are one kind."""
+    found = set()
+    for reason in QUOTED.sub("…", reasons).split("; "):
+        column, colon, why = reason.rpartition(": ")
+        found.add(f"{column}{colon}{NUMBER.sub('…', why)}")
+    return found

@@ -1,0 +1,434 @@
+"""The nouns: what a solution declares, what it may see, what it leaves behind.
+
+Nothing here imports keras, pandas or scikit-learn, so that a domain's `__init__.py` stays instant to import.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from .errors import Refused
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from .schema import Schema
+    from .split import Split
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "Column",
+    "Columns",
+    "Data",
+    "Dataset",
+    "Figure",
+    "Finding",
+    "Fitted",
+    "Goal",
+    "Output",
+    "Remote",
+    "Sample",
+    "Section",
+    "Solution",
+    "Sums",
+    "Weighted",
+    "find",
+    "installed",
+    "later",
+]
+
+CONTRACT_VERSION = 1
+
+JSON = Any  # whatever json.dumps takes
+Table = Any  # a pandas DataFrame; named here so that importing this module imports no pandas
+Asset = Any  # Table | np.ndarray | bytes
+Score = Callable[[Table], Table]
+
+Kind = Literal["number", "category", "text", "image", "id", "time", "list"]
+Role = Literal["feature", "target", "id", "entity", "time", "group", "protected", "weight", "passthrough"]
+Type = Literal["float", "integer", "string", "boolean", "bytes", "list", "time"]
+Severity = Literal["note", "warning", "refusal"]
+
+
+class Section(BaseModel):
+    """A part of the config: frozen, and it refuses keys that it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column that a solution names: the user maps one of their own columns to it.
+
+    Args:
+        role: `feature` for what the model reads; a domain may give its own name to a general role
+            (a patient is an `entity`).
+        required: whether a missing *cell* fails its row, and a missing column refuses the table.
+    """
+
+    name: str
+    kind: Kind
+    role: Role = "feature"
+    required: bool = True
+    meaning: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """A column that scoring adds. It has this type also where a part holds nothing but nulls.
+
+    Args:
+        each: a target with classes: there is one such column for each class, named `name_class`.
+    """
+
+    name: str
+    type: Type
+    meaning: str = ""
+    each: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What a solution reads and writes.
+
+    Args:
+        features: the kinds that the table's other columns may have to be read as features;
+            empty where the other columns are of no interest.
+    """
+
+    inputs: tuple[Column, ...] = ()
+    targets: tuple[Column, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    features: tuple[Kind, ...] = ()
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A metric and the direction in which it gets better."""
+
+    metric: str
+    higher: bool = True
+
+    def better(self, new: float, old: float | None) -> bool:
+        """Whether `new` is strictly better than `old`; anything beats None, and NaN beats nothing."""
+        if new != new:
+            return False
+        return old is None or (new > old if self.higher else new < old)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A metric that is a function of sums over rows: a thousand resamples are one matrix product.
+
+    Args:
+        rows: shape `(rows, k)`.
+        value: sums `(..., k)` -> values `(...)`.
+    """
+
+    rows: np.ndarray
+    value: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A metric that is no function of sums, but of how often each row was drawn (AUC, KS).
+
+    Args:
+        rows: how many rows it is over.
+        value: weights `(resamples, rows)` -> values `(resamples,)`.
+    """
+
+    rows: int
+    value: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the scan noticed about the data.
+
+    Args:
+        name: the word that `data.allow` takes to override a refusal.
+        message: what, where, how many.
+        cure: what to do about it.
+        columns: the user's own names of the columns concerned.
+        count: rows (or columns, groups) concerned.
+    """
+
+    name: str
+    severity: Severity
+    message: str
+    cure: str = ""
+    columns: tuple[str, ...] = ()
+    count: int = 0
+    allowed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A plot for the report: `draw` gets matplotlib axes in the report's style."""
+
+    title: str
+    caption: str
+    draw: Callable[[Any], None]
+    width: float = 5.0
+    height: float = 3.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Made rows with a known answer, and settings that fit them in seconds.
+
+    Args:
+        rows: at least a few hundred rows with targets.
+        columns: roles of the rows' columns, as `data.columns` of the config has them.
+        floor: a headline that a fit must reach on these rows.
+    """
+
+    rows: Table
+    settings: Mapping[str, JSON]
+    floor: float
+    columns: Mapping[str, JSON] = field(default_factory=dict)
+    side: Mapping[str, Table] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """A file of a public data set.
+
+    Args:
+        sha256: of the file as it lies at `address`; with `source`, where that sum was taken from.
+    """
+
+    name: str
+    address: str
+    sha256: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Public data that a solution can fetch.
+
+    Args:
+        files: what to download; empty where an installed package carries the data.
+        package: the pip package that carries it offline, if one does.
+        read: paths by name -> the table of rows.
+        config: the `data` and `settings` parts of a config that trains on it.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    home: str
+    read: Callable[[Mapping[str, Path]], Table]
+    files: tuple[Remote, ...] = ()
+    package: str | None = None
+    config: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a domain may see while fitting: no test row is among it.
+
+    Args:
+        side: named side tables of the config.
+        work: a folder that survives a kill; `training.fit(..., stage="head")` keeps its checkpoints there.
+    """
+
+    train: Table
+    valid: Table
+    schema: Schema
+    side: Mapping[str, Table]
+    seed: int
+    work: Path
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training leaves behind.
+
+    Args:
+        facts: small and readable; `facts["choices"]` says what was tried on validation rows, and what won.
+        assets: tables, arrays or bytes that scoring needs.
+        personal: names of the assets that hold rows about people.
+        batch_rows: rows in each call of a model. The last batch is padded, so that no score depends
+            on how the input was cut.
+    """
+
+    models: Mapping[str, keras.Model]
+    facts: dict[str, JSON] = field(default_factory=dict)
+    assets: Mapping[str, Asset] = field(default_factory=dict)
+    personal: frozenset[str] = frozenset()
+    batch_rows: int = 1024
+
+    def predict(self, inputs: Any, model: str = "model") -> Any:
+        """Run a model over rows: the one door to inference.
+
+        Args:
+            inputs: a tree of arrays with one leading axis of rows, or an iterator of such trees.
+
+        Returns:
+            A tree of float32 arrays, one leading axis of as many rows.
+        """
+        from . import runtime
+
+        return runtime.predict(self.models[model], inputs, self.batch_rows)
+
+
+class Later:
+    """A function that is imported on its first call. Made by `later`."""
+
+    def __init__(self, path: str) -> None:
+        module, _, name = path.partition(":")
+        if not module or not name.isidentifier():
+            raise ValueError(f"later({path!r}): expected 'package.module:function'.")
+        self.path, self.module, self.name = path, module, name
+        self._function: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        if self._function is None:
+            self._function = getattr(importlib.import_module(self.module), self.name)
+        return self._function(*arguments, **options)
+
+    def __repr__(self) -> str:
+        return self.path
+
+
+def later(path: str) -> Any:
+    """Name a function without importing its module: `later("solvent_finance.network:fit")`."""
+    return Later(path)
+
+
+def _all_rows(settings: Section, rows: Table) -> Table:
+    return rows
+
+
+def _nothing(*_: Any) -> list[Any]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution(Generic[S]):
+    """One vertical: its settings, its columns and a few functions. Table in, table out."""
+
+    name: str
+    summary: str
+    settings: type[S]
+    columns: Callable[[S], Columns]
+    split: Split
+    headline: Callable[[S], Goal]
+    fit: Callable[[S, Data], Fitted]
+    scorer: Callable[[S, Fitted], Score]
+    rivals: Mapping[str, Callable[[S, Data], Score]]
+    metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
+    sample: Callable[[int], Sample]
+    cases: Callable[[S, Table], Table] = _all_rows
+    checks: Callable[[S, Table], list[Finding]] = _nothing
+    figures: Callable[[S, Fitted, Table, Table], Iterable[Figure]] = _nothing
+    explain: Callable[[S, Fitted, Table], Table] | None = None
+    datasets: Sequence[Dataset] = ()
+    contract_version: int = CONTRACT_VERSION
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An entry of the group `solvent.solutions`: where a solution lives, and whether it can run here.
+
+    Args:
+        extra: the extra of the distribution that brings what it needs, None where it needs none.
+        missing: packages of that extra that are not installed.
+    """
+
+    name: str
+    target: str
+    distribution: str
+    extra: str | None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def cure(self) -> str:
+        return f"pip install '{self.distribution}[{self.extra}]'"
+
+    def load(self) -> Solution[Any]:
+        return _load(self.target)
+
+
+def installed() -> list[Installed]:
+    """Every solution that an installed package announces, by name."""
+    found = []
+    for entry in entry_points(group="solvent.solutions"):
+        distribution = entry.dist.name if entry.dist else entry.module
+        extra = entry.extras[0] if entry.extras else None
+        missing = _missing(entry.dist.requires or [], extra) if entry.dist and extra else ()
+        target = f"{entry.module}:{entry.attr}"
+        found.append(Installed(entry.name, target, distribution, extra, missing))
+    return sorted(found, key=lambda item: item.name)
+
+
+def _missing(requires: Sequence[str], extra: str | None) -> tuple[str, ...]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.requirements import Requirement
+
+    missing = []
+    for requirement in map(Requirement, requires):
+        if requirement.marker is None or not requirement.marker.evaluate({"extra": extra or ""}):
+            continue
+        if requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version(requirement.name)
+        except PackageNotFoundError:
+            missing.append(requirement.name)
+    return tuple(missing)
+
+
+def find(name: str) -> Solution[Any]:
+    """Find a solution by its name, or by `module:SOLUTION` before it is installed.
+
+    Raises:
+        Refused: if there is none of that name, or what it needs is not installed.
+    """
+    if ":" in name:
+        return _load(name)
+    known = {item.name: item for item in installed()}
+    if name not in known:
+        raise Refused(
+            f"There is no solution {name!r}. Installed: {', '.join(known) or 'none'}. "
+            "Install its package, or write module:SOLUTION."
+        )
+    if known[name].missing:
+        raise Refused(f"The solution {name} needs {', '.join(known[name].missing)}: {known[name].cure}")
+    return known[name].load()
+
+
+def _load(target: str) -> Solution[Any]:
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0] and error.name != module:
+            raise
+        raise Refused(f"There is no module {module!r} for the solution {target!r} on the Python path.") from error
+    except AttributeError as error:
+        raise Refused(f"The module {module} has no {attribute}. Name the solution's own: {module}:SOLUTION.") from error
+    if not isinstance(found, Solution):
+        raise Refused(f"{target} is a {type(found).__name__}; expected a solvent.Solution.")
+    if found.contract_version > CONTRACT_VERSION:
+        raise Refused(
+            f"{target} follows version {found.contract_version} of the contract; this solvent knows "
+            f"{CONTRACT_VERSION}. Update it: pip install --upgrade solvent-suite"
+        )
+    return found

@@ -1,0 +1,147 @@
+"""Cut a table into training, validation and test rows.
+
+What is never torn apart, whatever `by` says:
+
+- an entity (or a group, where no column has the role `entity`): a patient's images, a machine's series;
+- copies of a text or an image.
+
+Rows that belong together make a *unit*, and units are dealt out. Where the order of time or a column decides, a unit
+goes to the latest part that any of its rows goes to. Two choices are the user's own and tear entities: `within`, if it
+names the entity's column, and `column`; the scan then refuses them unless they are allowed.
+
+Domains import `Split` for their settings, so what needs numpy and pandas is in `cutting` and imported by the first cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field as Setting
+from pydantic import field_validator, model_validator
+
+from .solution import JSON, Section
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from .schema import Schema
+
+__all__ = ["PARTS", "Parts", "Split", "cut", "folds", "halves"]
+
+PARTS = ("train", "valid", "test")
+
+
+class Split(Section):
+    """How a table is cut into training, validation and test rows.
+
+    Args:
+        by: `random`; `stratified` keeps the shares of the target's classes (of its deciles, if it is a number);
+            `group` cuts whole groups; `time` trains on the oldest rows; `last` tests on the last rows of each
+            value of `within`; `column` follows a column that holds train, valid or test.
+        fractions: of train, valid and test; they sum to 1. A part whose fraction is 0 stays empty.
+        within: for `random` and `last`: each value of this column (a user) is cut on its own.
+        column: for `column`: the column that names the part of each row.
+        folds: an out-of-fold report over this many folds, at least 2.
+    """
+
+    by: Literal["random", "stratified", "group", "time", "last", "column"] = "random"
+    fractions: tuple[
+        Annotated[float, Setting(ge=0, le=1)],
+        Annotated[float, Setting(ge=0, le=1)],
+        Annotated[float, Setting(ge=0, le=1)],
+    ] = (0.6, 0.2, 0.2)
+    seed: int = Setting(default=0, ge=0)
+    within: str | None = None
+    column: str | None = None
+    folds: int | None = Setting(default=None, ge=2)
+
+    @field_validator("fractions")
+    @classmethod
+    def _sum_to_one(cls, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not abs(sum(fractions) - 1) < 1e-6:
+            raise ValueError(
+                f"the fractions of train, valid and test sum to {sum(fractions):g}; they must sum to 1, "
+                "for example [0.6, 0.2, 0.2]."
+            )
+        if fractions[0] == 0:
+            raise ValueError("the fraction of train is 0; training needs rows, for example [0.6, 0.2, 0.2].")
+        return fractions
+
+    @model_validator(mode="after")
+    def _keys_fit_together(self) -> Split:
+        problems = []
+        if self.by == "last" and self.within is None:
+            problems.append("by: last needs within: COLUMN, whose values have their last rows tested; or use by: time")
+        if self.within is not None and self.by not in ("random", "last"):
+            problems.append(f"within goes with by: random or by: last, not with by: {self.by}; leave it out")
+        if self.by == "column" and self.column is None:
+            problems.append("by: column needs column: COLUMN, which holds train, valid or test in each row")
+        if self.column is not None and self.by != "column":
+            problems.append(f"column goes with by: column, not with by: {self.by}; leave it out")
+        if self.folds is not None and self.by not in ("random", "stratified", "group"):
+            problems.append(f"folds go with by: random, stratified or group, not with by: {self.by}; leave them out")
+        if problems:
+            raise ValueError("; ".join(problems) + ".")
+        return self
+
+    def untested(self) -> Split:
+        """The same split without a test part: for training rows whose test rows are given apart, or missing."""
+        train, valid, _ = self.fractions
+        fractions = (train / (train + valid), valid / (train + valid), 0.0)
+        return self.model_copy(update={"fractions": fractions, "folds": None})
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the rows of a table go.
+
+    Args:
+        train, valid, test: positions of rows, sorted, disjoint; together they are all rows.
+        facts: what a reader of the report needs to know: by, seed, rows, boundaries, what was kept together.
+    """
+
+    train: NDArray[np.int64]
+    valid: NDArray[np.int64]
+    test: NDArray[np.int64]
+    facts: dict[str, JSON] = field(default_factory=dict)
+
+
+def cut(table: pd.DataFrame, split: Split, schema: Schema) -> Parts:
+    """Cut a table into training, validation and test rows.
+
+    Args:
+        table: house names; cells may still be raw strings.
+
+    Raises:
+        Refused: if a column that `by` needs is not there, or a part would be empty.
+    """
+    from . import cutting
+
+    return cutting.cut(table, split, schema)
+
+
+def halves(table: pd.DataFrame, schema: Schema, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cut a validation table in two: rows to choose by, and rows to calibrate on that chose nothing.
+
+    Whole entities or groups stay on one side, copies too; the shares of a category target's classes are kept.
+
+    Raises:
+        Refused: if there are fewer than two units to cut.
+    """
+    from . import cutting
+
+    return cutting.halves(table, schema, seed)
+
+
+def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:
+    """Cut a table `split.folds` times: every row is tested once, validation rows are cut from the rest.
+
+    Raises:
+        Refused: if the split names no folds, or there are fewer units than folds.
+    """
+    from . import cutting
+
+    return cutting.folds(table, split, schema)

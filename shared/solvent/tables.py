@@ -1,0 +1,274 @@
+"""Tables in and out: CSV, Parquet, SQL, a folder of class folders. Knows nothing of roles.
+
+| source | becomes |
+|---|---|
+| `loans.csv`, `.tsv`, `.txt` | text or missing cells; a row that doesn't fit the header keeps its place: `BAD_ROW` |
+| `loans.parquet` | cells with their types; integers and booleans nullable |
+| a folder with `*.parquet` | its files in the order of their names, as one table |
+| a folder whose sub-folders hold images | columns `image` (path relative to the folder) and `label` (the sub-folder) |
+| `{sql: ADDRESS, query: SELECT ...}` | the rows of the query; `${NAME}` in the address comes from the environment |
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from pydantic import ValidationError, model_validator
+
+from . import database, delimited, parquet
+from .delimited import BAD_ROW
+from .errors import Refused, SolventError
+from .solution import Section, Type
+from .spelling import listed, suggestion
+
+__all__ = ["BAD_ROW", "Source", "chunks", "folder", "label", "read", "write"]
+
+DELIMITED = (".csv", ".tsv", ".txt")
+PARQUET = (".parquet", ".pq")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm")
+
+
+class Source(Section):
+    """Where a table comes from: a path, a query, or a public data set. A plain string is a path.
+
+    Args:
+        path: a file or a folder.
+        encoding: of a CSV file; found where it is not named.
+        delimiter: of a CSV file; found where it is not named.
+        decimal: what numbers of a CSV file have before their decimals.
+        sql: an SQLAlchemy address such as `postgresql://reader:${DB_PASSWORD}@host/shop`.
+        query: a SELECT. Give it an ORDER BY where the order of rows matters.
+        dataset: the name of one of the solution's public data sets; whoever holds the solution reads it.
+    """
+
+    path: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: Literal[".", ","] = "."
+    sql: str | None = None
+    query: str | None = None
+    dataset: str | None = None
+
+    @classmethod
+    def of(cls, given: Given) -> Self:
+        """Understand a path, a mapping or a source.
+
+        Raises:
+            Refused: if it names no table, with every problem at once.
+        """
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            problems = (f"{'.'.join(map(str, each['loc'])) or 'source'}: {each['msg']}" for each in error.errors())
+            raise Refused(f"This source of a table is not understood: {'; '.join(problems)}.") from error
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, given: Any) -> Any:
+        if isinstance(given, str | os.PathLike):
+            return {"path": os.fspath(given)}
+        if isinstance(given, Mapping) and isinstance(given.get("path"), os.PathLike):
+            return {**given, "path": os.fspath(given["path"])}
+        return given
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if sum(each is not None for each in (self.path, self.sql, self.dataset)) != 1:
+            raise ValueError("expected one of path: (a file or folder), sql: with query:, dataset:")
+        if (self.sql is None) != (self.query is None):
+            raise ValueError("sql: and query: need each other")
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ValueError("delimiter: expected one character")
+        return self
+
+
+Given = Source | str | os.PathLike[str] | Mapping[str, Any]
+
+
+def read(source: Given, *, base: Path = Path()) -> pd.DataFrame:
+    """Read a whole table: its rows numbered from 0, its columns under their own names.
+
+    Args:
+        base: the folder that a relative path starts from.
+
+    Raises:
+        Refused: if there is no such table, or it can't be read; the message says what to do.
+    """
+    return _joined(list(_pieces(Source.of(source), base)), start=0)
+
+
+def chunks(source: Given, rows: int, *, base: Path = Path()) -> Iterator[pd.DataFrame]:
+    """Read a table part by part: `rows` rows each, numbered on. An empty table is one empty part.
+
+    Raises:
+        Refused: as `read` does, once the part is reached that can't be read.
+    """
+    if rows < 1:
+        raise Refused(f"Parts of {rows} rows: expected 1 or more.")
+    held: list[pd.DataFrame] = []
+    start = 0
+    for piece in _pieces(Source.of(source), base):
+        held.append(piece)
+        while sum(len(part) for part in held) >= rows:
+            whole = _joined(held, start)
+            held = [whole.iloc[rows:]]
+            yield _joined([whole.iloc[:rows]], start)
+            start += rows
+    if start == 0 or any(len(part) for part in held):
+        yield _joined(held, start)
+
+
+def label(source: Given) -> str:
+    """A short name for messages: "loans.csv"; no password is in it."""
+    source = Source.of(source)
+    if source.path is not None:
+        return Path(source.path).name or source.path
+    return source.dataset or database.label(source.sql or "")
+
+
+def folder(source: Given, *, base: Path = Path()) -> Path:
+    """The folder that relative paths in the table's cells start from: the class folder itself, else the file's."""
+    path = _path(Source.of(source), base)
+    return path if path.is_dir() and not _parquet_files(path) else path.parent
+
+
+def write(table: pd.DataFrame, path: Path, types: Mapping[str, Type] | None = None) -> None:
+    """Write a table without its index, so that the file is whole or absent.
+
+    Args:
+        path: ends in .csv or .parquet. In CSV a list is JSON, and bytes are base64.
+        types: declared types, which a column has even where it holds nothing but nulls.
+
+    Raises:
+        Refused: for another ending, or cells that don't fit their declared type.
+        SolventError: if the file can't be written.
+    """
+    writers: dict[str, Callable[[Any, Path], None]] = {".csv": _write_csv, ".parquet": pq.write_table}
+    if path.suffix.lower() not in writers:
+        raise Refused(f"{path}: expected a name that ends in .csv or .parquet.")
+    columns = parquet.typed(table, types or {})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writers[path.suffix.lower()](columns, temporary)
+        _flush(temporary)
+        temporary.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        raise SolventError(f"{path} could not be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_csv(columns: Any, path: Path) -> None:
+    for position, field in enumerate(columns.schema):
+        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            cells = [None if cell is None else _csv_cell(cell) for cell in columns.column(position).to_pylist()]
+            columns = columns.set_column(position, field.name, pa.array(cells, type=pa.string()))
+    with path.open("wb") as file:
+        header = io.StringIO()
+        csv.writer(header, lineterminator="\n").writerow(columns.column_names)
+        file.write(header.getvalue().encode())
+        # pyarrow is ten times as fast as pandas, but puts quotation marks around all names
+        pa.csv.write_csv(columns, file, pa.csv.WriteOptions(include_header=False))
+
+
+def _csv_cell(cell: Any) -> str:
+    if isinstance(cell, bytes):
+        return base64.b64encode(cell).decode("ascii")
+    return json.dumps(cell, ensure_ascii=False, default=str)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _path(source: Source, base: Path) -> Path:
+    return base / Path(source.path or "").expanduser()
+
+
+def _pieces(source: Source, base: Path) -> Iterator[pd.DataFrame]:
+    if source.sql is not None:
+        return database.pieces(source.sql, source.query or "")
+    if source.dataset is not None:
+        raise Refused(f"The data set {source.dataset} is no file: fetch it with solvent data get, then name its path.")
+    path = _path(source, base)
+    _check_there(path, base)
+    if path.is_dir():
+        return _folder_pieces(path)
+    ending = path.suffix.lower()
+    if ending in DELIMITED:
+        return _readable(
+            path,
+            delimited.pieces(path, encoding=source.encoding, delimiter=source.delimiter, decimal=source.decimal),
+        )
+    if ending in PARQUET:
+        return _readable(path, parquet.pieces([path]))
+    raise Refused(
+        f"{path.name}: a table ends in {listed(DELIMITED)} or .parquet, or is a folder. "
+        "Save it as CSV (from a spreadsheet: CSV UTF-8) or as Parquet."
+    )
+
+
+def _check_there(path: Path, base: Path) -> None:
+    if not path.exists():
+        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise Refused(
+            f"There is no file or folder {path}.{suggestion(path.name, beside)} "
+            f"A relative path starts from {base.resolve()}."
+        )
+
+
+def _readable(path: Path, pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    try:
+        yield from pieces
+    except OSError as error:
+        raise SolventError(f"{path} could not be read: {error.strerror or error}.") from error
+
+
+def _folder_pieces(path: Path) -> Iterator[pd.DataFrame]:
+    files = _parquet_files(path)
+    return _readable(path, parquet.pieces(files)) if files else iter([_class_folders(path)])
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    return sorted(item for item in path.glob("*") if item.suffix.lower() in PARQUET and not item.name.startswith("."))
+
+
+def _class_folders(path: Path) -> pd.DataFrame:
+    images = [
+        (image.relative_to(path).as_posix(), image.parent.name)
+        for image in path.glob("*/*")
+        if image.suffix.lower() in IMAGES and not any(part.startswith(".") for part in image.relative_to(path).parts)
+    ]
+    if not images:
+        inside = sorted(item.name + "/" * item.is_dir() for item in path.iterdir())
+        raise Refused(
+            f"{path} is no table: expected *.parquet files in it, or a sub-folder of images for each class. "
+            f"It holds: {listed(inside, most=8)}."
+        )
+    return pd.DataFrame(sorted(images), columns=["image", "label"], dtype="str")
+
+
+def _joined(pieces: list[pd.DataFrame], start: int) -> pd.DataFrame:
+    """The pieces as one table, numbered from `start`; BAD_ROW only if one of its rows is."""
+    filled = [piece for piece in pieces if len(piece)] or pieces[:1]
+    whole = pd.concat(filled, ignore_index=True) if len(filled) > 1 else filled[0]
+    if BAD_ROW in whole.columns and whole[BAD_ROW].isna().all():
+        whole = whole.drop(columns=BAD_ROW)
+    return whole.set_axis(pd.RangeIndex(start, start + len(whole)))

@@ -1,0 +1,78 @@
+"""Cells to bin numbers, once, in float64, outside the network: what a bin is can be read in bundle.json."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from solvent.schema import Field, Schema
+
+__all__ = ["bin_numbers", "first_in_order", "learn_bins", "names_of_bins", "sizes"]
+
+MISSING, UNSEEN = 0, 1  # every column has these two bins first, then its codes, then its ranges or levels
+
+
+def learn_bins(train: pd.DataFrame, schema: Schema, most: int, rare: int) -> list[dict[str, Any]]:
+    """Find the bins of every feature on training rows.
+
+    Args:
+        most: ranges of a number, cut at quantiles.
+        rare: a level of a category needs so many rows to be a bin of its own.
+
+    Returns:
+        One description a feature: its `name`, `codes`, and `edges` (bin k holds edges[k-1] < x <= edges[k])
+        or `levels`.
+    """
+    return [_learn(train[field.name], field, most, rare) for field in schema.features]
+
+
+def _learn(column: pd.Series, field: Field, most: int, rare: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": field.name, "codes": list(field.codes)}
+    if field.kind == "category":
+        counts = column[~column.isin(list(map(str, field.codes)))].value_counts()
+        return {**found, "levels": sorted(counts.index[counts >= rare])}
+    numbers = column[column.notna() & ~column.isin(field.codes)].to_numpy(np.float64)
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, most + 1)[1:-1])) if len(numbers) else np.array([])
+    return {**found, "edges": edges[edges < numbers.max(initial=-np.inf)].tolist()}
+
+
+def bin_numbers(table: pd.DataFrame, bins: list[dict[str, Any]]) -> np.ndarray:
+    """The bin of every cell.
+
+    Returns:
+        int32, shape `(rows, features)`: 0 missing, 1 unseen or rare, then codes, then ranges or levels.
+    """
+    found = np.empty((len(table), len(bins)), np.int32)
+    for place, bin_ in enumerate(bins):
+        column, first = table[bin_["name"]], 2 + len(bin_["codes"])
+        if "levels" in bin_:
+            known = {**{str(code): 2 + i for i, code in enumerate(bin_["codes"])}}
+            known |= {level: first + i for i, level in enumerate(bin_["levels"])}
+            codes = column.map(known).fillna(UNSEEN).to_numpy(np.int32)
+        else:
+            numbers = column.to_numpy(np.float64)
+            codes = (first + np.searchsorted(bin_["edges"], numbers, side="left")).astype(np.int32)
+            for index, code in enumerate(bin_["codes"]):
+                codes[numbers == float(code)] = 2 + index
+        codes[column.isna().to_numpy()] = MISSING
+        found[:, place] = codes
+    return found
+
+
+def sizes(bins: list[dict[str, Any]]) -> list[int]:
+    """How many bins each feature has."""
+    return [2 + len(b["codes"]) + (len(b["levels"]) if "levels" in b else len(b["edges"]) + 1) for b in bins]
+
+
+def first_in_order(bins: list[dict[str, Any]]) -> list[int]:
+    """Each feature's first bin that is a range with neighbours; for a category, the number of its bins."""
+    return [size if "levels" in b else 2 + len(b["codes"]) for b, size in zip(bins, sizes(bins), strict=True)]
+
+
+def names_of_bins(bin_: dict[str, Any]) -> list[str]:
+    """The bins of one feature in words, in their order."""
+    first = ["missing", "unseen or rare", *(f"code {code}" for code in bin_["codes"])]
+    if "levels" in bin_:
+        return [*first, *bin_["levels"]]
+    ends = [f"{edge:g}" for edge in bin_["edges"]]
+    return [*first, *(f"≤ {end}" for end in ends), f"> {ends[-1]}" if ends else "any number"]

@@ -1,0 +1,58 @@
+"""From log odds to a calibrated probability and a decision: the same for the network and its rivals."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from solvent import Refused
+from solvent.metrics import calibration, operating_point
+
+from .settings import Credit
+
+__all__ = ["calibrate", "cutoff", "decide", "probability", "truth"]
+
+
+def truth(settings: Credit, rows: pd.DataFrame) -> np.ndarray:
+    """1 where a loan defaulted, 0 where it was repaid, shape `(rows,)`.
+
+    Raises:
+        Refused: if `settings.positive` is no class of the target, or there are not two.
+    """
+    classes = sorted(rows["target"].unique())
+    if len(classes) > 2 or (len(classes) == 2 and settings.positive not in classes):
+        raise Refused(
+            f"settings.positive is {settings.positive!r}, and the target's classes are {', '.join(classes)}: "
+            "credit needs two classes, and positive names the one that means default."
+        )
+    return (rows["target"] == settings.positive).to_numpy(np.int64)
+
+
+def calibrate(settings: Credit, logits: np.ndarray, defaulted: np.ndarray) -> dict[str, Any]:
+    """Learn on rows that chose nothing how log odds become probabilities."""
+    logits = np.asarray(logits, np.float64).reshape(-1)
+    if settings.calibration == "platt":
+        return calibration.fit_platt(logits, defaulted)
+    if settings.calibration == "isotonic":
+        return calibration.fit_isotonic(1 / (1 + np.exp(-logits)), defaulted)
+    return {"kind": "platt", "slope": 1.0, "intercept": 0.0}
+
+
+def probability(logits: np.ndarray, calibrated: dict[str, Any] | None = None) -> np.ndarray:
+    """Probability of default, shape `(rows,)`, uncalibrated where nothing is given."""
+    plain = {"kind": "platt", "slope": 1.0, "intercept": 0.0}
+    return calibration.apply(calibrated or plain, np.asarray(logits, np.float64).reshape(-1))
+
+
+def cutoff(settings: Credit, chance: np.ndarray, defaulted: np.ndarray) -> dict[str, Any]:
+    """The cut-off of least cost."""
+    return operating_point.by_cost(
+        defaulted, chance, settings.cost_refusal, settings.cost_default, chosen_on="validation rows, calibrating half"
+    )
+
+
+def decide(settings: Credit, index: pd.Index, chance: np.ndarray, cut: dict[str, Any]) -> pd.DataFrame:
+    """The declared outputs."""
+    value = cut["value"] if settings.scoring.cutoff is None else settings.scoring.cutoff
+    decision = np.where(chance >= value, "refuse", "approve")
+    return pd.DataFrame({"probability": chance, "decision": decision}, index=index)

@@ -1,0 +1,1 @@
+"""Text solutions; each sub-package stands alone."""

@@ -1,0 +1,785 @@
+"""The report and the model card, on made bundles whose every number is known."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from solvent import Figure, report
+from solvent.report import wording
+from solvent.report.verdict import verdict
+
+HOSTILE = "<script>alert('x')</script> $x$ & \"quoted\""
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install -y chromium")
+
+
+def _estimate(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+def loans() -> tuple[dict[str, Any], pd.DataFrame]:
+    """Two classes: 891 test rows, two rivals."""
+    random = np.random.default_rng(0)
+    bad = random.permutation(891) < 250
+    strength = random.normal(size=891) + 1.35 * bad
+
+    def probability(noise: float) -> np.ndarray:
+        logit = 1.35 * (strength + noise * random.normal(size=891)) / (1 + noise) - 1.9
+        return np.asarray(1 / (1 + np.exp(-logit)))
+
+    ours, theirs = probability(0.0), probability(0.15)
+    scores = pd.DataFrame(
+        {
+            "id": np.arange(891),
+            "truth": np.where(bad, "bad", "good"),
+            "probability": ours,
+            "decision": np.where(ours >= 0.2375, "refer", "accept"),
+            "gradient boosting: probability": theirs,
+            "WOE + logistic regression: probability": probability(0.3),
+        }
+    )
+    flagged = ours >= 0.2375
+    hits, misses = int((flagged & bad).sum()), int((~flagged & bad).sum())
+    false, right = int((flagged & ~bad).sum()), int((~flagged & ~bad).sum())
+    epochs = np.arange(1, 42)
+    bundle = {
+        "format": 1,
+        "contract_version": 1,
+        "solution": "credit",
+        "target": "solvent_finance:SOLUTION",
+        "summary": "Scores loans: probability of default, scorecard points, decision, reasons.",
+        "created": "2026-11-23T10:40:00+00:00",
+        "command": "solvent train example.yaml --out runs/german",
+        "versions": {
+            "solvent": "0.1.0",
+            "python": "3.11.7",
+            "keras": "3.15.1",
+            "tensorflow": "2.21.0",
+            "numpy": "2.4.6",
+        },
+        "machine": {"cpus": 2, "gpus": 0, "strategy": "cpu", "precision": "float32"},
+        "config": {
+            "solution": "credit",
+            "data": {
+                "rows": "credit.csv",
+                "columns": {"target": "Status", "id": "Loan"},
+                "split": {"by": "stratified"},
+            },
+            "settings": {"positive": "bad", "training": {"epochs": 200, "patience": 10}},
+        },
+        "settings": {"positive": "bad", "smoothness": 0.1, "training": {"epochs": 200, "patience": 10, "ema": None}},
+        "facts": {
+            "classes": ["bad", "good"],
+            "positive": "bad",
+            "operating_point": {
+                "rule": "least cost: 1 a false positive, 5 a false negative",
+                "value": 0.2375,
+                "chosen_on": "validation rows (calibration half)",
+                "rows": 446,
+                "positives": 125,
+                "sensitivity": 0.832,
+                "specificity": 0.661,
+            },
+            "calibration": {"kind": "platt", "slope": 1.08, "intercept": -0.031},
+            "points_to_double_odds": 20,
+            "choices": [
+                {
+                    "what": "smoothness",
+                    "tried": [
+                        {"value": 0.01, "auc": 0.781},
+                        {"value": 0.1, "auc": 0.794},
+                        {"value": 1.0, "auc": 0.788},
+                    ],
+                    "won": 0.1,
+                    "chosen_on": "validation rows (choice half)",
+                    "metric": "auc",
+                },
+                {
+                    "what": "calibration",
+                    "tried": [{"value": "platt", "log_loss": 0.447}, {"value": "isotonic", "log_loss": 0.452}],
+                    "won": "platt",
+                    "chosen_on": "validation rows (choice half)",
+                    "metric": "log_loss",
+                },
+            ],
+        },
+        "schema": {
+            "fields": [
+                _field("id", "Loan", "id", "id"),
+                _field("target", "Status", "target", "category", levels=["bad", "good"]),
+                _field("Income", kind="number", unit="EUR", low=6.0, high=959.0, mean=141.7, missing=0.083),
+                _field("Seniority", kind="number", unit="years", low=0.0, high=48.0, mean=7.99, allowed=[0, 60]),
+                _field("Home", kind="category", levels=["ignore", "other", "owner", "parents", "priv", "rent"]),
+                _field("Records", kind="category", levels=["no", "yes"], meaning="earlier defaults on file"),
+            ],
+            "ignored": [["comment", "free text, which this solution does not read"]],
+        },
+        "outputs": [
+            {"name": "probability", "type": "float", "meaning": "of default, calibrated"},
+            {"name": "points", "type": "integer", "meaning": "scorecard points, higher is safer"},
+        ],
+        "batch_rows": 1024,
+        "personal": [],
+        "parameters": 12345,
+        "data": {
+            "source": "credit.csv",
+            "rows": 4454,
+            "sha256": "9f2c" * 16,
+            "set_aside": {"train": 2, "valid": 0, "test": 1, "reasons": {"Income: 'abc' is not a number": 3}},
+            "split": {
+                "by": "stratified",
+                "seed": 0,
+                "fractions": [0.6, 0.2, 0.2],
+                "rows": {"train": 2671, "valid": 891, "test": 891},
+                "copies": {"groups": 0, "rows": 0},
+            },
+            "parts": {
+                "train": {"rows": 2670, "target": {"bad": 0.281, "good": 0.719}, "from": None, "to": None},
+                "valid": {"rows": 891, "target": {"bad": 0.2817, "good": 0.7183}, "from": None, "to": None},
+                "test": {"rows": 891, "target": {"bad": 0.2806, "good": 0.7194}, "from": None, "to": None},
+            },
+        },
+        "findings": [
+            _finding(
+                "equal_rows", "note", "14 rows equal another row in every column; 5 of them lie across the split."
+            ),
+            _finding(
+                "missing_share",
+                "warning",
+                "Column Assets: 52 % of the training cells are missing.",
+                "Say what a gap means.",
+            ),
+            _finding(
+                "target_leak", "refusal", "Column Records alone decides the target.", "Leave it out.", allowed=True
+            ),
+        ],
+        "goal": {"metric": "auc", "higher": True},
+        "test": {
+            "solution": "credit",
+            "rows": 891,
+            "headline": "auc",
+            "metrics": {
+                "auc": _estimate(0.83412, 0.80287, 0.86411),
+                "average_precision": _estimate(0.65107, 0.58812, 0.71263),
+                "accuracy": _estimate(0.74411, 0.71493, 0.77217),
+                "log_loss": _estimate(0.43381, 0.40072, 0.46891),
+                "brier": _estimate(0.14012, 0.12781, 0.15233),
+                "profit_per_loan": _estimate(31.2512),
+                "ks": _estimate(float("nan"), None, None),
+            },
+            "baseline": {
+                "name": "gradient boosting",
+                "auc": _estimate(0.81317, 0.78013, 0.84522),
+                "average_precision": _estimate(0.61893, 0.55321, 0.68241),
+            },
+        },
+        "rivals": {
+            "WOE + logistic regression": {
+                "valid": 0.802,
+                "metrics": {"auc": _estimate(0.80921, 0.77514, 0.84107), "accuracy": _estimate(0.731, 0.702, 0.76)},
+                "difference": _estimate(0.02491, -0.00112, 0.05013),
+                "seconds": 3.11,
+            },
+            "gradient boosting": {
+                "valid": 0.811,
+                "metrics": {"auc": _estimate(0.81317, 0.78013, 0.84522), "accuracy": _estimate(0.738, 0.709, 0.767)},
+                "difference": _estimate(0.02095, 0.00812, 0.03417),
+                "seconds": 1.52,
+            },
+        },
+        "protocol": "95 % percentile bootstrap, 1,000 resamples of 891 test rows; the model is held fixed.",
+        "valid": 0.8214,
+        "confusion": {"classes": ["bad", "good"], "rows_are": "truth", "counts": [[hits, misses], [false, right]]},
+        "slices": [
+            {"column": "Home", "level": "owner", "rows": 421, "value": 0.851, "low": 0.808, "high": 0.889},
+            {"column": "Home", "level": "rent", "rows": 191, "value": 0.741, "low": 0.652, "high": 0.8213},
+            {"column": "Home", "level": "priv", "rows": 12, "value": 0.7, "low": None, "high": None},
+            {"column": "Records", "level": "no", "rows": 736, "value": 0.829, "low": 0.79, "high": 0.862},
+            {"column": "Records", "level": "yes", "rows": 155, "value": 0.772, "low": 0.691, "high": 0.846},
+        ],
+        "training": [
+            {
+                "stage": "network",
+                "epochs": 41,
+                "best_epoch": 31,
+                "best": 0.8214,
+                "seconds": 12.1,
+                "stopped": "patience",
+                "history": {
+                    "epoch": epochs.tolist(),
+                    "loss": (0.42 + 0.25 * np.exp(-epochs / 7)).tolist(),
+                    "auc": (0.8214 - 0.2 * np.exp(-epochs / 6) - 0.00006 * (epochs - 31.0) ** 2).tolist(),
+                    "log_loss": (0.44 + 0.22 * np.exp(-epochs / 6) + 0.00004 * (epochs - 31.0) ** 2).tolist(),
+                    "learning_rate": np.linspace(1e-3, 1e-5, 41).tolist(),
+                },
+            }
+        ],
+        "seconds": {"read": 0.1, "fit": 14.2, "rivals": 6.0, "evaluate": 2.1},
+        "folds": None,
+        "intended_use": "To rank applications for a human decision.",
+        "limits": ["Ranges were learnt from 2,670 loans.", "Not tested on applicants outside Spain."],
+    }
+    return bundle, scores
+
+
+def _field(
+    name: str, source: str | None = None, role: str = "feature", kind: str = "number", **more: Any
+) -> dict[str, Any]:
+    blank = dict.fromkeys(("unit", "allowed", "low", "high", "levels", "mean", "deviation", "longest"))
+    return {"name": name, "source": source or name, "role": role, "kind": kind, "required": False, "meaning": "",
+            "codes": [], "missing": 0.0, **blank, **more}  # fmt: skip
+
+
+def _finding(name: str, severity: str, message: str, cure: str = "", allowed: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "severity": severity,
+        "message": message,
+        "cure": cure,
+        "columns": [],
+        "count": 0,
+        "allowed": allowed,
+    }
+
+
+def dishes() -> tuple[dict[str, Any], pd.DataFrame]:
+    """Five classes."""
+    bundle, _ = loans()
+    classes = ["bread", "pasta", "rice", "salad", "soup"]
+    random = np.random.default_rng(1)
+    truth = random.choice(5, 600, p=[0.3, 0.25, 0.2, 0.15, 0.1])
+    probability = random.normal(size=(600, 5)) + 2.4 * np.eye(5)[truth]
+    probability = np.exp(probability) / np.exp(probability).sum(axis=1, keepdims=True)
+    named = probability.argmax(axis=1)
+    scores = pd.DataFrame({"truth": np.array(classes)[truth], "class": np.array(classes)[named]})
+    for at, level in enumerate(classes):
+        scores[f"probability_{level}"] = probability[:, at]
+        scores[f"nearest mean: probability_{level}"] = (probability[:, at] + 0.2) / 2
+    counts = np.zeros((5, 5), int)
+    np.add.at(counts, (truth, named), 1)
+    bundle |= {
+        "solution": "vision",
+        "summary": "Names the dish on a picture.",
+        "goal": {"metric": "accuracy", "higher": True},
+        "facts": {"classes": classes, "calibration": {"kind": "temperature", "temperature": 1.31}},
+        "confusion": {"classes": classes, "rows_are": "truth", "counts": counts.tolist()},
+        "slices": [],
+        "findings": [],
+        "protocol": "95 % percentile bootstrap, 1,000 resamples of 600 test rows; the model is held fixed.",
+    }
+    bundle["test"] = {
+        "rows": 600,
+        "headline": "accuracy",
+        "metrics": {"accuracy": _estimate(0.781, 0.748, 0.812), "f1": _estimate(0.772, 0.736, 0.804)},
+        "baseline": {"name": "nearest mean", "accuracy": _estimate(0.779, 0.747, 0.811)},
+    }
+    bundle["rivals"] = {
+        "nearest mean": {
+            "valid": 0.77,
+            "metrics": {"accuracy": _estimate(0.779, 0.747, 0.811)},
+            "difference": _estimate(0.002, -0.012, 0.016),
+            "seconds": 0.2,
+        }
+    }
+    return bundle, scores
+
+
+def prices() -> tuple[dict[str, Any], pd.DataFrame]:
+    """A number target, lower is better, our model worse than the baseline."""
+    bundle, _ = loans()
+    random = np.random.default_rng(2)
+    truth = random.gamma(4, 50, 1500)
+    scores = pd.DataFrame(
+        {
+            "truth": truth,
+            "prediction": truth * 0.9 + 20 + random.normal(0, 30, 1500),
+            "ridge: prediction": truth * 0.95 + 10 + random.normal(0, 27, 1500),
+        }
+    )
+    scores.loc[[3, 8], "prediction"] = np.nan
+    bundle |= {
+        "solution": "prices",
+        "goal": {"metric": "rmse", "higher": False},
+        "facts": {},
+        "confusion": None,
+        "slices": [{"column": "Town", "level": "Porto", "rows": 300, "value": 35.0, "low": 33.1, "high": 37.2}],
+        "protocol": "95 % percentile bootstrap, 1,000 resamples of 1,500 test rows; the model is held fixed.",
+    }
+    bundle["data"]["parts"]["test"]["target"] = {"mean": 201.2, "deviation": 99.8, "low": 8.1, "high": 702.0}
+    bundle["test"] = {
+        "rows": 1500,
+        "headline": "rmse",
+        "metrics": {"rmse": _estimate(31.4, 30.3, 32.6), "mae": _estimate(25.1, 24.2, 26.0)},
+        "baseline": {"name": "ridge", "rmse": _estimate(28.1, 27.2, 29.1)},
+    }
+    bundle["rivals"] = {
+        "ridge": {
+            "valid": 28.4,
+            "metrics": {"rmse": _estimate(28.1, 27.2, 29.1)},
+            "difference": _estimate(3.31, 2.04, 4.57),
+            "seconds": 0.02,
+        }
+    }
+    return bundle, scores
+
+
+def untested() -> dict[str, Any]:
+    bundle, _ = loans()
+    bundle["test"] = bundle["confusion"] = None
+    bundle["slices"] = []
+    bundle["protocol"] = ""
+    bundle["data"]["parts"]["test"] = None
+    for rival in bundle["rivals"].values():
+        rival |= {"metrics": {}, "difference": None}
+    return bundle
+
+
+def hostile() -> tuple[dict[str, Any], pd.DataFrame]:
+    """Every string that a user or a domain may choose is an attack."""
+    bundle, scores = loans()
+
+    def poison(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: poison(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [poison(item, key) for item in value]
+        kept = ("metric", "headline", "severity", "rows_are", "created", "stopped")
+        return HOSTILE + value if isinstance(value, str) and key not in kept else value
+
+    rivals = {HOSTILE + name: poison(rival) for name, rival in bundle["rivals"].items()}
+    bundle = poison(bundle) | {"rivals": rivals}
+    bundle["data"]["set_aside"]["reasons"] = {HOSTILE: 3}
+    scores["truth"] = HOSTILE + scores["truth"]
+    return bundle, scores.rename(columns=lambda name: HOSTILE + name if ": " in name else name)
+
+
+def _plot(axes: Any) -> None:
+    axes.plot([1, 10, 100], [0.2, 0.4, 0.9], label=HOSTILE)
+    axes.set_xscale("log")
+    axes.set_title("$broken {math")
+    axes.legend()
+
+
+PLOT = Figure(title=f"Domain {HOSTILE}", caption="Made by the domain.", draw=_plot)
+
+
+class _Page(HTMLParser):
+    """What a browser would make of the page: tags, attributes, text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+    def values(self, attribute: str) -> list[str]:
+        return [attributes[attribute] or "" for _, attributes in self.tags if attribute in attributes]
+
+
+@pytest.fixture(scope="module")
+def credit() -> str:
+    return report.html(*loans(), figures=[PLOT])
+
+
+@pytest.fixture(scope="module")
+def priced() -> str:
+    return report.html(*prices())
+
+
+@pytest.fixture(scope="module")
+def attacked() -> str:
+    return report.html(*hostile(), figures=[PLOT])
+
+
+def test_the_headline_stands_beside_the_baseline_s_with_intervals_and_the_protocol(credit: str) -> None:
+    text = _Page(credit).text
+    assert "0.834 95 % interval 0.803 to 0.864" in text
+    assert "0.813 95 % interval 0.780 to 0.845" in text
+    assert "+0.021 95 % interval +0.008 to +0.034" in text
+    assert text.count("1,000 resamples of 891 test rows; the model is held fixed.") >= 3
+
+
+@pytest.mark.parametrize(
+    ("higher", "difference", "kind", "begins"),
+    [
+        (True, (0.021, 0.008, 0.034), "better", "Yes, the network is worth it"),
+        (True, (0.021, -0.002, 0.044), "unproven", "The network is not shown to be better than gradient boosting"),
+        (True, (0.021, 0.0, 0.044), "unproven", "The network is not shown to be better"),
+        (True, (-0.021, -0.034, -0.008), "worse", "No, the network is not worth it"),
+        (False, (-0.021, -0.034, -0.008), "better", "Yes, the network is worth it"),
+        (False, (0.021, 0.008, 0.034), "worse", "No, the network is not worth it"),
+        (False, (0.001, -0.008, 0.01), "unproven", "The network is not shown to be better"),
+        (True, (0.021, None, None), "unknown", "No interval can be given"),
+    ],
+)
+def test_one_sentence_says_whether_the_network_is_worth_it(
+    higher: bool, difference: tuple[float, float, float], kind: str, begins: str
+) -> None:
+    bundle, _ = loans()
+    bundle["goal"]["higher"], bundle["training"] = higher, []
+    bundle["rivals"]["gradient boosting"]["difference"] = _estimate(*difference)
+    found = verdict(bundle)
+    assert found.kind == kind
+    assert found.sentence.startswith(begins)
+    for page in (_Page(report.html(bundle)).text, report.model_card(bundle)):
+        assert found.sentence in page
+
+
+def test_the_sentence_names_the_direction_and_the_size() -> None:
+    bundle, _ = prices()
+    assert verdict(bundle).sentence == (
+        "No, the network is not worth it: on unseen rows its RMSE is 3.3 higher (worse) than that of ridge, and the "
+        "whole 95 % interval of the paired difference (+2.0 to +4.6) lies on the worse side of zero; use ridge."
+    )
+
+
+def test_a_model_without_weights_is_not_called_a_network() -> None:
+    bundle, _ = loans()
+    bundle["parameters"] = 0
+    assert verdict(bundle).sentence.startswith("Yes, the model is worth it")
+
+
+def test_no_baseline_is_said() -> None:
+    bundle, _ = loans()
+    bundle["rivals"], bundle["test"]["baseline"] = {}, None
+    text = _Page(report.html(bundle)).text
+    assert "No simpler model was run beside it" in text
+    assert "0.834 95 % interval 0.803 to 0.864" in text
+
+
+def test_a_bundle_without_a_test_part_says_so_and_draws_no_curve() -> None:
+    page = report.html(untested())
+    text = _Page(page).text
+    assert "No test part: nothing here is measured on unseen rows." in text
+    assert "0.821" in text
+    assert 'id="curves"' not in page
+    assert "0.834" not in text
+    assert "No test part: nothing here is measured on unseen rows." in report.model_card(untested())
+
+
+def test_the_page_loads_nothing_and_runs_nothing(attacked: str) -> None:
+    page = _Page(attacked)
+    tags = {tag for tag, _ in page.tags}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "img", "base", "form"}
+    assert all(address.startswith("#") for name in ("href", "src", "xlink:href") for address in page.values(name))
+    assert not re.search(r"url\((?!#)|@import", attacked)
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert "://" not in attacked
+
+
+def test_hostile_strings_are_shown_as_they_are(attacked: str) -> None:
+    text = _Page(attacked).text
+    assert "<script>" not in attacked
+    assert f"Domain {HOSTILE}" in text
+    svgs = re.findall(r"<svg.*?</svg>", attacked, re.S)
+    assert any("&lt;script&gt;" in svg for svg in svgs)
+    assert any("$broken {math" in svg for svg in svgs)
+
+
+def test_powers_on_a_log_scale_are_readable(credit: str) -> None:
+    assert "10²" in credit
+    assert "mathdefault" not in credit
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(credit: str) -> None:
+    page = _Page(credit)
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    wanted = set(re.findall(r"url\(#([^)]+)\)", credit)) | {address[1:] for address in page.values("href")}
+    wanted |= {name for names in page.values("aria-labelledby") for name in names.split()}
+    assert wanted <= set(ids)
+
+
+def test_every_figure_is_named_and_follows_the_theme(credit: str) -> None:
+    page = _Page(credit)
+    drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert len(drawings) == 8  # forest, four curves, the domain's, two histories
+    assert all(attributes["role"] == "img" and attributes["aria-labelledby"] for attributes in drawings)
+    assert "var(--ours)" in credit
+    for svg in re.findall(r"<svg.*?</svg>", credit, re.S):
+        assert not re.search(r"#[0-9a-f]{6}\b", svg), "a colour of its own would not follow the theme"
+
+
+def test_header_cells_have_a_scope(credit: str) -> None:
+    assert all("scope" in attributes for tag, attributes in _Page(credit).tags if tag == "th")
+
+
+def test_the_same_bundle_gives_the_same_bytes(credit: str) -> None:
+    assert report.html(*loans(), figures=[PLOT]) == credit
+
+
+def test_findings_come_most_serious_first_with_their_cure(credit: str) -> None:
+    text = _Page(credit).text
+    places = [text.index(word) for word in ("Target leak", "Missing share", "Equal rows")]
+    assert places == sorted(places)
+    assert "refusal, overridden by data.allow" in text
+    assert "Cure: Say what a gap means." in text
+    assert "1 refusal that was overridden and 1 warning" in text
+
+
+def test_the_split_says_sizes_targets_and_what_was_set_aside(credit: str) -> None:
+    text = _Page(credit).text.replace("\u00a0", " ")
+    assert "2,670" in text
+    assert "good 71.9 %, bad 28.1 % – – 2" in text
+    assert "Income: 'abc' is not a number 3" in text
+    assert "1 more test row could not be read and is in no number." in text
+
+
+def test_training_choices_columns_and_versions_are_told(credit: str) -> None:
+    text = _Page(credit).text.replace("\u00a0", " ")
+    assert "The weights of epoch 31 were kept." in text
+    assert "Smoothness : 0.1 won by AUC, on validation rows (choice half)." in text
+    assert "6 to 959" in text
+    assert "8.3 %" in text
+    assert "comment free text, which this solution does not read" in text
+    assert "patience: 10" in text
+    assert "solvent train example.yaml --out runs/german" in text
+    assert "3.15.1" in text
+
+
+def test_what_is_not_a_number_is_a_dash(credit: str) -> None:
+    text = _Page(credit).text
+    assert not re.search(r"\b(nan|None|inf|null)\b", re.sub(r"ema: null", "", text))
+    assert re.search(r"KS .{0,120} –", text)
+
+
+def test_a_slice_that_is_worse_than_the_whole_is_marked(credit: str, priced: str) -> None:
+    text = _Page(credit).text
+    assert "rent weaker 191 0.741 0.652 to 0.821" in text
+    assert text.count(" weaker ") == 1
+    assert "priv 12 0.700 –" in text
+    assert "Porto weaker 300" in _Page(priced).text  # lower is better, and 33.1 lies above 31.4
+
+
+def test_the_curves_follow_the_kind_of_the_target(credit: str, priced: str) -> None:
+    def titles(page: str) -> set[str]:
+        return set(re.findall(r"<h3>([^<]*)</h3>", page))
+
+    assert {"ROC curve", "Precision and recall", "Calibration", "Our scores by class"} <= titles(credit)
+    several = report.html(*dishes())
+    assert {"Class by class", "Calibration of the named class"} <= titles(several)
+    assert "ROC curve" not in titles(several)
+    assert {"Observed against predicted", "Residuals along the prediction"} <= titles(priced)
+    assert "1,498 test rows, 2 without a score left out" in _Page(priced).text
+
+
+def test_scores_without_known_columns_draw_no_curves() -> None:
+    bundle, _ = loans()
+    page = report.html(bundle, pd.DataFrame({"truth": ["a", "b"], "translation": ["c", "d"]}))
+    assert "<h3>ROC curve</h3>" not in page
+
+
+def test_forty_classes_show_the_most_frequent_mistakes() -> None:
+    bundle, _ = dishes()
+    counts = np.eye(40, dtype=int) * 10
+    counts[3, 7] = 5
+    bundle["confusion"] = {"classes": [f"c{at}" for at in range(40)], "rows_are": "truth", "counts": counts.tolist()}
+    assert re.search(r"c3 c7 5 33\.3.%", _Page(report.html(bundle)).text)
+
+
+def test_personal_assets_are_said() -> None:
+    bundle, _ = loans()
+    bundle["personal"] = ["histories"]
+    for text in (_Page(report.html(bundle)).text, report.model_card(bundle)):
+        assert re.search(r"rows about people in its assets?:? ?histories", text)
+    assert "No asset is declared to hold rows about people" in report.model_card(loans()[0])
+
+
+def test_the_headline_in_one_line() -> None:
+    assert report.headline_sentence(loans()[0]) == (
+        "AUC 0.834 (95 % interval 0.803 to 0.864) on 891 test rows; "
+        "baseline gradient boosting 0.813 (95 % interval 0.780 to 0.845)."
+    )
+    assert report.headline_sentence(untested()).startswith(
+        "No test part: nothing is measured on unseen rows; AUC 0.821"
+    )
+
+
+def test_rows_that_could_not_be_scored_are_counted() -> None:
+    bundle, _ = loans()
+    bundle["test"]["set_aside"] = 4
+    bundle["training"] = []
+    assert "4 more test rows could not be scored and are in no number." in _Page(report.html(bundle)).text
+
+
+def test_folds_are_explained() -> None:
+    bundle, _ = loans()
+    bundle["folds"] = {"k": 5}
+    bundle["training"] = []
+    assert "5 models were trained, and each row was measured by the one" in _Page(report.html(bundle)).text
+
+
+def test_the_model_card_tells_the_whole_story() -> None:
+    card = report.model_card(loans()[0])
+    for heading in ("Model", "Evaluation", "Data", "What the scan found", "Intended use", "Limits", "Personal data",
+                    "To reproduce it"):  # fmt: skip
+        assert f"\n## {heading}\n" in card
+    assert "0.834 (0.803 to 0.864)" in card
+    assert "+0.021 (+0.008 to +0.034)" in card
+    assert "1,000 resamples of 891 test rows" in card
+    assert "Home = rent" in card
+    assert "To rank applications for a human decision." in card
+    assert "refusal, overridden" in card
+
+
+def test_the_model_card_escapes_what_users_wrote() -> None:
+    card = report.model_card(hostile()[0])
+    prose = re.sub(r"^(`{3,}).*?^\1$", "", card, flags=re.S | re.M)
+    assert "<script>" not in prose
+    assert r"\$x\$" in prose
+    for line in prose.splitlines():
+        if line.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", line)) in (4, 5, 6)  # no cell broke its table
+
+
+def test_neither_function_changes_the_bundle() -> None:
+    bundle = loans()[0] | {"training": []}
+    before = copy.deepcopy(bundle)
+    report.html(bundle)
+    report.model_card(bundle)
+    assert repr(bundle) == repr(before)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (0.83412, "0.834"),
+        (12345.678, "12,346"),
+        (-0.0213, "−0.0213"),
+        (0, "0.00"),
+        (1.2e-7, "1.20e−07"),
+    ],
+)
+def test_numbers_keep_three_significant_digits(value: float | None, shown: str) -> None:
+    assert wording.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.283, "28.3 %"), (1, "100 %"), (0, "0 %"), (0.0004, "0.04 %"), (None, "–")]
+)
+def test_shares_are_percentages(value: float | None, shown: str) -> None:
+    assert wording.percent(value).replace("\u00a0", " ") == shown
+
+
+def test_a_bound_that_is_not_zero_never_reads_as_zero() -> None:
+    assert wording.interval(_estimate(0.5, 0.0004, 1.0), difference=True) == "+0.0004 to +1.0000"
+
+
+def test_a_long_or_invisible_name_is_shortened() -> None:
+    assert wording.shorten("a" * 100, 20) == "a" * 13 + "…" + "a" * 6
+    assert wording.shorten("a\nb\u202ec\x00") == "a b c"
+
+
+def test_importing_the_report_loads_no_plotting() -> None:
+    code = "import sys, solvent.report; print({'matplotlib', 'jinja2', 'pandas', 'keras'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_has_the_contrast_of_wcag_aa(credit: str, theme: int) -> None:
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", re.findall(r":root \{(.*?)\}", credit, re.S)[theme]))
+    pairs = [(text, ground) for text in ("ink", "muted", "ours", "baseline", "bad") for ground in ("panel", "ground")]
+    pairs += [(tone, f"wash-{tone}") for tone in ("good", "warn", "bad")] + [("muted", "wash-plain")]
+    pairs += [("ink", f"wash-{tone}") for tone in ("good", "warn", "bad", "plain")] + [("panel", "ours")]
+    for text, ground in pairs:
+        dark, bright = sorted((_luminance(colours[text]), _luminance(colours[ground])))
+        assert (bright + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(14.21, "14.2 s"), (0.02, "0.02 s"), (750, "12.5 min"), (9000, "2.5 h")]
+)
+def test_durations_have_a_fitting_unit(seconds: float, shown: str) -> None:
+    assert wording.duration(seconds).replace("\u00a0", " ") == shown
+
+
+def test_a_domain_may_draw_images_hatches_and_bands() -> None:
+    def draw(axes: Any) -> None:
+        axes.imshow(np.arange(12).reshape(3, 4))
+        axes.fill_between([0, 1, 2], [0, 1, 0], hatch="//")
+        axes.scatter([0, 1], [1, 0], c=[0.2, 0.8])
+        axes.set_title("\x00\u202e漢字 ]]>")
+
+    figures = [Figure(title="One", caption="", draw=draw), Figure(title="Two", caption="", draw=draw)]
+    page = report.html(loans()[0] | {"training": []}, figures=figures)
+    ids = _Page(page).values("id")
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
+    assert page.count("data:image/png;base64,") == 2
+    assert "漢字 ]]&gt;" in page
+
+
+def test_a_bundle_that_holds_the_least_is_shown() -> None:
+    bundle = {"solution": "new", "goal": {"metric": "recall@10", "higher": True}, "test": None}
+    assert "Recall@10" in _Page(report.html(bundle)).text
+    assert report.model_card(bundle).startswith("# New: model card")
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_browser_shows_the_page_without_an_error(attacked: str, tmp_path: Any) -> None:
+    page = tmp_path / "report.html"
+    # The page itself allows no script; this copy measures the figures and writes what it sees into the document.
+    probe = """<script>addEventListener('load', () => { const sizes = [...document.querySelectorAll('figure svg')].map(
+        s => s.getBoundingClientRect()).filter(r => r.width > 100 && r.height > 60).length;
+        document.body.dataset.figures = sizes;
+        const page = document.documentElement;
+        document.body.dataset.overflow = page.scrollWidth - page.clientWidth; })</script>"""
+    policy = re.search(r"<meta http-equiv=[^>]*>", attacked)
+    assert policy is not None
+    page.write_text(attacked.replace(policy[0], "").replace("</body>", probe + "</body>"))
+    seen = _browse(page, tmp_path, "--dump-dom")
+    assert 'data-figures="8"' in seen
+    assert 'data-overflow="0"' in seen  # nothing is wider than the window
+    assert "0.834" in seen
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_browser_obeys_the_policy_of_the_page(credit: str, tmp_path: Any) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(credit)
+    assert "Is the network worth it?" in _browse(page, tmp_path, "--dump-dom")
+
+
+def _browse(page: Any, folder: Any, *options: str) -> str:
+    assert CHROMIUM is not None
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+               "--disable-background-networking", "--disable-component-update", "--disable-sync",
+               f"--user-data-dir={folder / 'profile'}", "--window-size=1300,900", "--enable-logging=stderr", "--v=0",
+               *options, page.as_uri()]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return done.stdout
