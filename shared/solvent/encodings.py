@@ -31,6 +31,7 @@ log = logging.getLogger("solvent")
 def known(path: Path, encoding: str) -> str:
     """Python's name of an encoding; one that it doesn't know is refused."""
     try:
+        b"x".decode(encoding, errors="ignore")  # refuses base64 and other codecs that make no text
         return codecs.lookup(encoding).name
     except LookupError as error:
         raise Refused(
@@ -77,8 +78,7 @@ def _guess(path: Path, damage: int) -> str:
     guess = best.encoding if best else None
     if guess in (None, "cp1250") and _looks_western(sample):
         guess = "cp1252"
-    # in Asian encodings two letters may look like one of UTF-8 by chance; elsewhere that is rare
-    if guess is None or (guess in ONE_BYTE and _has_utf8_letters(content)):
+    if guess is None or _is_partly_utf8(content, guess):
         likely = f" If all of it is in one other encoding, name that: encoding: {guess}." if guess else ""
         raise Refused(
             f"{path.name} {_place(content, damage)}: byte 0x{content[damage]:02x} is not UTF-8, though other parts "
@@ -102,9 +102,12 @@ def _looks_western(sample: bytes) -> bool:
     return all(letter in WESTERN for letter in text if not letter.isascii())
 
 
-def _has_utf8_letters(content: bytes) -> bool:
-    """Whether undecodable content holds a valid multi-byte sequence too."""
-    return not content.decode("utf-8", errors="ignore").isascii()
+def _is_partly_utf8(content: bytes, guess: str) -> bool:
+    """Whether content that is not UTF-8 holds letters of it. In Asian encodings a few look so by chance."""
+    marked = content.decode("utf-8", errors="replace")
+    broken = marked.count("\ufffd")
+    letters = sum(not letter.isascii() for letter in marked) - broken
+    return letters > (0 if guess in ONE_BYTE else broken // 5)
 
 
 def _line_around(content: bytes, position: int) -> bytes:

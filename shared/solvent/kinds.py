@@ -62,8 +62,7 @@ def read(cells: pd.Series, kind: Kind, unit: str | None = None) -> Cells:
     Args:
         unit: for times given as numbers since 1970: s, ms, us or ns.
     """
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        cells = cells.astype(cells.cat.categories.dtype)
+    cells = _unwrapped(cells)
     if kind == "time":
         return _times(cells, unit)
     return READERS[kind](cells)
@@ -176,12 +175,13 @@ def found_kind(cells: pd.Series) -> Kind:
         return "category"
     if _is_number(cells.dtype):
         return "number"
+    cells = _unwrapped(cells)
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         return "time"
     first = cells.iloc[:LOOKED_AT]
     if cells.dtype == object and not _is_plain(first):
         return "list" if isinstance(first.iloc[0], list | tuple | np.ndarray) else "image"
-    if _share(_numbers(cells)) >= MOSTLY:
+    if _spells_number(cells).mean() >= MOSTLY:
         return "number"
     if _share(_times(first, None)) >= MOSTLY and _share(_times(cells, None)) >= MOSTLY:
         return "time"
@@ -197,8 +197,9 @@ def decimal_commas(cells: pd.Series) -> str | None:
         return None
     text = _text(cells)
     commas = _mask(pc.match_substring_regex(text, DECIMAL_COMMA))
-    numbers = commas | ~_numbers(cells).unreadable
-    return str(cells.iloc[int(commas.argmax())]) if commas.any() and numbers.mean() >= MOSTLY else None
+    if commas.any() and (commas | _spells_number(cells)).mean() >= MOSTLY:
+        return str(cells.iloc[int(commas.argmax())])
+    return None
 
 
 def _kind_of_strings(text: pd.Series) -> Kind:
@@ -209,11 +210,25 @@ def _kind_of_strings(text: pd.Series) -> Kind:
     return "text" if words >= WORDS_OF_A_TEXT and unique > 0.5 else "category"
 
 
+def _spells_number(cells: pd.Series) -> np.ndarray:
+    return _mask(pc.match_substring_regex(pc.utf8_trim_whitespace(_text(cells)), NUMBER))
+
+
 def _share(read: Cells) -> float:
     return 1 - float(read.unreadable.mean())
 
 
 # Between pandas and arrow
+
+
+def _unwrapped(cells: pd.Series) -> pd.Series:
+    """The cells themselves, where they are kept as codes of categories or as arrow lists."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        levels = cells.cat.categories.to_series().convert_dtypes().array  # nullable: integers can't be missing
+        return pd.Series(levels.take(cells.cat.codes.to_numpy(), allow_fill=True), index=cells.index, name=cells.name)
+    if isinstance(cells.dtype, pd.ArrowDtype) and pa.types.is_nested(cells.dtype.pyarrow_dtype):
+        return cells.astype(object)
+    return cells
 
 
 def _is_number(dtype: Any) -> bool:
@@ -256,7 +271,8 @@ def _spelled(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, bytes):
         return cell.decode("utf-8", errors="replace")
-    return str(cell)
+    text = str(cell)
+    return text if text.isascii() else text.encode("utf-8", errors="replace").decode()  # arrow takes no lone surrogate
 
 
 def canonical(level: Any) -> str | None:

@@ -80,6 +80,10 @@ class Schema:
             ignored=(*self.ignored, *((self.source(name), why) for name, why in dropped.items())),
         )
         checked = kept.check(table, targets=True)
+        if not len(table):
+            raise Refused(
+                "There are no training rows: the table has a header and nothing else, or the split left none."
+            )
         if not len(checked.good):
             reasons = checked.bad["reasons"].value_counts().index[:3]
             raise Refused(f"None of the {len(table):,} training rows is good. The usual reasons: {'; '.join(reasons)}.")

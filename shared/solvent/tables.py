@@ -88,8 +88,8 @@ class Source(Section):
             raise ValueError("expected one of path: (a file or folder), sql: with query:, dataset:")
         if (self.sql is None) != (self.query is None):
             raise ValueError("sql: and query: need each other")
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ValueError("delimiter: expected one character")
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise ValueError("delimiter: expected one character, and no quotation mark")
         return self
 
 

@@ -8,6 +8,7 @@ there is to know. So a killed training that goes on gives the weights of an undi
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import math
 import time
@@ -129,11 +130,12 @@ def fit(
     variables = [*model.variables, *optimizer.variables]
     store.restore(variables)
     run_steps = _step_function(model, placement().xla)
+    batches = _batches(rows, batch, (_seed(data.seed, stage, epoch) for epoch in range(state.epoch, training.epochs)))
     with progress.bar(training.epochs, f"training {stage}", start=state.epoch) as bar:
         while state.stopped is None:
             started = time.monotonic()
             _seed_layers(model, data.seed, stage, state.epoch)
-            loss_value = _epoch(model, rows, run_steps, batch, steps, _seed(data.seed, stage, state.epoch))
+            loss_value = _loss(model, run_steps, batches, steps)
             if not math.isfinite(loss_value):
                 raise SolventError(
                     f"Stage {stage}, epoch {state.epoch + 1}: the loss is {loss_value}. "
@@ -246,31 +248,35 @@ def _step_function(model: keras.Model, xla: bool) -> Callable[[Any, int], None]:
     return lambda iterator, count: run(iterator, tf.constant(count))
 
 
-def _epoch(
-    model: keras.Model, rows: Rows, run_steps: Callable[[Any, int], None], batch: int, steps: int, seed: list[int]
-) -> float:
-    import tensorflow as tf
+def _batches(rows: Rows, batch: int, orders: Iterator[list[int]]) -> Iterator[Any]:
+    """The batches of one epoch after the other, split among the replicas.
 
-    model.reset_metrics()
-    strategy = tf.distribute.get_strategy()
-    run_steps(iter(strategy.experimental_distribute_dataset(_dataset(rows, batch, seed))), steps)
-    return float(next(metric for metric in model.metrics if metric.name == "loss").result())
-
-
-def _dataset(rows: Rows, batch: int, seed: list[int]) -> Any:
+    Args:
+        orders: the seed of each epoch's order.
+    """
     import keras
     import tensorflow as tf
 
     def batches() -> Iterator[Any]:
-        order = np.random.default_rng(seed).permutation(rows.count)
-        # The last batch is filled up from the start of the order: all batches have one shape, no row is left out.
-        padded = np.resize(order, math.ceil(rows.count / batch) * batch)
-        for start in range(0, len(padded), batch):
-            yield rows.take(padded[start : start + batch])
+        for seed in orders:
+            order = np.random.default_rng(seed).permutation(rows.count)
+            # The last batch is filled up from the start of the order: all batches have one shape, no row is left out.
+            padded = np.resize(order, math.ceil(rows.count / batch) * batch)
+            for start in range(0, len(padded), batch):
+                yield rows.take(padded[start : start + batch])
 
     example = rows.take(np.arange(batch))
     signature = keras.tree.map_structure(lambda a: tf.TensorSpec((batch, *a.shape[1:]), a.dtype), example)
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    strategy = tf.distribute.get_strategy()
+    return iter(strategy.experimental_distribute_dataset(dataset) if strategy.num_replicas_in_sync > 1 else dataset)
+
+
+def _loss(model: keras.Model, run_steps: Callable[[Any, int], None], batches: Iterator[Any], steps: int) -> float:
+    """Train so many steps; their mean loss."""
+    model.reset_metrics()
+    run_steps(batches, steps)
+    return float(next(metric for metric in model.metrics if metric.name == "loss").result())
 
 
 def _seed(seed: int, stage: str, epoch: int) -> list[int]:
@@ -292,20 +298,16 @@ def find_learning_rate(model: keras.Model, rows: Rows, batch: int, loss: Any, *,
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
     """
     import keras
-    import tensorflow as tf
 
     before = [variable.numpy() for variable in model.variables]
     optimizer = keras.optimizers.AdamW(1e-6)
     model.compile(optimizer=optimizer, loss=loss)
     run_steps = _step_function(model, xla=False)
     rates, losses, smooth = np.geomspace(1e-6, 1.0, 100), [], 0.0
-    strategy = tf.distribute.get_strategy()
-    iterator = iter(strategy.experimental_distribute_dataset(_dataset(rows, batch, seed).repeat()))
+    batches = _batches(rows, batch, itertools.repeat(seed))
     for step, rate in enumerate(rates):
         optimizer.learning_rate = rate
-        model.reset_metrics()
-        run_steps(iterator, 1)
-        value = float(next(metric for metric in model.metrics if metric.name == "loss").result())
+        value = _loss(model, run_steps, batches, 1)
         smooth = 0.9 * smooth + 0.1 * value
         losses.append(smooth / (1 - 0.9 ** (step + 1)))
         if not math.isfinite(value) or losses[-1] > 4 * min(losses):

@@ -269,6 +269,7 @@ def dishes() -> tuple[dict[str, Any], pd.DataFrame]:
     np.add.at(counts, (truth, named), 1)
     bundle |= {
         "solution": "vision",
+        "training": [],
         "summary": "Names the dish on a picture.",
         "goal": {"metric": "accuracy", "higher": True},
         "facts": {"classes": classes, "calibration": {"kind": "temperature", "temperature": 1.31}},
@@ -309,6 +310,7 @@ def prices() -> tuple[dict[str, Any], pd.DataFrame]:
     scores.loc[[3, 8], "prediction"] = np.nan
     bundle |= {
         "solution": "prices",
+        "training": [],
         "goal": {"metric": "rmse", "higher": False},
         "facts": {},
         "confusion": None,
@@ -602,7 +604,7 @@ def test_forty_classes_show_the_most_frequent_mistakes() -> None:
 
 def test_personal_assets_are_said() -> None:
     bundle, _ = loans()
-    bundle["personal"] = ["histories"]
+    bundle["personal"], bundle["training"] = ["histories"], []
     for text in (_Page(report.html(bundle)).text, report.model_card(bundle)):
         assert re.search(r"rows about people in its assets?:? ?histories", text)
     assert "No asset is declared to hold rows about people" in report.model_card(loans()[0])

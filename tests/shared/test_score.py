@@ -310,18 +310,36 @@ def test_notes_are_added_up_over_the_parts(tmp_path: Path) -> None:
 
 def test_an_output_with_the_name_of_a_carried_column_is_refused(tmp_path: Path) -> None:
     source = loans(tmp_path / "loans.csv", [20])
-    source.write_text(source.read_text().replace("branch", "points"))
-    made = bundle(tmp_path, {"id": "loan"})
-    schema = replace(
-        made.schema,
-        fields=(
-            *made.schema.fields,
-            replace(made.schema.by_role("id")[0], name="points", source="points", role="passthrough", required=False),
-        ),
-    )
-    with pytest.raises(Refused, match="'points' would be passed through"):
-        score(replace(made, schema=schema), source, tmp_path / "out")
+    for name in ("branch", "loan"):
+        made = bundle(tmp_path, outputs=(*OUTPUTS, Output(name=name, type="string")))
+        with pytest.raises(Refused, match=f"'{name}' would be passed through"):
+            score(made, source, tmp_path / "out")
     assert names(tmp_path) == ["loans.csv"]
+
+
+def test_the_users_columns_may_be_called_as_the_quarantines_own(tmp_path: Path) -> None:
+    source = loans(tmp_path / "loans.csv", [20, "abc"])
+    source.write_text(source.read_text().replace("loan,branch", "row,reasons"))
+    training = pd.DataFrame({"row": ["x"], "reasons": ["y"], "income": ["1"]})
+    inputs = (Column(name="income", kind="number"),)
+    schema = Schema.declare(
+        Columns(inputs=inputs, outputs=OUTPUTS),
+        {"id": "row", "passthrough": ["reasons"]},
+        list(training),
+        table="training",
+    )
+    schema = schema.learn(schema.rename(training, table_name="training", targets=True))
+    score(Fake(tmp_path, schema), source, tmp_path / "out", max_bad=0.5)
+    assert rows_of(tmp_path / "out").select(["row", "reasons"]).to_pylist() == [{"row": "L0000", "reasons": "00"}]
+    assert rows_of(tmp_path / "out" / "quarantine").to_pylist() == [
+        {
+            "row": 2,
+            "reasons": "income: 'abc' is not a number",
+            "column row": "L0001",
+            "column reasons": "01",
+            "income": "abc",
+        }
+    ]
 
 
 def test_a_missing_column_or_source_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
@@ -386,6 +404,13 @@ def test_too_many_bad_rows_publish_nothing_and_say_where_they_are(tmp_path: Path
     assert (tmp_path / output).resolve() == before
     assert (data_files(before) if before.is_dir() else before.read_bytes()) == content
     assert score(made, bad, tmp_path / output, max_bad=0.5)["rows_scored"] == 2
+
+
+def test_the_share_that_is_allowed_may_be_reached(tmp_path: Path) -> None:
+    source = loans(tmp_path / "loans.csv", [*["abc"] * 29, *range(20, 91)])
+    assert score(bundle(tmp_path), source, tmp_path / "out", max_bad=0.29)["rows_set_aside"] == 29
+    with pytest.raises(TooManyBadRows):
+        score(bundle(tmp_path), source, tmp_path / "out", max_bad=0.28)
 
 
 # Again and again

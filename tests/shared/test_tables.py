@@ -134,10 +134,18 @@ def test_a_broken_csv_file_is_refused_with_place_and_cure(tmp_path, content, mes
         tables.read(written(tmp_path, content))
 
 
+def test_a_mixture_of_encodings_is_refused_not_guessed_at(tmp_path):
+    path = written(tmp_path, "name\nZoë\n".encode() + b"M\xfcller\nJos\xe9\n" * 3)
+    with pytest.raises(Refused, match=r"loans.csv row 2 \(line 3, byte 12\): byte 0xfc is not UTF-8"):
+        tables.read(path)
+
+
 def test_an_unknown_encoding_and_one_that_does_not_fit_are_refused(tmp_path):
     path = written(tmp_path, b"a,b\n1,\x81\n")
-    with pytest.raises(Refused, match="there is no encoding 'utf-9'. Usual ones: utf-8"):
+    with pytest.raises(Refused, match=r"there is no encoding 'utf-9'. Usual ones: utf-8"):
         tables.read({"path": path, "encoding": "utf-9"})
+    with pytest.raises(Refused, match="there is no encoding 'base64'"):
+        tables.read({"path": path, "encoding": "base64"})
     with pytest.raises(Refused, match=r"can't be read as cp1252: .*Name the encoding"):
         tables.read({"path": path, "encoding": "cp1252"})
 
@@ -161,6 +169,7 @@ def test_a_spreadsheet_is_refused_with_the_cure(tmp_path):
         ({"sql": "sqlite:///x"}, "sql: and query: need each other"),
         ({"path": "a.csv", "delimter": ";"}, "delimter: Extra inputs"),
         ({"path": "a.csv", "delimiter": ";;"}, "expected one character"),
+        ({"path": "a.csv", "delimiter": '"'}, "expected one character, and no quotation mark"),
     ],
 )
 def test_a_source_that_makes_no_sense_is_refused(source, message):

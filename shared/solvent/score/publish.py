@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -78,10 +78,9 @@ class Destination:
     @contextmanager
     def staging(self, identity: str) -> Iterator[Path]:
         """A folder to work in, beside the output; what is left in it is removed."""
-        self.runs.mkdir(parents=True, exist_ok=True)
         folder = self.runs / f"{identity}.{os.getpid()}{STAGED}"
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder.mkdir(parents=True)
         handle = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)  # says that its process lives
@@ -89,7 +88,7 @@ class Destination:
         finally:
             os.close(handle)
             shutil.rmtree(folder, ignore_errors=True)
-            if not any(self.runs.iterdir()):
+            with suppress(OSError):  # not empty, most often
                 self.runs.rmdir()
 
     def publish_folder(self, staged: Path, identity: str, keep: int) -> Path:

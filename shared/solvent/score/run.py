@@ -106,6 +106,8 @@ def score(
 
 
 def _refuse_arguments(source: Source, destination: Destination, chunk_rows: int, max_bad: float, keep: int) -> None:
+    if not destination.path.name:
+        raise Refused(f"{destination.path} can't be an output. Name a file or a folder.")
     if chunk_rows < 1:
         raise Refused(f"--chunk-rows {chunk_rows}: expected 1 or more.")
     if not 0 <= max_bad <= 1:
@@ -179,7 +181,8 @@ def _score(
             "seconds": round(seconds, 3),
             "rows_per_second": round(totals.read / seconds) if seconds else None,
         }
-        if totals.set_aside > max_bad * totals.read:
+        # the share, since 0.29 * 100 is less than 29
+        if totals.read and totals.set_aside / totals.read > max_bad:
             raise _too_many(destination, staged, parts, manifest, max_bad, label)
         where = _publish(destination, staged, parts, manifest, keep)
     log.info("%s: %d rows scored, %d set aside, into %s", label, totals.scored, totals.set_aside, where)

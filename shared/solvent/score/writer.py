@@ -34,11 +34,13 @@ class Types:
     with_cells: dict[str, pa.DataType] = field(default_factory=dict)
     without: dict[str, pa.DataType] = field(default_factory=dict)
 
-    def add(self, table: pa.Table) -> None:
+    def add(self, table: pa.Table) -> pa.Schema:
+        """Take a part's types in; gives the types of all parts so far."""
         for name, column in zip(table.column_names, table.columns, strict=True):
             self.without.setdefault(name, pa.null())  # so that its order is the columns' order
             known = self.with_cells if _has_cells(column) else self.without
             known[name] = _common(known.get(name, pa.null()), column.type)
+        return self.schema()
 
     def schema(self) -> pa.Schema:
         found = {**self.without, **self.with_cells}
@@ -100,13 +102,11 @@ class Parts:
 
     def write(self, part: Scored) -> None:
         name = f"part-{len(self.entries):05d}.parquet"
-        self.types.add(part.scored)
-        write_parquet([part.scored], part.scored.schema, self.folder / name)
+        write_parquet([part.scored], self.types.add(part.scored), self.folder / name)
         if part.set_aside.num_rows:
             quarantine = self.folder / QUARANTINE
             quarantine.mkdir(mode=0o700, exist_ok=True)
-            self.bad_types.add(part.set_aside)
-            write_parquet([part.set_aside], part.set_aside.schema, quarantine / name, OWNER_ONLY)
+            write_parquet([part.set_aside], self.bad_types.add(part.set_aside), quarantine / name, OWNER_ONLY)
         rows, set_aside = part.scored.num_rows, part.set_aside.num_rows
         if rows + set_aside != part.rows:
             raise SolventError(f"{name}: {part.rows} rows were read, {rows} scored and {set_aside} set aside.")
