@@ -96,7 +96,7 @@ class Kit:
     @cached_property
     def elsewhere(self) -> dict[str, Any]:
         """What a new process found: the modules that importing the package brought, and its scores."""
-        self.bundle  # noqa: B018  (trained before the other process needs it)
+        self.bundle
         tables.write(self.rows, self.folder / "new_rows.parquet")
         program = ELSEWHERE.format(
             module=self.module,
@@ -328,7 +328,7 @@ def title(check: Any) -> str:
     return str(check.__name__)
 
 
-def _Goal(facts: dict[str, Any]) -> Any:  # noqa: N802
+def _Goal(facts: dict[str, Any]) -> Any:
     from .solution import Goal
 
     return Goal(**facts)

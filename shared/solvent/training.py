@@ -54,7 +54,7 @@ def arrays(inputs: Any, targets: Any, weights: np.ndarray | None = None) -> Rows
     weighed = np.ones(count, np.float32) if weights is None else np.asarray(weights, np.float32)
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-        pick = lambda array: array[positions]  # noqa: E731
+        pick = lambda array: array[positions]
         return keras.tree.map_structure(pick, inputs), keras.tree.map_structure(pick, targets), weighed[positions]
 
     return Rows(count, take)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from solvent import SolventError
 
 __all__ = ["learn", "transform"]

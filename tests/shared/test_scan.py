@@ -8,8 +8,8 @@ import pytest
 from sklearn import datasets
 
 from solvent.errors import Refused
-from solvent.leak import leaks
 from solvent.scan import refuse, scan
+from solvent.scan.leak import leaks
 from solvent.schema import Field, Schema
 from solvent.solution import Finding
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
+from solvent.split.deal import quotas
 
-from solvent.deal import quotas
 from solvent.errors import Refused
 from solvent.schema import Field, Schema
 from solvent.split import PARTS, Parts, Split, cut, folds, halves

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .. import kinds, parquet, tables
+from .. import tables
 from ..errors import Refused, SolventError
+from ..schema import kinds
 from ..solution import Output, Score, Type
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
     sources = [each.source for each in schema.fields if each.name in renamed]
     return Scored(
         rows=len(raw),
-        scored=parquet.typed(scored, layout.types),
+        scored=tables.typed(scored, layout.types),
         set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad]),
         reasons=Counter(kind for index in bad for kind in _kinds(reasons[index])),
         notes=_notes(checked.notes),
@@ -191,7 +192,7 @@ def _set_aside(cells: pd.DataFrame, reasons: Sequence[str]) -> pa.Table:
     cells = cells.rename(columns=own)
     cells.insert(0, ROW, cells.index + 1)
     cells.insert(1, REASONS, list(reasons))
-    return parquet.typed(cells, {ROW: "integer", REASONS: "string"})
+    return tables.typed(cells, {ROW: "integer", REASONS: "string"})
 
 
 def _notes(found: Mapping[str, int]) -> Counter[str]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .. import parquet, tables
+from .. import tables
 from ..errors import Refused, SolventError
 from ..files import sha256, sync_folder
 from .parts import Scored
@@ -159,7 +159,7 @@ def _write_csv(table: pa.Table, path: Path) -> None:
         if pa.types.is_timestamp(each.type):
             form = "%Y-%m-%dT%H:%M:%S" + ("%z" if each.type.tz else "")
             table = table.set_column(position, each.name, pc.strftime(table.column(position), format=form))
-    tables.write(table.to_pandas(types_mapper=parquet.NULLABLE.get), path)
+    tables.write(table.to_pandas(types_mapper=tables.NULLABLE.get), path)
 
 
 def _settled(path: Path, schema: pa.Schema, *, expected: int, mode: int = 0o666) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..tables import BAD_ROW
 from . import kinds
-from .delimited import BAD_ROW
 from .field import Field
 
 __all__ = ["Checked", "check", "is_code"]

@@ -11,8 +11,8 @@ import pandas as pd
 import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from .errors import Refused, SolventError
-from .spelling import listed
+from ..errors import Refused, SolventError
+from ..wording import listed
 
 __all__ = ["label", "pieces"]
 

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from . import kinds
-from .schema import Field, Schema
-from .solution import JSON, Kind
+from ..schema import Field, Schema, kinds
+from ..solution import JSON, Kind
 
 __all__ = ["content", "keys", "kind_of", "units", "whole"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
-from .errors import Refused
+from ..errors import Refused
 
 __all__ = ["found", "known"]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from .schema import Field, Schema
-from .solution import Finding, Severity
-from .together import content
-from .wording import many
+from ..schema import Field, Schema
+from ..solution import Finding, Severity
+from ..split.together import content
+from ..wording import many
 
 __all__ = ["equal_rows", "repeated_contents"]
 

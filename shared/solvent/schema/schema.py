@@ -24,13 +24,13 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from ..errors import Refused
+from ..solution import JSON, Columns, Kind, Role
+from ..tables import BAD_ROW
+from ..wording import listed, suggestion
 from . import check, declare, kinds
 from .check import Checked
-from .errors import Refused
 from .field import Field
-from .solution import JSON, Columns, Kind, Role
-from .spelling import listed, suggestion
-from .tables import BAD_ROW
 
 __all__ = ["Checked", "Field", "Schema"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .solution import Kind, Role
+from ..solution import Kind, Role
 
 __all__ = ["Field"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .errors import Refused
-from .solution import Type
-from .spelling import listed
+from ..errors import Refused
+from ..solution import Type
+from ..wording import listed
 
 __all__ = ["pieces", "typed"]
 

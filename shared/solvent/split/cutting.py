@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import deal, kinds, together
-from .errors import Refused
-from .schema import Field, Schema
-from .solution import JSON
-from .spelling import listed, suggestion
-from .split import PARTS, Parts, Split
+from ..errors import Refused
+from ..schema import Field, Schema, kinds
+from ..solution import JSON
+from ..wording import listed, suggestion
+from . import PARTS, Parts, Split, deal, together
 
 __all__ = ["cut", "folds", "halves"]
 

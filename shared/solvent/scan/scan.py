@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import Refused
+from ..schema import Field, Schema
+from ..solution import Finding, Severity
+from ..split import PARTS
+from ..split.together import keys, whole
+from ..wording import listed, many
 from .duplicates import equal_rows, repeated_contents
-from .errors import Refused
 from .leak import leaks
-from .schema import Field, Schema
-from .solution import Finding, Severity
-from .spelling import listed
-from .split import PARTS
-from .together import keys, whole
-from .wording import many
 
 __all__ = ["refuse", "scan"]
 

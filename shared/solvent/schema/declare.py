@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from .errors import Refused
+from ..errors import Refused
+from ..solution import JSON, Columns, Kind, Role, Section
+from ..tables import BAD_ROW
+from ..wording import listed, suggestion
 from .field import Field
-from .solution import JSON, Columns, Kind, Role, Section
-from .spelling import listed, suggestion
-from .tables import BAD_ROW
 
 __all__ = ["declared_fields"]
 

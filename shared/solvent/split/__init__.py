@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field as Setting
 from pydantic import field_validator, model_validator
 
-from .solution import JSON, Section
+from ..solution import JSON, Section
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from .schema import Schema
+    from ..schema import Schema
 
 __all__ = ["PARTS", "Parts", "Split", "cut", "folds", "halves"]
 

@@ -26,11 +26,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from pydantic import ValidationError, model_validator
 
+from ..errors import Refused, SolventError
+from ..solution import Section, Type
+from ..wording import listed, suggestion
 from . import database, delimited, parquet
 from .delimited import BAD_ROW
-from .errors import Refused, SolventError
-from .solution import Section, Type
-from .spelling import listed, suggestion
 
 __all__ = ["BAD_ROW", "Source", "chunks", "folder", "label", "read", "write"]
 

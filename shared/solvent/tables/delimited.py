@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from ..errors import Refused
+from ..wording import listed
 from . import encodings
-from .errors import Refused
-from .spelling import listed
 
 __all__ = ["BAD_ROW", "DELIMITERS", "NULLS", "pieces"]
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .solution import Kind
+from ..solution import Kind
 
 __all__ = ["UNREADABLE", "Cells", "canonical", "cure", "decimal_commas", "found_kind", "missing", "read", "shown"]
 

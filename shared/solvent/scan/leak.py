@@ -23,8 +23,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from .schema import Field, Schema
-from .together import keys
+from ..schema import Field, Schema
+from ..split.together import keys
 
 __all__ = ["Leak", "leaks"]
 
