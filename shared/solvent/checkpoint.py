@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import Refused
 from .files import replacing
 
 if TYPE_CHECKING:
@@ -50,9 +52,17 @@ class State:
         """Enter a finished epoch, decide whether to go on, and say whether it is the best so far."""
         self.epoch += 1
         self.seconds += seconds
+        if goal.metric not in measured:
+            raise ValueError(f"The monitor gave {sorted(measured)}; expected the headline {goal.metric!r} among them.")
+        if own := sorted({"epoch", "loss", "learning_rate"} & set(measured)):
+            raise ValueError(f"The monitor gave {own[0]!r}, which is the loop's own name: give the metric another.")
         row = {"epoch": self.epoch, "loss": loss, **measured, "learning_rate": rate}
         for name, value in row.items():
-            self.history.setdefault(name, []).append(value)
+            # A metric that was absent in an epoch has a gap there, so that all columns have one length.
+            column = self.history.setdefault(name, [])
+            column += [math.nan] * (self.epoch - 1 - len(column)) + [value]
+        for column in self.history.values():
+            column += [math.nan] * (self.epoch - len(column))
         better = goal.better(measured[goal.metric], self.best)
         self.factor_changed = False
         if better:
@@ -102,12 +112,16 @@ class Store:
         """Keep state and variables: after a kill at any moment either the old or the new ones are there, whole."""
         text = np.frombuffer(json.dumps(asdict(state)).encode(), np.uint8)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self.checkpoint) as path, path.open("wb") as file:
-            np.savez(file, state=text, **_named(variables))
-        with replacing(self.folder / "history.csv") as path, path.open("w", newline="") as file:
+        # The history goes first: a finished stage is not written again, one that goes on writes it anew. Nothing is
+        # read back from it, so it need not survive a power cut, which would cost most of a short epoch.
+        history = self.folder / "history.csv"
+        with history.with_suffix(".tmp").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(state.history)
             writer.writerows(zip(*state.history.values(), strict=True))
+        history.with_suffix(".tmp").replace(history)
+        with replacing(self.checkpoint) as path, path.open("wb") as file:
+            np.savez(file, state=text, **_named(variables))
         for stale in set(self.folder.glob("best-*.npz")) - {self._best(state)}:
             stale.unlink()
 
@@ -136,5 +150,11 @@ def _named(variables: Sequence[Any]) -> dict[str, np.ndarray]:
 
 def _assign(path: Path, variables: Sequence[Any]) -> None:
     with np.load(path) as stored:
-        for index, variable in enumerate(variables):
-            variable.assign(stored[f"v{index}"])
+        values = [stored[f"v{index}"] for index in range(sum(name != "state" for name in stored.files))]
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+        raise Refused(
+            f"{path} holds the {len(values)} variables of another network than this one with {len(variables)}: "
+            f"its code or its name changed. Delete {path.parent} to train this stage again."
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

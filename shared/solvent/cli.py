@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,13 @@ import click
 
 from . import __version__, installed
 from .errors import BarMissed, Refused, SolventError
+from .solution import Dataset, Installed
+from .wording import listed, suggestion
 
 __all__ = ["main"]
 
+# What importing a module that somebody is working on may raise.
+BROKEN = (SolventError, ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 
 
@@ -27,6 +33,11 @@ class Commands(click.Group):
         except SolventError as error:
             click.echo(f"Error: {error}", err=True)
             context.exit(error.exit_code)
+        except BrokenPipeError:
+            raise  # the reader of standard output has gone: click ends quietly
+        except OSError as error:
+            click.echo(f"Error: {error.filename or 'a file'}: {error.strerror or error}.", err=True)
+            context.exit(SolventError.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -51,8 +62,7 @@ def list_(as_json: bool) -> None:
     """Show the solutions that are installed."""
     rows = []
     for item in installed():
-        summary = f"needs {', '.join(item.missing)}: {item.cure}" if item.missing else item.load().summary
-        rows.append({"name": item.name, "summary": summary, "package": item.target.partition(":")[0]})
+        rows.append({"name": item.name, "summary": _summary(item), "package": item.target.partition(":")[0]})
     if as_json:
         _print({"solutions": rows})
         return
@@ -101,7 +111,9 @@ def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, 
     found = run(bundle, table)
     unknown = sorted({name for name, _, _ in bars} - set(found["metrics"]))
     if unknown:
-        raise Refused(f"{found['solution']} has no metric {unknown[0]!r}. Known: {', '.join(found['metrics'])}.")
+        known = found["metrics"]
+        hint = suggestion(unknown[0], known)
+        raise Refused(f"{found['solution']} has no metric {unknown[0]!r}.{hint} Known: {listed(known, len(known))}.")
     if as_json:
         _print(found)
     else:
@@ -209,10 +221,8 @@ def data() -> None:
 def data_list(as_json: bool) -> None:
     """Show the public data sets, with their licences."""
     rows = [
-        {"name": item.name, "solution": found.name, "summary": item.summary, "licence": item.licence}
-        for found in installed()
-        if not found.missing
-        for item in found.load().datasets
+        {"name": item.name, "solution": solution, "summary": item.summary, "licence": item.licence}
+        for solution, item in _datasets()
     ]
     if as_json:
         _print({"datasets": rows})
@@ -228,13 +238,35 @@ def data_get(name: str, to: Path) -> None:
     """Bring a public data set's rows as a table."""
     from . import datasets, tables
 
-    known = {item.name: item for found in installed() if not found.missing for item in found.load().datasets}
+    known = {item.name: item for _, item in _datasets()}
     if name not in known:
-        raise Refused(f"There is no data set {name!r}. Known: {', '.join(known)}.")
+        raise Refused(f"There is no data set {name!r}.{suggestion(name, known)} Known: {listed(known)}.")
     to.mkdir(parents=True, exist_ok=True)
     path = to / f"{name}.csv"
     tables.write(datasets.load(known[name]), path)
     click.echo(path)
+
+
+def _summary(item: Installed) -> str:
+    """What a solution is for, or why it can't be used: one that is broken must not hide the others."""
+    if item.missing:
+        return f"needs {', '.join(item.missing)}: {item.cure}"
+    try:
+        return item.load().summary
+    except BROKEN as error:
+        return f"can't be loaded: {type(error).__name__}: {error}"
+
+
+def _datasets() -> Iterator[tuple[str, Dataset]]:
+    """The public data sets of all solutions that can be used, each with its solution's name."""
+    for item in installed():
+        if not item.missing:
+            try:
+                solution = item.load()
+            except BROKEN as error:
+                logging.getLogger("solvent").warning("%s can't be loaded: %s", item.name, error)
+                continue
+            yield from ((item.name, dataset) for dataset in solution.datasets)
 
 
 def _print(value: Any) -> None:
@@ -258,6 +290,9 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 def _bar(text: str, option: str) -> tuple[str, float]:
     name, value = _pair(text, option)
     try:
-        return name, float(value)
-    except ValueError as error:
-        raise Refused(f"{option} {text!r}: {value!r} is not a number.") from error
+        bar = float(value)
+    except ValueError:
+        bar = math.nan
+    if math.isnan(bar):  # every comparison with it is false, so that the bar would always be met
+        raise Refused(f"{option} {text!r}: {value!r} is not a number. Expected such as {option} {name}=0.8.")
+    return name, bar

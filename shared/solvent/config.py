@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
@@ -16,6 +18,7 @@ from .errors import Refused
 from .solution import JSON, Section, Solution, find
 from .split import Split
 from .tables import Source
+from .wording import listed, suggestion
 
 __all__ = ["DataPart", "Run", "load"]
 
@@ -61,11 +64,12 @@ class Run:
 
     def with_settings(self, changes: Mapping[str, JSON]) -> Run:
         """The same run with some settings replaced, checked again."""
-        given = {**self.given, "settings": {**self.given.get("settings", {}), **changes}}
+        given = {**self.given, "settings": {**(self.given.get("settings") or {}), **changes}}
         return replace(load(given, base=self.base), file=self.file)
 
 
-PARTS = {"solution", "data", "device", "settings", "intended_use"}
+PARTS = ("solution", "data", "device", "settings", "intended_use")
+Place = tuple[str | int, ...]
 
 
 def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = (), base: Path | None = None) -> Run:
@@ -79,48 +83,44 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
     Raises:
         Refused: with everything that is wrong, each with its path in the file and the cure.
     """
+    lines: dict[Place, int] = {}
     if isinstance(config, Mapping):
-        given, lines, file = dict(config), {}, "config"
+        given, file = copy.deepcopy(dict(config)), "config"
         base = base or Path()
     else:
         path = Path(config)
         given, lines = _read(path)
         file, base = path.name, base or path.parent
-    for change in changes:
-        _change(given, change)
+    changed = {_change(given, change) for change in changes}
     problems: list[str] = []
 
-    def say(place: Sequence[str | int], message: str) -> None:
-        line = next((lines[key] for end in range(len(place), 0, -1) if (key := tuple(place[:end])) in lines), None)
-        where = ".".join(map(str, place))
-        problems.append(f"{file}{f' line {line}' if line else ''}, {where}: {message}")
+    def say(place: Place, message: str) -> None:
+        above = [place[:end] for end in range(len(place), 0, -1)]
+        line = next((f" line {lines[part]}" for part in above if part in lines), "")
+        where = "--set" if changed.intersection(above) else f"{file}{line}"
+        problems.append(f"{where}, {'.'.join(map(str, place))}: {message}")
 
-    for key in set(given) - PARTS:
-        say([str(key)], _unknown(str(key), PARTS))
-    solution: Solution[Any] | None = None
-    if not isinstance(given.get("solution"), str):
-        say(["solution"], "is missing. Name one: solvent list shows them.")
-    else:
-        try:
-            solution = find(given["solution"])
-        except Refused as error:
-            say(["solution"], str(error))
+    for key in given:
+        if key not in PARTS:
+            say((key,), _unknown(key, PARTS))
+    solution = _solution(given, say)
     parts: dict[str, Any] = {}
     types: dict[str, Any] = {"data": DataPart, "device": Device}
     if solution is not None:
         types["settings"] = solution.settings
     for part, kind in types.items():
+        content = {} if given.get(part) is None else given[part]
         try:
-            parts[part] = TypeAdapter(kind).validate_python(given.get(part) or {})
+            parts[part] = TypeAdapter(kind).validate_python(content)
         except ValidationError as error:
-            for item in error.errors():
-                say([part, *_place(item["loc"])], _message(dict(item), kind))
+            for place, message in _messages(error, content, kind):
+                say((part, *place), message)
     if "data" in parts:
-        for place, message in _sources(parts["data"], base):
-            say(["data", *place], message)
+        for place, message in _sources(parts["data"], base, solution):
+            say(("data", *place), message)
     use = given.get("intended_use")
     if use is not None and not isinstance(use, str):
-        say(["intended_use"], f"{use!r} is not a text.")
+        say(("intended_use",), f"expected a text (found {_shown(use)}).")
     if problems or solution is None:
         raise Refused("\n".join(problems))
     return Run(
@@ -136,113 +136,202 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
     )
 
 
-def _sources(data: DataPart, base: Path) -> list[tuple[list[str], str]]:
-    """What is wrong with the tables that a config names."""
-    wrong: list[tuple[list[str], str]] = []
-    if (data.rows is None) == (data.train is None):
-        wrong.append((["rows"], "give either rows: (one table, which is cut) or train: (and valid:, test:)."))
-    if data.rows is not None and (data.valid is not None or data.test is not None):
-        wrong.append((["rows"], "stands beside valid: or test:. Write train: instead of rows:."))
-    named = {"rows": data.rows, "train": data.train, "valid": data.valid, "test": data.test}
-    places = [([name], source) for name, source in named.items() if source is not None]
-    places += [(["side", name], source) for name, source in data.side.items()]
-    for place, source in places:
-        if source.path is not None and not (base / source.path).exists():
-            near = difflib.get_close_matches(Path(source.path).name, _names((base / source.path).parent), 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            wrong.append((place, f"there is no file {base / source.path}.{hint} Paths are relative to the config."))
-    return wrong
+def _solution(given: Mapping[str, JSON], say: Any) -> Solution[Any] | None:
+    name = given.get("solution")
+    if name is None:
+        say(("solution",), "is missing. Name one: `solvent list` shows them.")
+    elif not isinstance(name, str):
+        say(("solution",), f"expected a name (found {_shown(name)}). `solvent list` shows them.")
+    else:
+        try:
+            return find(name)
+        except Refused as error:
+            say(("solution",), str(error))
+    return None
 
 
-def _names(folder: Path) -> list[str]:
-    return [item.name for item in folder.iterdir()] if folder.is_dir() else []
+# Tables
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
+def _sources(data: DataPart, base: Path, solution: Solution[Any] | None) -> Iterator[tuple[Place, str]]:
+    """What is wrong with the tables that a config names, without reading one."""
+    apart = [name for name in ("train", "valid", "test") if getattr(data, name) is not None]
+    if data.rows is None and data.train is None:
+        yield ("rows",), "no rows to train on. Give rows: (one table, which is cut), or train: (and valid:, test:)."
+    elif data.rows is not None and apart:
+        yield ("rows",), f"stands beside {listed(f'{name}:' for name in apart)}. Give one table, or the parts apart."
+    elif data.train is not None and data.valid is not None and data.split is not None:
+        yield ("split",), "train: and valid: are given, so nothing is left to split. Leave it out."
+    elif data.rows is None and data.split is not None and data.split.folds is not None:
+        yield ("split", "folds"), "folds cut one table. Give rows: in place of train:, or leave folds out."
+    elif data.split is not None and data.split.fractions[1] == 0 and data.split.by != "column":
+        yield ("split", "fractions"), "without validation rows nothing can be chosen, such as [0.8, 0.2, 0] leaves."
+    for place, source in _named(data):
+        if source.path is not None:
+            path = base / Path(source.path).expanduser()
+            if not path.exists():
+                beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+                yield (
+                    place,
+                    f"there is no file or folder {path}.{suggestion(path.name, beside)} "
+                    "A relative path starts from the config's folder.",
+                )
+        if source.dataset is not None and solution is not None:
+            known = [item.name for item in solution.datasets]
+            if source.dataset not in known:
+                yield (
+                    (*place, "dataset"),
+                    f"{solution.name} knows no data set {source.dataset!r}.{suggestion(source.dataset, known)} "
+                    f"Known: {listed(known)}.",
+                )
+
+
+def _named(data: DataPart) -> Iterator[tuple[Place, Source]]:
+    for name in ("rows", "train", "valid", "test"):
+        if (source := getattr(data, name)) is not None:
+            yield (name,), source
+    for name, source in data.side.items():
+        yield ("side", name), source
+
+
+# YAML
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     if not path.is_file():
-        raise Refused(f"There is no config file {path}. A solution's README shows one; `solvent demo` writes one.")
+        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise Refused(
+            f"There is no config file {path}.{suggestion(path.name, beside)} "
+            "A solution's README shows one; `solvent demo` writes one."
+        )
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines = dict(_lines(node, ()))
+        lines = dict(_lines(yaml.compose(text, Loader=yaml.SafeLoader), ()))
         given = yaml.safe_load(text)
     except UnicodeDecodeError as error:
-        raise Refused(f"{path.name}: byte {error.start} is not UTF-8. Save the config as UTF-8.") from error
+        raise Refused(f"{path.name}: byte {error.start + 1} is not UTF-8. Save the config as UTF-8.") from error
     except yaml.YAMLError as error:
-        raise Refused(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
+        raise Refused(f"{path.name} is not YAML: {_yaml_problem(error)}") from error
     if not isinstance(given, dict):
-        raise Refused(
-            f"{path.name}: expected the keys {', '.join(sorted(PARTS))} at the top, found {type(given).__name__}."
-        )
+        found = "nothing" if given is None else f"a {type(given).__name__}"
+        raise Refused(f"{path.name}: expected the keys {listed(PARTS)} at the top, found {found}.")
     return given, lines
 
 
-def _lines(node: Any, place: tuple[str | int, ...]) -> list[tuple[tuple[str | int, ...], int]]:
-    """The line of every key, and a refusal of keys that stand twice."""
-    found: list[tuple[tuple[str | int, ...], int]] = []
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """Where and what, in one line, without the excerpt that YAML's own message has."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        said = "; ".join(filter(None, (error.context, error.problem)))
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {said}."
+    return " ".join(str(error).split())
+
+
+def _lines(node: Any, place: Place) -> Iterator[tuple[Place, int]]:
+    """The line of every key; a key that stands twice is no YAML, though PyYAML takes the last one silently.
+
+    Anchors can make a document that holds itself, so places end at a depth that no config has.
+    """
+    if len(place) > 20:
+        return
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             line = key.start_mark.line + 1
             if key.value in seen:
-                raise yaml.YAMLError(f"line {line}: the key {key.value!r} stands twice")
-            seen.add(key.value)
-            here = (*place, key.value)
-            found += [(here, line), *_lines(value, here)]
+                raise yaml.YAMLError(
+                    f"line {line}: the key {key.value!r} stands in line {seen[key.value]} already. Remove one of them."
+                )
+            seen[key.value] = line
+            yield (*place, key.value), line
+            yield from _lines(value, (*place, key.value))
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            found += _lines(value, (*place, index))
-    return found
+            yield from _lines(value, (*place, index))
 
 
-def _change(given: dict[str, Any], change: str) -> None:
+def _change(given: dict[str, Any], change: str) -> Place:
+    """Replace one value, and give its place."""
     path, sign, text = change.partition("=")
-    if not sign or not path:
+    if not sign or not all(path.split(".")):
         raise Refused(f"--set {change!r}: expected a.b=value, as in --set settings.training.epochs=5.")
     *folders, last = path.split(".")
     place = given
     for folder in folders:
-        place = place.setdefault(folder, {})
+        if place.get(folder) is None:
+            place[folder] = {}
+        place = place[folder]
         if not isinstance(place, dict):
             raise Refused(f"--set {change!r}: {folder} holds a value, not keys.")
     try:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise Refused(f"--set {change!r}: {text!r} is not YAML: {' '.join(str(error).split())}") from error
+        raise Refused(f"--set {change!r}: {text!r} is not YAML: {_yaml_problem(error)}") from error
+    return (*folders, last)
 
 
-def _place(location: tuple[str | int, ...]) -> list[str | int]:
-    # pydantic puts the tried type of a union into the location, as in ('rows', 'Source', 'path')
-    return [item for item in location if isinstance(item, int) or not ("[" in item or item[:1].isupper())]
+# What pydantic found, in the config's own words
 
 
-def _message(item: dict[str, Any], kind: type) -> str:
-    if item["type"] == "extra_forbidden":
-        place = _place(item["loc"])
-        return _unknown(str(place[-1]), _keys(kind, place[:-1]))
-    if item["type"] == "missing":
-        return "is missing."
-    text = str(item["msg"]).removeprefix("Value error, ")
-    return f"{text[0].lower()}{text[1:]} (found {item['input']!r})."
+def _messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[Place, str]]:
+    """A message for each place; what the types of a union say about one value is one message."""
+    expected: dict[Place, list[str]] = {}
+    inputs: dict[Place, Any] = {}
+    for item in error.errors():
+        place = _place(item["loc"], content, missing=item["type"] == "missing")
+        if item["type"] == "extra_forbidden":
+            yield place, _unknown(place[-1], _keys(kind, place[:-1]))
+        elif item["type"] == "missing":
+            yield place, "is missing."
+        else:
+            text = item["msg"].removeprefix("Value error, ").replace("Input should be", "expected").rstrip(".")
+            expected.setdefault(place, []).append(text)
+            inputs[place] = item["input"]
+    for place, texts in expected.items():
+        joined = " or ".join([texts[0], *(text.removeprefix("expected ") for text in texts[1:])])
+        yield place, f"{joined} (found {_shown(inputs[place])})."
 
 
-def _keys(kind: Any, place: Sequence[str | int]) -> set[str]:
+def _place(location: Place, content: Any, *, missing: bool) -> Place:
+    """The location in the config; pydantic also puts the tried type of a union into it."""
+    place: list[str | int] = []
+    for number, item in enumerate(location):
+        if isinstance(content, Mapping) and item in content:
+            content = content[item]
+        elif isinstance(content, (list, tuple)) and isinstance(item, int) and item < len(content):
+            content = content[item]
+        elif not (missing and number == len(location) - 1):
+            continue
+        place.append(item)
+    return tuple(place)
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: short, and without the password of a database's address."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    return f"{text[:57]}..." if len(text) > 60 else repr(text) if isinstance(value, str) else text
+
+
+def _keys(kind: Any, place: Place) -> list[str]:
     """The keys that a section inside a part knows."""
     for key in place:
         fields = getattr(kind, "model_fields", {})
-        if key not in fields:
-            return set()
+        if isinstance(key, int) or key not in fields:
+            continue  # an item of a list or a mapping has the section that stands in its type
         kind = _section(fields[key].annotation)
-    return set(getattr(kind, "model_fields", {}))
+    return list(getattr(kind, "model_fields", {}))
 
 
 def _section(annotation: Any) -> Any:
-    """The section among the types of an annotation such as `Split | None`."""
-    options = [annotation, *getattr(annotation, "__args__", ())]
-    return next((option for option in options if hasattr(option, "model_fields")), None)
+    """The section in a type such as `Split | None` or `dict[str, Source]`."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    if get_origin(annotation) is Literal:
+        return None
+    return next((found for each in get_args(annotation) if (found := _section(each)) is not None), None)
 
 
-def _unknown(key: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(key, known, 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"unknown key.{hint} Known: {', '.join(sorted(known))}."
+def _unknown(key: Any, known: Sequence[str]) -> str:
+    return f"unknown key.{suggestion(str(key), known)} Known: {listed(known)}."

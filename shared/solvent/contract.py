@@ -11,6 +11,7 @@ the number of checks.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -23,12 +24,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import config, evaluation, promises, run, tables
+from . import config, promises, run, tables
 from .bundle import Bundle
 from .checkpoint import Store
 from .errors import Refused
+from .evaluation import OURS, Judge, Scored
+from .prepare import prepare
 from .schema import Schema
-from .solution import Later, Sample, Solution, Table
+from .solution import Goal, Later, Sample, Solution, Table
 
 __all__ = ["CHECKS", "Kit", "title"]
 
@@ -147,7 +150,7 @@ def _killed_after(epochs: int) -> Iterator[None]:
         if saved == epochs:
             raise Killed
 
-    Store.save = save  # type: ignore[method-assign]
+    Store.save = save  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
@@ -155,24 +158,23 @@ def _killed_after(epochs: int) -> Iterator[None]:
 
 
 def it_learns_its_sample(kit: Kit) -> None:
-    goal, value = kit.bundle.facts["goal"], _headline(kit.bundle)
-    floor = kit.sample.floor
-    assert not _Goal(goal).better(floor, value), f"{goal['metric']} is {value:.4f} on the sample; its floor is {floor}"
+    goal, floor, value = Goal(**kit.bundle.facts["goal"]), kit.sample.floor, _headline(kit.bundle)
+    assert not goal.better(floor, value), f"{goal.metric} is {value:.4f} on the sample; its floor is {floor}"
 
 
 def it_does_not_learn_shuffled_targets(kit: Kit) -> None:
     """The headline lies inside the 99.9 % interval of chance, found by permuting the truth against the scores."""
-    bundle, settings = kit.unlearnable, kit.unlearnable.settings
-    prepared = run.prepare(config.load(kit.config("shuffled", pd.read_parquet(kit.folder / "shuffled.parquet"))))
-    rows = kit.solution.cases(settings, prepared.part("test"))
-    scored = bundle.scorer()(rows).drop(columns="error")
+    bundle = kit.unlearnable
+    prepared = prepare(config.load(kit.config("shuffled", pd.read_parquet(kit.folder / "shuffled.parquet"))))
+    judge = Judge(kit.solution, bundle.settings, bundle.schema)
+    scored = Scored.of(judge.cases(prepared.part("test")), {OURS: bundle.scorer()})
     names = [field.name for field in bundle.schema.targets]
     random = np.random.default_rng(0)
     chance = []
     for _ in range(200):
-        permuted = rows.copy()
-        permuted[names] = rows[names].iloc[random.permutation(len(rows))].to_numpy()
-        chance.append(evaluation.headline(evaluation.measure(kit.solution, settings, bundle.schema, permuted, scored)))
+        permuted = scored.rows.copy()
+        permuted[names] = scored.rows[names].iloc[random.permutation(len(permuted))].to_numpy()
+        chance.append(judge.measure(permuted, scored.ours).headline)
     low, high = np.mean(chance) - 3.29 * np.std(chance), np.mean(chance) + 3.29 * np.std(chance)
     assert low <= _headline(bundle) <= high, (
         f"{_headline(bundle):.4f} on shuffled targets; chance: {low:.4f} to {high:.4f}"
@@ -326,12 +328,6 @@ CHECKS: list[Callable[[Kit], None]] = [
 def title(check: Any) -> str:
     """A check's name, for pytest's ids."""
     return str(check.__name__)
-
-
-def _Goal(facts: dict[str, Any]) -> Any:
-    from .solution import Goal
-
-    return Goal(**facts)
 
 
 def _headline(bundle: Bundle) -> float:

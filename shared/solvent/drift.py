@@ -14,6 +14,7 @@ __all__ = ["reference"]
 
 BINS = 10
 MOST_LEVELS = 50
+FEWEST_ROWS = 5  # a level that fewer rows have could tell who they are
 
 
 def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict[str, JSON]:
@@ -21,7 +22,7 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
 
     Returns:
         For each column: for numbers the inner edges of ten bins of equal share and their shares, for categories
-        the shares of the commonest levels; always the share missing.
+        the shares of the commonest levels that at least five rows have; always the share missing.
     """
     inputs = {
         field.source: _column(train[field.name]) for field in schema.features if field.kind in ("number", "category")
@@ -42,5 +43,6 @@ def _column(column: pd.Series[Any]) -> dict[str, JSON]:
         edges = np.unique(np.quantile(numbers, np.linspace(0, 1, BINS + 1)[1:-1])) if len(numbers) else np.array([])
         counts = np.bincount(np.searchsorted(edges, numbers, side="left"), minlength=len(edges) + 1)
         return {**facts, "edges": edges.tolist(), "shares": (counts / max(len(numbers), 1)).tolist()}
-    shares = present.astype("str").value_counts(normalize=True).head(MOST_LEVELS)
-    return {**facts, "levels": {str(level): float(share) for level, share in shares.items()}}
+    counts = present.astype("str").value_counts().head(MOST_LEVELS)
+    common = counts[counts >= FEWEST_ROWS]
+    return {**facts, "levels": {str(level): float(count / len(present)) for level, count in common.items()}}

@@ -89,11 +89,11 @@ class Judge:
 
     @property
     def goal(self) -> Goal:
-        return self.solution.headline(self.settings)
+        return promises.checked_goal(self.solution.headline, self.solution.headline(self.settings))
 
     def cases(self, rows: Table) -> Table:
         """The rows that are scored and measured: one for each case."""
-        return self.solution.cases(self.settings, rows)
+        return promises.checked_cases(self.solution.cases, self.solution.cases(self.settings, rows))
 
     def measure(self, rows: Table, scored: Table) -> Measured:
         """Apply the solution's metrics.
@@ -119,7 +119,11 @@ class Judge:
         return {name: self.measure(scored.rows, table).headline for name, table in scored.by_model.items()}
 
     def report(
-        self, scored: Scored | None, valid: Mapping[str, float], seconds: Mapping[str, float]
+        self,
+        scored: Scored | None,
+        valid: Mapping[str, float],
+        seconds: Mapping[str, float],
+        facts: Mapping[str, JSON],
     ) -> dict[str, JSON]:
         """The parts of bundle.json that hold measurements.
 
@@ -127,6 +131,7 @@ class Judge:
             scored: the test cases; None where there is no test part.
             valid: every model's headline on validation rows; the best rival by it is the baseline.
             seconds: how long each rival took.
+            facts: what fitting left; with two classes its `positive` and `operating_point` tell the classes apart.
         """
         rivals: dict[str, Any] = {
             name: {"valid": valid[name], "metrics": None, "difference": None, "seconds": taken}
@@ -158,7 +163,7 @@ class Judge:
             "rivals": rivals,
             "protocol": measured[OURS].resampling.protocol,
             "valid": valid[OURS],
-            "confusion": self._confusion(scored),
+            "confusion": self._confusion(scored, facts),
             "slices": self._slices(scored),
         }
 
@@ -169,15 +174,23 @@ class Judge:
                 best = name
         return best
 
-    def _confusion(self, scored: Scored) -> JSON:
-        """Counts by class, where there is one target with classes and an output named `class`."""
+    def _confusion(self, scored: Scored, facts: Mapping[str, JSON]) -> JSON:
+        """Counts by class: by the output `class`, or else by the probability at the operating point."""
         target = next((item for item in self.schema.targets if item.kind == "category"), None)
-        if target is None or "class" not in scored.ours:
+        classes = list((target and target.levels) or ())
+        if target is None or not classes:
             return None
-        classes = pd.Index(target.levels)
-        truth, decided = (classes.get_indexer(cells) for cells in (scored.rows[target.name], scored.ours["class"]))
+        if "class" in scored.ours:
+            decided = pd.Index(classes).get_indexer(scored.ours["class"])
+        elif len(classes) == 2 and "operating_point" in facts and "probability" in scored.ours:
+            positive = classes.index(facts["positive"])
+            over = scored.ours["probability"].to_numpy() >= facts["operating_point"]["value"]
+            decided = np.where(over, positive, 1 - positive)
+        else:
+            return None
+        truth = pd.Index(classes).get_indexer(scored.rows[target.name])
         counts = classification.confusion(truth, decided, len(classes))
-        return {"classes": list(classes), "rows_are": "truth", "counts": counts.tolist()}
+        return {"classes": classes, "rows_are": "truth", "counts": counts.tolist()}
 
     def _slices(self, scored: Scored) -> list[dict[str, JSON]]:
         """The headline in each level of the protected columns and of the first categories with few levels."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,68 +69,125 @@ def prepare(run: Run) -> Prepared:
     named = {"rows": data.rows, "train": data.train, "valid": data.valid, "test": data.test}
     given = data.rows is None
     raw = {name: read(source, solution, run.base) for name, source in named.items() if source is not None}
-    first = next(iter(raw))
-    label = tables.label(named[first])
-    schema = Schema.declare(columns, data.columns, list(raw[first].columns), table=label)
-    renamed = {
-        name: schema.rename(table, table_name=tables.label(named[name]), targets=True) for name, table in raw.items()
-    }
+    labels = {name: tables.label(named[name]) for name in raw}
+    _refuse_empty_tables({labels[name]: len(table) for name, table in raw.items()})
     how = data.split or solution.split
-    table, parts = _cut(renamed, how, schema)
-    schema = schema.learn(table.iloc[parts[0].train])
-    checked = schema.check(table, targets=True)
-    bad = _places(checked, {tables.label(named[name]): len(part) for name, part in renamed.items()})
+    first = next(iter(raw))
+    names = [str(name) for name in raw[first].columns]
+    schema = Schema.declare(columns, _declared(data.columns, how, names), names, table=labels[first])
+    renamed = {name: schema.rename(table, table_name=labels[name], targets=True) for name, table in raw.items()}
+    table = pd.concat(renamed.values(), ignore_index=True)
+    parts = _cut(renamed, _with_part_column(renamed[first], raw[first], how, schema), how, schema)
+    schema = schema.learn(table if how.folds else table.iloc[parts[0].train])
+    checked = schema.check(table, targets=True, unique_ids=False)  # the scan refuses repeated ones, or the user allows them
+    bad = _places(checked, [(labels[name], len(part)) for name, part in renamed.items()])
     _refuse_bad_rows(bad, len(table), data.max_bad)
     kept = [_without(cut, table.index, checked.good.index) for cut in parts]
-    frames = {name: checked.good.iloc[getattr(kept[0], name)] for name in ("train", "valid", "test")}
+    for before, after in zip(parts, kept, strict=True):
+        _refuse_lost_parts(before, after, bad)
+    frames = {name: checked.good.iloc[getattr(kept[0], name)] for name in split.PARTS}
+    checks = promises.checked_findings(solution.checks, solution.checks(run.settings, checked.good))
     findings = [
         *scan.scan(frames, schema, given=given, allow=data.allow),
         *_set_aside(bad),
-        *(replace(item, allowed=item.name in data.allow) for item in solution.checks(run.settings, checked.good)),
+        *(replace(item, allowed=item.name in data.allow) for item in checks),
     ]
     scan.refuse(findings)
     for item in findings:
         if item.severity == "warning" or item.allowed:
             log.warning("%s: %s", item.name, item.message)
+    shown = {"train": checked.good} if how.folds else frames  # with folds every row is trained on, and tested once
     facts = {
-        "source": " + ".join(tables.label(named[name]) for name in raw),
+        "source": " + ".join(labels.values()),
         "rows": len(table),
-        "sha256": fingerprint(table),
-        "test_sha256": fingerprint(frames["test"]),
+        "sha256": fingerprint(table.assign(part=_part_of_each_row(parts, len(table)))),
+        "test_sha256": None if how.folds or frames["test"].empty else fingerprint(frames["test"]),
         "set_aside": {
-            **{name: len(getattr(parts[0], name)) - len(getattr(kept[0], name)) for name in frames},
+            **_lost(parts, kept),
             "reasons": dict(Counter(checked.bad["reasons"]).most_common(20)),
         },
         "split": {"given": given, **parts[0].facts},
-        "parts": {name: _describe(frame, schema) for name, frame in frames.items()},
+        "parts": {name: _describe(frame, schema) for name, frame in shown.items()},
     }
     side = {name: read(source, solution, run.base) for name, source in data.side.items()}
     return Prepared(checked.good, kept, schema, promises.expanded(columns, schema), side, findings, facts)
 
 
-def _cut(renamed: dict[str, pd.DataFrame], how: split.Split, schema: Schema) -> tuple[pd.DataFrame, list[split.Parts]]:
-    """One table of all rows, and the positions of its parts."""
+def _refuse_empty_tables(rows: dict[str, int]) -> None:
+    if empty := [label for label, count in rows.items() if not count]:
+        raise Refused(f"{empty[0]} has a header and no rows. Expected rows of data below it.")
+
+
+def _declared(declared: Mapping[str, JSON], how: split.Split, names: Sequence[str]) -> Mapping[str, JSON]:
+    """`data.columns`, which leaves out the column that only says which part a row is in, unless it has a role."""
+    ignored = declared.get("ignore") or []
+    ignored = ignored if isinstance(ignored, (list, tuple)) else [ignored]
+    roles = [value for key, value in declared.items() if key != "ignore" and not isinstance(value, Mapping)]
+    used = {name for value in roles for name in (value if isinstance(value, (list, tuple)) else [value])}
+    if how.column is None or how.column in used or how.column in ignored or how.column not in names:
+        return declared
+    return {**declared, "ignore": [*ignored, how.column]}
+
+
+def _with_part_column(table: pd.DataFrame, raw: pd.DataFrame, how: split.Split, schema: Schema) -> pd.DataFrame:
+    """The table with the column that names the part of each row, which the schema may not keep."""
+    if how.column is None or how.column not in raw or how.column in {field.source for field in schema.fields}:
+        return table
+    if how.column in table:
+        raise Refused(
+            f"data.split.column: {how.column!r} is also the name of a role here. Give the table's column another name."
+        )
+    return table.assign(**{how.column: raw[how.column]})
+
+
+def _cut(
+    renamed: Mapping[str, pd.DataFrame], first: pd.DataFrame, how: split.Split, schema: Schema
+) -> list[split.Parts]:
+    """The positions of the parts in the table of all rows, once for each fold.
+
+    Args:
+        first: `rows` or `train`, with the column that the split goes by.
+    """
     if "rows" in renamed:
-        table = renamed["rows"]
-        return table, (split.folds(table, how, schema) if how.folds else [split.cut(table, how, schema)])
-    if how.folds:
-        raise Refused("data.split.folds cuts one table: give rows:, or leave folds out.")
-    names = list(renamed)
-    table = pd.concat([renamed[name] for name in names], ignore_index=True)
-    ends = np.cumsum([0, *(len(renamed[name]) for name in names)])
-    where = {name: np.arange(ends[i], ends[i + 1]) for i, name in enumerate(names)}
+        return split.folds(first, how, schema) if how.folds else [split.cut(first, how, schema)]
+    ends = np.cumsum([0, *(len(table) for table in renamed.values())])
+    where = {name: np.arange(ends[i], ends[i + 1]) for i, name in enumerate(renamed)}
     facts: dict[str, Any] = {"by": "given"}
     if "valid" not in where:
-        train, valid, _ = how.fractions
-        inner = split.cut(
-            renamed["train"],
-            how.model_copy(update={"fractions": (train / (train + valid), valid / (train + valid), 0.0)}),
-            schema,
-        )
+        inner = split.cut(first, how.untested(), schema)
         where["valid"], where["train"] = where["train"][inner.valid], where["train"][inner.train]
-        facts = {"by": "given", "valid": inner.facts}
-    none = np.array([], dtype=np.intp)
-    return table, [split.Parts(where["train"], where["valid"], where.get("test", none), facts)]
+        facts |= {"valid": inner.facts}
+    none = np.array([], dtype=np.int64)
+    return [split.Parts(where["train"], where["valid"], where.get("test", none), facts)]
+
+
+def _part_of_each_row(cuts: Sequence[split.Parts], rows: int) -> Any:
+    """What tells two cuts of the same rows apart: the number of each row's part, or of the fold that tests it."""
+    found = np.zeros(rows, dtype=np.int64)
+    for number, cut in enumerate(cuts):
+        found[cut.test] = number + 2
+    if len(cuts) == 1:
+        found[cuts[0].valid] = 1
+    return found
+
+
+def _lost(parts: Sequence[split.Parts], kept: Sequence[split.Parts]) -> dict[str, int]:
+    """Rows of each part that were set aside; with folds, every row is a test row once."""
+    if len(parts) > 1:
+        tested = sum(len(before.test) - len(after.test) for before, after in zip(parts, kept, strict=True))
+        return {"train": tested, "valid": 0, "test": tested}
+    return {name: len(getattr(parts[0], name)) - len(getattr(kept[0], name)) for name in split.PARTS}
+
+
+def _refuse_lost_parts(before: split.Parts, after: split.Parts, bad: Sequence[str]) -> None:
+    if not len(after.valid) and not len(before.valid):
+        raise Refused(
+            "There are no validation rows: nothing can be chosen without them. "
+            "Give that part a share in data.split.fractions, such as [0.6, 0.2, 0.2], or its own table, data.valid."
+        )
+    for name in split.PARTS:
+        if len(getattr(before, name)) and not len(getattr(after, name)):
+            raise Refused(f"No {name} row can be used, for example {bad[0]}. Mend the rows or correct data.columns.")
 
 
 def _without(cut: split.Parts, all_rows: pd.Index, good: pd.Index) -> split.Parts:
@@ -141,13 +199,13 @@ def _without(cut: split.Parts, all_rows: pd.Index, good: pd.Index) -> split.Part
     return split.Parts(**{name: where[where >= 0] for name, where in moved.items()}, facts=cut.facts)
 
 
-def _places(checked: Checked, sizes: dict[str, int]) -> list[str]:
+def _places(checked: Checked, sizes: Sequence[tuple[str, int]]) -> list[str]:
     """A sentence for each bad row: the file, the row in it, and why."""
-    starts = np.cumsum([0, *sizes.values()])
+    starts = np.cumsum([0, *(rows for _, rows in sizes)])
     found = []
     for row, why in checked.bad[["row", "reasons"]].itertuples(index=False):
         part = int(np.searchsorted(starts, row, side="left")) - 1
-        found.append(f"{list(sizes)[part]} row {row - starts[part]}, {why}")
+        found.append(f"{sizes[part][0]} row {row - starts[part]}, {why}")
     return found
 
 

@@ -24,6 +24,10 @@ class Bar:
         self._said = time.monotonic()
         self._tqdm = tqdm(total=total, desc=what, initial=start, leave=False) if sys.stderr.isatty() else None
 
+    def note(self, note: str) -> None:
+        """Say how far the step is that is under way."""
+        self.step(note, count=0)
+
     def step(self, note: str = "", count: int = 1) -> None:
         """Say that `count` more steps are done."""
         self.done += count

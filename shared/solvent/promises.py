@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from .errors import SolventError
+from .errors import Refused, SolventError
 from .schema import Schema
-from .solution import Columns, Fitted, Goal, Output, Score, Sums, Type, Weighted
+from .solution import Column, Columns, Figure, Finding, Fitted, Goal, Kind, Output, Score, Sums, Table, Type, Weighted
 
 __all__ = [
     "BrokenPromise",
+    "checked_cases",
     "checked_columns",
+    "checked_figures",
+    "checked_findings",
     "checked_fitted",
+    "checked_goal",
     "checked_metrics",
     "checked_score",
     "empty",
@@ -40,20 +45,42 @@ class BrokenPromise(SolventError):
 
 
 def _broken(function: Any, found: str, expected: str) -> BrokenPromise:
-    name = repr(function) if not hasattr(function, "__qualname__") else f"{function.__module__}:{function.__qualname__}"
+    named = hasattr(function, "__qualname__")
+    name = f"{function.__module__}:{function.__qualname__}" if named else repr(function)
     return BrokenPromise(f"{name} returned {found}; expected {expected}.")
 
 
 def _kind(value: Any) -> str:
-    return "None (is a return missing?)" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "None (is a return missing?)"
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"the function {value.__qualname__} (is a call missing?)"
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
 
 
 def checked_columns(function: Any, value: Any) -> Columns:
     """The columns that a solution declares."""
     if not isinstance(value, Columns):
         raise _broken(function, _kind(value), "solvent.Columns")
+    for part, kind in (("inputs", Column), ("targets", Column), ("outputs", Output)):
+        items = getattr(value, part)
+        if not isinstance(items, (tuple, list)):
+            raise _broken(function, f"{part} as {_kind(items)}", f"a tuple, such as ({kind.__name__}(...),)")
+        if wrong := [item for item in items if not isinstance(item, kind)]:
+            raise _broken(function, f"{part} with {_kind(wrong[0])}", f"solvent.{kind.__name__} in it")
     if not value.outputs:
         raise _broken(function, "no outputs", "at least one solvent.Output")
+    for item in (*value.inputs, *value.targets):
+        if item.kind not in get_args(Kind):
+            raise _broken(function, f"{item.name} of kind {item.kind!r}", f"one of {', '.join(get_args(Kind))}")
+    targets = [item.name for item in value.targets]
+    for output in value.outputs:
+        if output.type not in _DTYPES:
+            raise _broken(function, f"{output.name} of type {output.type!r}", f"one of {', '.join(_DTYPES)}")
+        if output.each is not None and output.each not in targets:
+            known = f"the name of a target ({', '.join(targets) or 'there is none'})"
+            raise _broken(function, f"{output.name} for each {output.each!r}", known)
     names = [item.name for item in (*value.inputs, *value.targets, *value.outputs)]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise _broken(function, f"the name {doubled[0]!r} twice", "each name once among inputs, targets and outputs")
@@ -63,7 +90,11 @@ def checked_columns(function: Any, value: Any) -> Columns:
 
 
 def expanded(columns: Columns, schema: Schema) -> tuple[Output, ...]:
-    """The outputs of a run: those that stand for each class of a target are spelt out."""
+    """The outputs of a run: those that stand for each class of a target are spelt out.
+
+    Raises:
+        Refused: if a class makes the name of another output.
+    """
     found: list[Output] = []
     for item in columns.outputs:
         if item.each is None:
@@ -71,7 +102,46 @@ def expanded(columns: Columns, schema: Schema) -> tuple[Output, ...]:
         else:
             for level in schema.field(item.each).levels or ():
                 found.append(Output(name=f"{item.name}_{level}", type=item.type, meaning=f"{item.meaning}: {level}"))
+    names = [item.name for item in found]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise Refused(f"The classes of the target give two outputs the name {doubled[0]!r}. Rename a class.")
     return tuple(found)
+
+
+def checked_goal(function: Any, value: Any) -> Goal:
+    """The headline of a solution."""
+    if not isinstance(value, Goal):
+        raise _broken(function, _kind(value), "solvent.Goal, such as Goal('auc')")
+    return value
+
+
+def checked_findings(function: Any, value: Any) -> list[Finding]:
+    """What a solution's `checks` found."""
+    return _items(function, value, Finding, "a list of solvent.Finding, empty where there is nothing to say")
+
+
+def checked_figures(function: Any, value: Any) -> list[Figure]:
+    """The figures that a solution draws."""
+    return _items(function, value, Figure, "solvent.Figure, none or several")
+
+
+def _items(function: Any, value: Any, kind: Any, expected: str) -> list[Any]:
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
+        raise _broken(function, _kind(value), expected)
+    items = list(value)
+    if wrong := [item for item in items if not isinstance(item, kind)]:
+        raise _broken(function, f"{_kind(wrong[0])} among others", expected)
+    return items
+
+
+def checked_cases(function: Any, value: Any) -> Table:
+    """The rows that a solution wants scored and measured: a table whose index names each row once."""
+    if not isinstance(value, pd.DataFrame):
+        raise _broken(function, _kind(value), "a DataFrame")
+    if not value.index.is_unique:
+        repeated = value.index[value.index.duplicated()][0]
+        raise _broken(function, f"the index {repeated!r} twice", "an index that names each case once")
+    return value
 
 
 def checked_fitted(function: Any, value: Any) -> Fitted:
@@ -80,17 +150,32 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
 
     if not isinstance(value, Fitted):
         raise _broken(function, _kind(value), "solvent.Fitted")
+    for part in ("models", "facts", "assets"):
+        items = getattr(value, part)
+        if not isinstance(items, Mapping):
+            raise _broken(function, f"{part} as {_kind(items)}", "a mapping of names, such as {'model': ...}")
+        if wrong := [name for name in items if part != "facts" and not _is_file_name(name)]:
+            expected = "a name of letters, digits, - and _, since it becomes a file's name"
+            raise _broken(function, f"{part} named {wrong[0]!r}", expected)
     for name, model in value.models.items():
         if not isinstance(model, keras.Model):
             raise _broken(function, f"models[{name!r}] as {_kind(model)}", "a keras.Model")
     for name, asset in value.assets.items():
         if not isinstance(asset, (pd.DataFrame, np.ndarray, bytes)):
             raise _broken(function, f"assets[{name!r}] as {_kind(asset)}", "a DataFrame, an array or bytes")
-    if unknown := sorted(value.personal - set(value.assets)):
+    if isinstance(value.personal, str) or not isinstance(value.personal, (Set, Sequence)):
+        raise _broken(function, f"personal as {_kind(value.personal)}", "a frozenset of names of assets")
+    if unknown := sorted(set(value.personal) - set(value.assets)):
         raise _broken(
             function, f"personal asset {unknown[0]!r} that is no asset", f"names among {sorted(value.assets)}"
         )
+    if not isinstance(value.batch_rows, int) or value.batch_rows < 1:
+        raise _broken(function, f"batch_rows={value.batch_rows!r}", "a whole number of rows, 1 or more")
     return value
+
+
+def _is_file_name(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"\w[\w-]*", name) is not None
 
 
 def checked_metrics(function: Any, value: Any, goal: Goal, rows: int) -> dict[str, float | Sums | Weighted]:
@@ -100,9 +185,11 @@ def checked_metrics(function: Any, value: Any, goal: Goal, rows: int) -> dict[st
     if goal.metric not in value:
         raise _broken(function, f"the metrics {sorted(value)}", f"the headline {goal.metric!r} among them")
     for name, metric in value.items():
-        count = len(metric.rows) if isinstance(metric, Sums) else metric.rows if isinstance(metric, Weighted) else rows
-        if not isinstance(metric, (int, float, np.floating, Sums, Weighted)):
+        if not isinstance(metric, (int, float, np.integer, np.floating, Sums, Weighted)):
             raise _broken(function, f"{name} as {_kind(metric)}", "a number, Sums or Weighted")
+        if isinstance(metric, Sums) and np.ndim(metric.rows) != 2:
+            raise _broken(function, f"{name} with Sums.rows of shape {np.shape(metric.rows)}", f"shape ({rows}, k)")
+        count = len(metric.rows) if isinstance(metric, Sums) else metric.rows if isinstance(metric, Weighted) else rows
         if count != rows:
             raise _broken(function, f"{name} over {count} rows", f"one entry for each of the {rows} rows")
     return dict(value)
@@ -114,14 +201,19 @@ def checked_score(function: Any, score: Any, outputs: Sequence[Output]) -> Score
         raise _broken(function, _kind(score), "a function from table to table")
 
     def run(table: pd.DataFrame) -> pd.DataFrame:
+        if table.empty:
+            return empty(outputs, table.index)
         found = score(table)
         if not isinstance(found, pd.DataFrame):
             raise _broken(function, f"a scorer that returned {_kind(found)}", "a DataFrame")
         if not found.index.equals(table.index):
+            rows = f"{len(found)} rows{' with another index' if len(found) == len(table) else ''}"
             raise _broken(
-                function, f"a scorer that returned {len(found)} rows", f"the same index as the {len(table)} rows it got"
+                function, f"a scorer that returned {rows}", f"the same index as the {len(table)} rows it got"
             )
         names = {item.name for item in outputs}
+        if doubled := sorted(map(str, found.columns[found.columns.duplicated()])):
+            raise _broken(function, f"a scorer whose table has {doubled[0]!r} twice", "each declared output once")
         if lacking := sorted(names - set(found.columns)):
             raise _broken(function, f"a scorer whose table lacks {lacking}", f"the declared outputs {sorted(names)}")
         if extra := sorted(map(str, set(found.columns) - names - {ERROR})):

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .prepare import Prepared
 
@@ -47,7 +48,7 @@ def versions() -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """The value with JSON's own types only; what is not a finite number is null."""
+    """The value with JSON's own types only; what is missing or not a finite number is null."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -60,4 +61,6 @@ def plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, (float, np.floating)):
         return float(value) if np.isfinite(value) else None
-    return value if value is None or isinstance(value, str) else str(value)
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    return value if isinstance(value, str) else str(value)

@@ -65,10 +65,10 @@ def train(
     Raises:
         Refused: with everything that is wrong with config or data.
     """
-    startup.tensorflow()
     out = Path(out)
     bundles.refuse_to_replace(out)
     run = configs.load(config, changes=changes)
+    startup.tensorflow()  # takes seconds: a mistake in the config is told before
     clock = Clock()
     with clock("read"):
         prepared = prepare(run)
@@ -84,8 +84,9 @@ def train(
             with clock("score"):
                 scored = Scored.of(judge.cases(prepared.table.iloc[cut.test]), scorers)
         with clock("evaluate"):
-            measured = judge.report(scored, judge.headlines(data.valid, scorers), seconds)
-            figures = list(run.solution.figures(run.settings, fitted, scored.rows, scored.ours)) if scored else []
+            measured = judge.report(scored, judge.headlines(data.valid, scorers), seconds, fitted.facts)
+            drawn = run.solution.figures(run.settings, fitted, scored.rows, scored.ours) if scored else []
+            figures = promises.checked_figures(run.solution.figures, drawn)
             reference = drift.reference(data.train, prepared.schema, scorers[OURS](judge.cases(data.valid)))
     stages = training.stages(data.work)
     folds = len(prepared.cuts) if out_of_fold else 0

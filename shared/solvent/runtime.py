@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -18,7 +19,8 @@ def predict(model: keras.Model, inputs: Any, batch_rows: int) -> Any:
     """Run a model over rows in batches of exactly `batch_rows`; the last one is padded with its last row.
 
     Args:
-        inputs: a tree of arrays with one leading axis of rows, or an iterator of such trees.
+        inputs: a tree of arrays with one leading axis of rows, or an iterator of such trees. An iterator's next tree
+            is made in a thread of its own while the network is at work on this one.
 
     Returns:
         A tree of float32 numpy arrays with as many rows as the inputs.
@@ -26,21 +28,44 @@ def predict(model: keras.Model, inputs: Any, batch_rows: int) -> Any:
     import keras
     import numpy as np
 
-    batches = inputs if isinstance(inputs, Iterator) else iter([inputs])
     run = _function(model)
     outputs: list[Any] = []
-    for batch in batches:
+    empty: Any = None
+    for batch in _ahead(inputs) if isinstance(inputs, Iterator) else [inputs]:
         rows = len(keras.tree.flatten(batch)[0])
+        empty = batch if rows == 0 else empty
         for start in range(0, rows, batch_rows):
             piece = keras.tree.map_structure(lambda a, s=start: np.asarray(a[s : s + batch_rows]), batch)
             kept = min(batch_rows, rows - start)
             padded = keras.tree.map_structure(lambda a: _pad(a, batch_rows), piece)
             outputs.append(keras.tree.map_structure(lambda t, k=kept: t.numpy()[:k], run(padded)))
     if not outputs:
-        return keras.tree.map_structure(
-            lambda t: np.zeros((0, *t.shape[1:]), np.float32), model.outputs if len(model.outputs) > 1 else model.output
-        )
+        # The outputs of no rows have the structure and the shapes of any others.
+        like = empty if empty is not None else _symbolic(model)
+        zeros = keras.tree.map_structure(lambda a: np.zeros((batch_rows, *a.shape[1:]), a.dtype), like)
+        return keras.tree.map_structure(lambda t: t.numpy()[:0], run(zeros))
     return keras.tree.map_structure(lambda *pieces: np.concatenate(pieces), *outputs)
+
+
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same, one ahead."""
+    end = object()
+    with ThreadPoolExecutor(1, "solvent-batches") as thread:
+        coming = thread.submit(next, batches, end)
+        while (batch := coming.result()) is not end:
+            coming = thread.submit(next, batches, end)
+            yield batch
+
+
+def _symbolic(model: keras.Model) -> Any:
+    """Arrays of no rows that a model takes; where a size is open, 1."""
+    import keras
+    import numpy as np
+
+    def array(tensor: Any) -> Any:
+        return np.zeros((0, *(size or 1 for size in tensor.shape[1:])), keras.backend.standardize_dtype(tensor.dtype))
+
+    return keras.tree.map_structure(array, model.input)
 
 
 def _pad(array: Any, rows: int) -> Any:
@@ -60,5 +85,12 @@ def _function(model: keras.Model) -> Callable[[Any], Any]:
         def call(inputs: Any) -> Any:
             return keras.tree.map_structure(lambda t: tf.cast(t, tf.float32), owner()(inputs, training=False))  # type: ignore[misc]
 
-        _compiled[model] = tf.function(call, autograph=False, reduce_retracing=True)
+        function = tf.function(call, autograph=False, reduce_retracing=True)
+
+        def run(inputs: Any) -> Any:
+            # Through a concrete function: TensorFlow takes one tf.function for each model for a mistake, and warns.
+            tensors = keras.tree.map_structure(tf.convert_to_tensor, inputs)
+            return function.get_concrete_function(tensors)(tensors)
+
+        _compiled[model] = run
     return _compiled[model]

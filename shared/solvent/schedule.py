@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from .solution import Section
 
@@ -13,12 +15,42 @@ __all__ = ["Training"]
 Track = Literal["tensorboard", "mlflow"]
 
 
+def _number(value: Any) -> float:
+    """A positive number; YAML takes 1e-3 for a text."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"expected a number above 0, found {value!r}")
+    return number
+
+
+# Each of the two takes a word or numbers: a validator of our own says both in one message, in place of one each.
+def _rate(value: Any) -> float | str:
+    try:
+        return "auto" if value == "auto" else _number(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from error
+
+
+def _weights(value: Any) -> str | dict[str, float] | None:
+    if value is None or value == "balanced":
+        return value  # type: ignore[no-any-return]
+    if not isinstance(value, Mapping):
+        raise ValueError("expected balanced, or a weight for each class, as in {great: 1, other: 2}")
+    # YAML reads classes such as 1 and true as what they look like; a schema's classes are texts.
+    names = [str(name).lower() if isinstance(name, bool) else str(name) for name in value]
+    return dict(zip(names, map(_number, value.values()), strict=True))
+
+
 class Training(Section):
     """How a network is trained.
 
     Args:
         epochs: at most so many passes over the training rows.
-        max_minutes: stop after so much time; such a run can be resumed, but not repeated.
+        max_minutes: a stage stops once it has trained for so long, after the epoch under way; such a run can be
+            resumed, but not repeated.
         batch_size: rows in a step, over all replicas.
         learning_rate: of Adam, after the warm-up; `auto` looks for it by a range test.
         schedule: `cosine` falls to 0 over `epochs`; `plateau` starts without warm-up and halves the rate when the headline
@@ -26,21 +58,21 @@ class Training(Section):
         warmup: share of all steps in which the rate climbs from 0.
         patience: epochs without a better validation headline before training stops; null never stops early.
         weight_decay: of AdamW, on matrices; biases and scales are left out.
-        clip: the gradients' global norm is cut to this.
+        clip: the norm of the whole gradient is cut to this.
         ema: momentum of a moving average of the weights, which is then what is evaluated and kept; null for none.
-        class_weight: `balanced` weighs classes by their inverse frequency.
+        class_weight: `balanced` weighs classes by their inverse frequency; or a weight for each class.
         track: write each epoch also to TensorBoard or MLflow (the extra `track`).
     """
 
     epochs: int = Field(50, ge=1)
     max_minutes: float | None = Field(None, gt=0)
     batch_size: int = Field(128, ge=1)
-    learning_rate: float | Literal["auto"] = Field(1e-3, gt=0)
+    learning_rate: Annotated[float | Literal["auto"], PlainValidator(_rate)] = 1e-3
     schedule: Literal["constant", "cosine", "plateau"] = "cosine"
     warmup: float = Field(0.05, ge=0, lt=1)
     patience: int | None = Field(10, ge=1)
     weight_decay: float = Field(0.0, ge=0)
     clip: float | None = Field(None, gt=0)
     ema: float | None = Field(None, gt=0, lt=1)
-    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    class_weight: Annotated[Literal["balanced"] | dict[str, float] | None, PlainValidator(_weights)] = None
     track: tuple[Track, ...] = ()

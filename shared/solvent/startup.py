@@ -16,9 +16,13 @@ NOISE = re.compile(rb"(WARNING: All log messages before absl::InitializeLog|I000
 
 def tensorflow() -> None:
     """Import TensorFlow and Keras; warnings and errors still reach standard error."""
+    # Memory as it is needed, not all of a GPU at once. TensorFlow reads this when it first touches a GPU, and from
+    # Python it can be set only before that, so the environment is the one place that always counts.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if "tensorflow" in sys.modules:
         return
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)

@@ -12,8 +12,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,11 @@ import numpy as np
 
 from . import progress
 from .checkpoint import State, Store
-from .errors import SolventError
+from .errors import Refused, SolventError
+from .feeding import Feed, Rows, arrays, example, shape
 from .schedule import Training
 from .solution import JSON, Data, Fitted, Goal
+from .track import require, tracking
 
 if TYPE_CHECKING:
     import keras
@@ -31,33 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "Rows", "Training", "arrays", "choose", "class_weights", "fit", "stages"]
 
 log = logging.getLogger("solvent")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Training rows that are taken batch by batch.
-
-    Args:
-        count: how many there are.
-        take: positions `(batch,)` -> (inputs, targets, weights `(batch,)`), trees of arrays.
-    """
-
-    count: int
-    take: Callable[[np.ndarray], tuple[Any, Any, np.ndarray]]
-
-
-def arrays(inputs: Any, targets: Any, weights: np.ndarray | None = None) -> Rows:
-    """Rows that lie in memory: trees of arrays with one leading axis."""
-    import keras
-
-    count = len(keras.tree.flatten(inputs)[0])
-    weighed = np.ones(count, np.float32) if weights is None else np.asarray(weights, np.float32)
-
-    def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-        pick = lambda array: array[positions]
-        return keras.tree.map_structure(pick, inputs), keras.tree.map_structure(pick, targets), weighed[positions]
-
-    return Rows(count, take)
+SECONDS_A_CALL = 1.0
 
 
 def class_weights(codes: np.ndarray, classes: list[str], training: Training) -> np.ndarray:
@@ -67,7 +42,7 @@ def class_weights(codes: np.ndarray, classes: list[str], training: Training) -> 
         codes: the class of each row, `(rows,)`, positions in `classes`.
 
     Raises:
-        SolventError: if `training.class_weight` names a class that there is not, or leaves one out.
+        Refused: if `training.class_weight` names a class that there is not, or leaves one out.
     """
     if training.class_weight is None:
         return np.ones(len(codes), np.float32)
@@ -76,7 +51,7 @@ def class_weights(codes: np.ndarray, classes: list[str], training: Training) -> 
         by_class = len(codes) / (len(classes) * np.maximum(counts, 1))
     else:
         if set(training.class_weight) != set(classes):
-            raise SolventError(
+            raise Refused(
                 f"settings.training.class_weight names {sorted(training.class_weight)}; expected each of {classes}."
             )
         by_class = np.array([training.class_weight[name] for name in classes])
@@ -97,45 +72,84 @@ def fit(
 ) -> dict[str, Any]:
     """Train a model and leave its best weights in it.
 
+    Layers that draw at random must own a `keras.random.SeedGenerator`, as Keras's own do: it is what is set anew each
+    epoch. Afterwards the model is not compiled, so that a bundle holds no optimizer.
+
     Args:
         stage: a name for this training, one of a kind within the run. A stage that a killed run has finished returns at once.
-        loss: a Keras loss on (targets, outputs).
+        loss: a Keras loss on (targets, outputs); None for a model that has a `compute_loss` of its own.
         monitor: called after each epoch, with the averaged weights in place where there are any:
             metrics on validation rows; `goal.metric` must be among them.
 
     Returns:
-        The stage's record: epochs, best epoch, why it stopped, seconds, the history by column.
+        The stage's record: epochs, best epoch, why it stopped, seconds, the history by column. The history's learning
+        rate is the one at the epoch's end.
 
     Raises:
-        SolventError: if the loss is not finite, or the model's outputs are not float32.
+        SolventError: if the loss is not finite, or the headline never is a number.
+        Refused: if what `training.track` needs is not installed, or the checkpoint is of another network.
     """
     import keras
 
     from .devices import placement
 
-    if wrong := sorted({str(output.dtype) for output in model.outputs} - {"float32"}):
-        raise SolventError(f"The outputs of {model.name} are {wrong[0]}: give its last layer dtype='float32'.")
+    replicas = placement().replicas
+    require(training.track)
+    if not model.built:
+        model(example(rows, shape(rows, training.batch_size, replicas)[0])[0])
+    outputs = getattr(model, "outputs", None) or []  # a model that is a class of its own has none
+    if wrong := sorted({str(output.dtype) for output in outputs} - {"float32"}):
+        raise ValueError(f"The outputs of {model.name} are {wrong[0]}: give its last layer dtype='float32'.")
     store = Store(data.work / "stages" / stage)
-    batch = min(training.batch_size, rows.count)
-    steps = math.ceil(rows.count / batch)
     state = store.state()
+    if state is None or state.stopped is None:
+        state = _train(model, rows, store, state, stage, training, loss, monitor, goal, data)
+    if state.best is None:
+        raise SolventError(
+            f"Stage {stage}: the validation {goal.metric} was never a number. Look at the validation rows."
+        )
+    store.load_best(state, model.variables)
+    # What a domain draws next must not depend on whether this stage was trained or passed over.
+    keras.utils.set_random_seed(_seed(data.seed, stage, -2)[0])
+    return state.to_record(stage)
+
+
+def _train(
+    model: keras.Model,
+    rows: Rows,
+    store: Store,
+    state: State | None,
+    stage: str,
+    training: Training,
+    loss: Any,
+    monitor: Callable[[], Mapping[str, float]],
+    goal: Goal,
+    data: Data,
+) -> State:
+    """The epochs of a stage that is not finished yet."""
+    from .devices import placement
+    from .optimizer import adam
+
     if state is None:
         rate = training.learning_rate
         if rate == "auto":
-            rate = find_learning_rate(model, rows, batch, loss, seed=_seed(data.seed, stage, -1))
+            rate = find_learning_rate(model, rows, training.batch_size, loss, seed=_seed(data.seed, stage, -1))
         state = State(learning_rate=rate)
-    optimizer = _optimizer(training, state.learning_rate, steps)
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=placement().xla)
-    optimizer.build(model.trainable_variables)
+    orders = (_seed(data.seed, stage, epoch) for epoch in range(state.epoch, training.epochs))
+    feed = Feed(rows, training.batch_size, orders)
+    _compile(model, adam(training, state.learning_rate, feed.steps, model.trainable_variables), loss)
+    optimizer, random_states = model.optimizer, _random_states(model)
     variables = [*model.variables, *optimizer.variables]
     store.restore(variables)
-    run_steps = _step_function(model, placement().xla)
-    batches = _batches(rows, batch, (_seed(data.seed, stage, epoch) for epoch in range(state.epoch, training.epochs)))
-    with progress.bar(training.epochs, f"training {stage}", start=state.epoch) as bar:
+    steps = Steps(model, feed, placement().xla)
+    with (
+        progress.bar(training.epochs, f"training {stage}", start=state.epoch) as bar,
+        tracking(training, data.work, stage) as track,
+    ):
         while state.stopped is None:
             started = time.monotonic()
-            _seed_layers(model, data.seed, stage, state.epoch)
-            loss_value = _loss(model, run_steps, batches, steps)
+            _seed_layers(random_states, data.seed, stage, state.epoch)
+            loss_value = steps.run(feed.steps, lambda done: bar.note(f"step {done} of {feed.steps}"))
             if not math.isfinite(loss_value):
                 raise SolventError(
                     f"Stage {stage}, epoch {state.epoch + 1}: the loss is {loss_value}. "
@@ -154,16 +168,11 @@ def fit(
             if state.factor_changed:
                 optimizer.learning_rate = state.learning_rate * state.factor
             store.save(state, variables)
-            _track(training, data.work, stage, state)
-            bar.step(f"{goal.metric} {measured[goal.metric]:.4f}, best {state.best:.4f}")
-    if state.best is None:
-        raise SolventError(
-            f"Stage {stage}: the validation {goal.metric} was never a number. Look at the validation rows."
-        )
-    store.load_best(state, model.variables)
-    # What a domain draws next must not depend on whether this stage was trained or passed over.
-    keras.utils.set_random_seed(_seed(data.seed, stage, -2)[0])
-    return state.to_record(stage)
+            track({name: values[-1] for name, values in state.history.items()}, state.epoch)
+            so_far = "none" if state.best is None else f"{state.best:.4f}"
+            bar.step(f"{goal.metric} {measured[goal.metric]:.4f}, best {so_far}")
+    _uncompile(model)
+    return state
 
 
 Candidate = tuple[Fitted, dict[str, Any]]
@@ -207,76 +216,59 @@ def stages(work: Path) -> list[dict[str, Any]]:
     return [state.to_record(name) for state, name in sorted(done, key=lambda pair: pair[0].begun)]
 
 
-def _optimizer(training: Training, rate: float, steps: int) -> keras.Optimizer:
-    import keras
+class Steps:
+    """Training steps of a compiled model, many in one call of a graph: for small models the calls cost most."""
 
-    total = steps * training.epochs
-    climb = round(total * training.warmup)
-    schedule: Any = rate
-    if training.schedule == "cosine":
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0 if climb else rate, total - climb, warmup_target=rate if climb else None, warmup_steps=climb
-        )
-    elif training.schedule == "constant" and climb:
-        schedule = keras.optimizers.schedules.CosineDecay(0.0, total, alpha=1.0, warmup_target=rate, warmup_steps=climb)
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=training.weight_decay,
-        global_clipnorm=training.clip,
-        use_ema=training.ema is not None,
-        ema_momentum=training.ema or 0.0,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    def __init__(self, model: keras.Model, feed: Feed, xla: bool) -> None:
+        import tensorflow as tf
 
+        strategy = tf.distribute.get_strategy()
+        step = tf.function(model.train_step, jit_compile=True) if xla else model.train_step
 
-def _step_function(model: keras.Model, xla: bool) -> Callable[[Any, int], None]:
-    """Many training steps in one graph call: for small models the calls cost more than the steps."""
-    import tensorflow as tf
+        @tf.function(autograph=False)
+        def run(iterator: Any, count: Any) -> None:
+            def body(done: Any) -> Any:
+                strategy.run(step, args=(iterator.get_next(),))
+                return (done + 1,)
 
-    strategy = tf.distribute.get_strategy()
-    step = tf.function(model.train_step, jit_compile=True) if xla else model.train_step
+            tf.while_loop(lambda done: done < count, body, [tf.constant(0)])
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def run(iterator: Any, count: Any) -> None:
-        def body(done: Any) -> Any:
-            strategy.run(step, args=(iterator.get_next(),))
-            return (done + 1,)
+        self.model, self.feed = model, feed
+        # A concrete function: TensorFlow takes one tf.function for each stage for a mistake, and warns.
+        self._run = run.get_concrete_function(feed.iterator, tf.TensorSpec((), tf.int32))
+        self._at_once = 1
 
-        tf.while_loop(lambda done: done < count, body, [tf.constant(0)])
+    def run(self, count: int, say: Callable[[int], None] = lambda done: None) -> float:
+        """Train so many steps; their mean loss. Every second or so `say` is told how many are done."""
+        import tensorflow as tf
 
-    return lambda iterator, count: run(iterator, tf.constant(count))
-
-
-def _batches(rows: Rows, batch: int, orders: Iterator[list[int]]) -> Iterator[Any]:
-    """The batches of one epoch after the other, split among the replicas.
-
-    Args:
-        orders: the seed of each epoch's order.
-    """
-    import keras
-    import tensorflow as tf
-
-    def batches() -> Iterator[Any]:
-        for seed in orders:
-            order = np.random.default_rng(seed).permutation(rows.count)
-            # The last batch is filled up from the start of the order: all batches have one shape, no row is left out.
-            padded = np.resize(order, math.ceil(rows.count / batch) * batch)
-            for start in range(0, len(padded), batch):
-                yield rows.take(padded[start : start + batch])
-
-    example = rows.take(np.arange(batch))
-    signature = keras.tree.map_structure(lambda a: tf.TensorSpec((batch, *a.shape[1:]), a.dtype), example)
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
-    strategy = tf.distribute.get_strategy()
-    return iter(strategy.experimental_distribute_dataset(dataset) if strategy.num_replicas_in_sync > 1 else dataset)
+        self.model.reset_metrics()
+        done = 0
+        while done < count:
+            began = time.monotonic()
+            now = min(self._at_once, count - done)
+            try:
+                self._run(self.feed.iterator, tf.constant(now))
+            except tf.errors.OpError:
+                if self.feed.error is not None:
+                    raise self.feed.error from None
+                raise
+            done += now
+            if time.monotonic() - began < SECONDS_A_CALL / 2:
+                self._at_once *= 2
+            say(done)
+        return float(next(metric for metric in self.model.metrics if metric.name == "loss").result())
 
 
-def _loss(model: keras.Model, run_steps: Callable[[Any, int], None], batches: Iterator[Any], steps: int) -> float:
-    """Train so many steps; their mean loss."""
-    model.reset_metrics()
-    run_steps(batches, steps)
-    return float(next(metric for metric in model.metrics if metric.name == "loss").result())
+def _compile(model: keras.Model, optimizer: keras.Optimizer, loss: Any) -> None:
+    # XLA is up to `Steps`: Keras leaves it off wherever operations are deterministic.
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    # The model's own: in mixed_float16 that is a wrapper, whose loss scale belongs into the checkpoint too.
+    model.optimizer.build(model.trainable_variables)
+
+
+def _uncompile(model: keras.Model) -> None:
+    model.optimizer, model.compiled = None, False
 
 
 def _seed(seed: int, stage: str, epoch: int) -> list[int]:
@@ -284,51 +276,50 @@ def _seed(seed: int, stage: str, epoch: int) -> list[int]:
     return [int.from_bytes(digest[i : i + 4], "big") for i in (0, 4, 8, 12)]
 
 
-def _seed_layers(model: keras.Model, seed: int, stage: str, epoch: int) -> None:
-    """Start every random layer anew, so that its draws depend on the epoch and not on what went before."""
+def _random_states(model: keras.Model) -> list[Any]:
+    """The state of each layer that draws at random."""
     known = {id(variable) for variable in model.weights}
-    for index, state in enumerate(v for v in model.variables if id(v) not in known):
+    return [variable for variable in model.variables if id(variable) not in known]
+
+
+def _seed_layers(states: Sequence[Any], seed: int, stage: str, epoch: int) -> None:
+    """Start every random layer anew, so that its draws depend on the epoch and not on what went before."""
+    for index, state in enumerate(states):
         state.assign(np.array([_seed(seed, f"{stage}/{index}", epoch)[0] >> 1, 0], np.uint32))
 
 
-def find_learning_rate(model: keras.Model, rows: Rows, batch: int, loss: Any, *, seed: list[int]) -> float:
+def find_learning_rate(model: keras.Model, rows: Rows, batch_size: int, loss: Any, *, seed: list[int]) -> float:
     """Look for a learning rate by a range test; the model's weights are left as they were.
 
     The rate climbs from 1e-6 to 1 in a hundred steps; chosen is a tenth of the rate at which the smoothed loss was lowest.
+    A loss that never falls tells nothing: then it is 1e-3.
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
     """
     import keras
 
     before = [variable.numpy() for variable in model.variables]
-    optimizer = keras.optimizers.AdamW(1e-6)
-    model.compile(optimizer=optimizer, loss=loss)
-    run_steps = _step_function(model, xla=False)
+    _compile(model, keras.optimizers.Adam(1e-6), loss)
+    _seed_layers(_random_states(model), seed[0], "learning rate", 0)
+    steps = Steps(model, Feed(rows, batch_size, itertools.repeat(seed)), xla=False)
     rates, losses, smooth = np.geomspace(1e-6, 1.0, 100), [], 0.0
-    batches = _batches(rows, batch, itertools.repeat(seed))
     for step, rate in enumerate(rates):
-        optimizer.learning_rate = rate
-        value = _loss(model, run_steps, batches, 1)
+        model.optimizer.learning_rate = rate
+        value = steps.run(1)
+        if not math.isfinite(value):
+            break
         smooth = 0.9 * smooth + 0.1 * value
         losses.append(smooth / (1 - 0.9 ** (step + 1)))
-        if not math.isfinite(value) or losses[-1] > 4 * min(losses):
+        if losses[-1] - min(losses) > 3 * abs(min(losses)):
             break
     for variable, value in zip(model.variables, before, strict=True):
         variable.assign(value)
-    finite = [value if math.isfinite(value) else math.inf for value in losses]
-    chosen = float(rates[int(np.argmin(finite))] / 10)
+    _uncompile(model)
+    lowest = int(np.argmin(losses)) if losses else 0
+    if lowest == 0:
+        log.warning(
+            "a range test of %d steps found no learning rate at which the loss falls: taking 0.001", len(losses)
+        )
+        return 1e-3
+    chosen = float(rates[lowest] / 10)
     log.info("learning rate %.2g, found by a range test of %d steps", chosen, len(losses))
     return chosen
-
-
-def _track(training: Training, work: Path, stage: str, state: State) -> None:
-    row = {name: values[-1] for name, values in state.history.items()}
-    if "tensorboard" in training.track:
-        import tensorflow as tf
-
-        with tf.summary.create_file_writer(str(work / "tensorboard" / stage)).as_default(step=state.epoch):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-    if "mlflow" in training.track:
-        import mlflow
-
-        mlflow.log_metrics({f"{stage}.{name}": value for name, value in row.items()}, step=state.epoch)

@@ -35,7 +35,10 @@ def boosting(settings: Credit, data: Data) -> Score:
     levels = {field.name: list(field.levels or ())[:254] for field in data.schema.features if field.kind == "category"}
 
     def design(table: pd.DataFrame) -> pd.DataFrame:
-        coded = {name: pd.Categorical(table[name], categories=known) for name, known in levels.items()}
+        coded = {
+            name: pd.Categorical(table[name].where(table[name].isin(known)), categories=known)
+            for name, known in levels.items()
+        }
         return pd.DataFrame({**{name: table[name].to_numpy() for name in numbers}, **coded})
 
     candidates = [
@@ -64,8 +67,6 @@ def _fit(settings: Credit, data: Data, design: Design, candidates: list[Any]) ->
     cut = cutoff(settings, probability(logits, calibrated), truth(settings, rest))
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        if table.empty:
-            return decide(settings, table.index, np.array([]), cut)
         return decide(settings, table.index, probability(best.decision_function(design(table)), calibrated), cut)
 
     return score

@@ -21,7 +21,7 @@ def loans(seed: int) -> Sample:
     age = random.integers(18, 75, ROWS)
     income = np.round(random.lognormal(7.5, 0.4, ROWS), 2)
     debt = np.round(random.exponential(4000, ROWS), 2)
-    odds = -1.6 + np.vectorize(HOMES.get)(home) + 1.2 * np.log1p(debt / income) + ((age - 45) / 20) ** 2 / 2
+    odds = -3.2 + 2 * np.vectorize(HOMES.get)(home) + 1.8 * np.log1p(debt / income) + ((age - 45) / 20) ** 2
     bad = random.random(ROWS) < 1 / (1 + np.exp(-odds))
     unknown = random.random(ROWS) < 0.08
     rows = pd.DataFrame(

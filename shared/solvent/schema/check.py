@@ -51,18 +51,24 @@ class Reasons:
         return ["; ".join(self._texts[position]) for position in np.flatnonzero(self.bad).tolist()]
 
 
-def check(fields: Sequence[Field], table: pd.DataFrame, targets: bool) -> Checked:
+def check(fields: Sequence[Field], table: pd.DataFrame, targets: bool, unique_ids: bool = True) -> Checked:
     """Read the fields' cells and part the rows.
 
     Args:
         table: a column for each field, and perhaps `BAD_ROW`.
         targets: whether this is a table for training, whose groups, times and weights matter.
+        unique_ids: whether a repeated id makes the later row bad.
     """
     reasons = Reasons(len(table))
     notes: dict[str, int] = {}
     ragged = table[BAD_ROW].notna().to_numpy() if BAD_ROW in table.columns else np.zeros(len(table), dtype=bool)
     reasons.add(ragged, lambda row: str(table[BAD_ROW].iloc[row]))
-    columns = {field.name: _read(field, table[field.name], targets, ragged, reasons, notes).array for field in fields}
+    read = {field.name: _read(field, table[field.name], targets, ragged, reasons, notes) for field in fields}
+    if unique_ids:
+        for field in fields:
+            if field.role == "id":
+                _check_repeated(field, read[field.name], table[field.name], reasons)
+    columns = {name: cells.array for name, cells in read.items()}
     typed = pd.DataFrame(columns, index=table.index, copy=False)
     bad = _bad_rows(table.drop(columns=BAD_ROW, errors="ignore"), reasons)
     return Checked(typed[~reasons.bad] if len(bad) else typed, bad, notes)
@@ -106,10 +112,12 @@ def _read(
         _check_numbers(field, cells.values, reasons, notes)
     elif field.levels is not None:
         _check_levels(field, cells.values, reasons, notes)
-    elif field.role == "id":
-        repeated = cells.values.duplicated().to_numpy() & ~cells.missing
-        reasons.add(repeated, lambda row: f"{field.source}: {kinds.shown(raw.iloc[row])} is there already, further up")
     return cells.values
+
+
+def _check_repeated(field: Field, ids: pd.Series, raw: pd.Series, reasons: Reasons) -> None:
+    repeated = ids.duplicated().to_numpy() & ids.notna().to_numpy()
+    reasons.add(repeated, lambda row: f"{field.source}: {kinds.shown(raw.iloc[row])} is there already, further up")
 
 
 def _unreadable(kind: str, cell: object) -> str:

@@ -79,7 +79,7 @@ class Schema:
             fields=tuple(field for field in found if field.name not in dropped),
             ignored=(*self.ignored, *((self.source(name), why) for name, why in dropped.items())),
         )
-        checked = kept.check(table, targets=True)
+        checked = kept.check(table, targets=True, unique_ids=False)
         if not len(table):
             raise Refused(
                 "There are no training rows: the table has a header and nothing else, or the split left none."
@@ -123,12 +123,13 @@ class Schema:
         chosen = [name for name in table.columns if name in kept or name == BAD_ROW]
         return table[chosen].rename(columns=kept)
 
-    def check(self, table: pd.DataFrame, *, targets: bool) -> Checked:
+    def check(self, table: pd.DataFrame, *, targets: bool, unique_ids: bool = True) -> Checked:
         """Read every cell, and part the good rows from the bad ones.
 
         Args:
             table: in the house's names; its index is kept.
             targets: whether targets are there and have to be good.
+            unique_ids: whether a repeated id makes the later row bad; before training the scan refuses it instead.
 
         Raises:
             Refused: if a column is missing.
@@ -139,7 +140,7 @@ class Schema:
         if missing:
             raise Refused(f"The table lacks the column {listed(missing)}. Its columns: {listed(table.columns)}.")
         there = [field for field in self.fields if field.name in table.columns and field.is_read(targets)]
-        return check.check(there, table, targets)
+        return check.check(there, table, targets, unique_ids)
 
     @property
     def features(self) -> tuple[Field, ...]:

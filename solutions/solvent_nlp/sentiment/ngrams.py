@@ -23,8 +23,6 @@ def counts(settings: Sentiment, texts: pd.Series) -> scipy.sparse.csr_matrix:
         n_features=half, ngram_range=(1, settings.words), token_pattern=r"(?u)\b\w+\b|[^\w\s]", **options
     )
     characters = HashingVectorizer(n_features=half, analyzer="char_wb", ngram_range=settings.characters, **options)
-    if len(texts) == 0:
-        return scipy.sparse.csr_matrix((0, 2 * half), dtype=np.float32)
     found = scipy.sparse.hstack([words.transform(texts), characters.transform(texts)], format="csr")
     found.data = 1 + np.log(found.data)
     return found

@@ -29,13 +29,11 @@ def logistic(settings: Sentiment, data: Data) -> Score:
     )
     rows, chosen_on = features.fit_transform(data.train["text"]), features.transform(choosing["text"])
     labels, answers = codes(data.train, classes), codes(choosing, classes)
-    fitted = [LogisticRegression(C=strength, max_iter=1000).fit(rows, labels) for strength in STRENGTHS]
+    fitted = [LogisticRegression(C=strength, solver="newton-cg").fit(rows, labels) for strength in STRENGTHS]
     best = make_pipeline(features, max(fitted, key=lambda model: model.score(chosen_on, answers)))
     calibrated = calibration.fit_temperature(np.log(best.predict_proba(rest["text"])), codes(rest, classes))
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        if table.empty:
-            return outcome(table.index, classes, np.empty((0, len(classes))))
         chance = np.log(best.predict_proba(table["text"]))
         return outcome(table.index, classes, calibration.apply(calibrated, chance))
 

@@ -1,0 +1,96 @@
+"""Training rows, and how they reach the network batch by batch, in an order that depends on the epoch alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import Refused
+
+__all__ = ["Feed", "Rows", "arrays"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows that are taken batch by batch.
+
+    Args:
+        count: how many there are.
+        take: positions `(batch,)` -> (inputs, targets, weights `(batch,)`), trees of arrays. It is called in a thread
+            of its own, a few batches ahead; what it draws at random must follow from the positions.
+    """
+
+    count: int
+    take: Callable[[np.ndarray], tuple[Any, Any, np.ndarray]]
+
+
+def arrays(inputs: Any, targets: Any, weights: np.ndarray | None = None) -> Rows:
+    """Rows that lie in memory: trees of arrays with one leading axis."""
+    import keras
+
+    count = len(keras.tree.flatten(inputs)[0])
+    weighed = np.ones(count, np.float32) if weights is None else np.asarray(weights, np.float32)
+
+    def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+        pick = lambda array: array[positions]  # noqa: E731
+        return keras.tree.map_structure(pick, inputs), keras.tree.map_structure(pick, targets), weighed[positions]
+
+    return Rows(count, take)
+
+
+class Feed:
+    """The batches of one epoch after the other, split among the replicas.
+
+    Args:
+        batch_size: rows in a step, over all replicas; fewer where there are fewer rows.
+        orders: the seed of each epoch's order.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, orders: Iterable[Any]) -> None:
+        import keras
+        import tensorflow as tf
+
+        strategy = tf.distribute.get_strategy()
+        replicas = strategy.num_replicas_in_sync
+        self.rows, self.orders = rows, orders
+        self.batch = shape(rows, batch_size, replicas)[0]
+        self.steps = shape(rows, batch_size, replicas)[1]
+        self.error: Exception | None = None
+        signature = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((self.batch, *array.shape[1:]), array.dtype), example(rows, self.batch)
+        )
+        dataset = tf.data.Dataset.from_generator(self._batches, output_signature=signature).prefetch(2)
+        self.iterator = iter(strategy.experimental_distribute_dataset(dataset) if replicas > 1 else dataset)
+
+    def _batches(self) -> Iterator[Any]:
+        try:
+            for seed in self.orders:
+                order = np.random.default_rng(seed).permutation(self.rows.count)
+                # The last batch is filled up from the start of the order: all have one shape, no row is left out.
+                padded = np.resize(order, self.steps * self.batch)
+                for start in range(0, len(padded), self.batch):
+                    yield self.rows.take(padded[start : start + self.batch])
+        except Exception as error:
+            self.error = error  # TensorFlow would show it as a page of its own
+            raise
+
+
+def shape(rows: Rows, batch_size: int, replicas: int = 1) -> tuple[int, int]:
+    """Rows in a batch (each replica gets equally many) and batches in an epoch.
+
+    Raises:
+        Refused: if there are no rows.
+    """
+    if rows.count == 0:
+        raise Refused("There are no training rows.")
+    batch = math.ceil(min(batch_size, rows.count) / replicas) * replicas
+    return batch, math.ceil(rows.count / batch)
+
+
+def example(rows: Rows, batch: int) -> tuple[Any, Any, np.ndarray]:
+    """A batch of the first rows."""
+    return rows.take(np.resize(np.arange(rows.count), batch))

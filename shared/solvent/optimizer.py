@@ -1,0 +1,76 @@
+"""Adam as the `training` section describes it: its schedule, its clipping, its decay, its averaging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from .schedule import Training
+
+__all__ = ["ClippedAdam", "adam"]
+
+
+@keras.saving.register_keras_serializable(package="solvent")
+class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam that cuts the norm of the whole batch's gradient.
+
+    Keras's own `global_clipnorm` cuts each replica's part for itself, before the parts are added: with two replicas
+    the same setting cuts at another norm than with one.
+
+    Args:
+        clip: the largest norm; None for no cut.
+    """
+
+    def __init__(self, learning_rate: Any = 1e-3, clip: float | None = None, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
+        self.clip = clip
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        if self.clip is not None:
+            whole = list(grads)
+            replica = tf.distribute.get_replica_context()
+            if replica is not None and replica.num_replicas_in_sync > 1:
+                given = [gradient for gradient in grads if gradient is not None]
+                whole = replica.all_reduce(tf.distribute.ReduceOp.SUM, given)
+            grads, _ = tf.clip_by_global_norm(list(grads), self.clip, use_norm=tf.linalg.global_norm(whole))
+        super().apply(grads, trainable_variables)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "clip": self.clip}
+
+
+def adam(training: Training, rate: float, steps: int, variables: Sequence[keras.Variable]) -> ClippedAdam:
+    """An optimizer for some variables, not built yet.
+
+    Args:
+        rate: the learning rate after the warm-up.
+        steps: in an epoch.
+    """
+    made = ClippedAdam(
+        _schedule(training, rate, steps * training.epochs),
+        training.clip,
+        # None also spares the pass over all weights that a decay of 0 takes.
+        weight_decay=training.weight_decay or None,
+        use_ema=training.ema is not None,
+        ema_momentum=training.ema or 0.0,
+    )
+    # By rank as well as by name: the biases of attention are matrices, and a layer's scale may have any name.
+    spared = [variable for variable in variables if len(variable.shape) < 2 or "bias" in variable.name]
+    made.exclude_from_weight_decay(var_list=spared)
+    return made
+
+
+def _schedule(training: Training, rate: float, total: int) -> Any:
+    climb = min(round(total * training.warmup), total - 1)
+    if training.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if climb else rate, total - climb, warmup_target=rate if climb else None, warmup_steps=climb
+        )
+    if training.schedule == "constant" and climb:
+        return keras.optimizers.schedules.CosineDecay(
+            0.0, total - climb, alpha=1.0, warmup_target=rate, warmup_steps=climb
+        )
+    return rate
