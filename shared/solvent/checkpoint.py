@@ -121,7 +121,7 @@ class Store:
             writer.writerows(zip(*state.history.values(), strict=True))
         history.with_suffix(".tmp").replace(history)
         with replacing(self.checkpoint) as path, path.open("wb") as file:
-            np.savez(file, state=text, **_named(variables))
+            np.savez(file, allow_pickle=False, state=text, **_named(variables))
         for stale in set(self.folder.glob("best-*.npz")) - {self._best(state)}:
             stale.unlink()
 
@@ -134,7 +134,7 @@ class Store:
         """Keep these weights as the best; they count once `save` has written a state that names their epoch."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(self.folder / f"best-{epoch}.npz") as path, path.open("wb") as file:
-            np.savez(file, **_named(variables))
+            np.savez(file, allow_pickle=False, **_named(variables))
 
     def load_best(self, state: State, variables: Sequence[Any]) -> None:
         """Put the best epoch's weights into the variables."""

@@ -60,9 +60,9 @@ def main(quiet: bool) -> None:
 @AS_JSON
 def list_(as_json: bool) -> None:
     """Show the solutions that are installed."""
-    rows = []
-    for item in installed():
-        rows.append({"name": item.name, "summary": _summary(item), "package": item.target.partition(":")[0]})
+    rows = [
+        {"name": item.name, "summary": _summary(item), "package": item.target.partition(":")[0]} for item in installed()
+    ]
     if as_json:
         _print({"solutions": rows})
         return
@@ -149,7 +149,7 @@ def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("bundle", type=Path)
-@click.argument("input")
+@click.argument("source", metavar="INPUT")
 @click.argument("output", type=Path)
 @click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--chunk-rows", type=click.IntRange(1), default=50_000, show_default=True, help="Rows in a part.")
@@ -166,7 +166,7 @@ def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
 @AS_JSON
 def score(
     bundle: Path,
-    input: str,
+    source: str,
     output: Path,
     engine: str,
     chunk_rows: int,
@@ -180,7 +180,7 @@ def score(
     from .score import score as run
 
     sides = {name: tables.read(tables.Source.of(path)) for name, path in (_pair(text, "--side") for text in side)}
-    manifest = run(Bundle.load(bundle), input, output, chunk_rows=chunk_rows, max_bad=max_bad, side=sides)
+    manifest = run(Bundle.load(bundle), source, output, chunk_rows=chunk_rows, max_bad=max_bad, side=sides)
     if as_json:
         _print(manifest)
     else:

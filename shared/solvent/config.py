@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from .devices import Device
 from .errors import Refused
@@ -92,13 +94,13 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
         given, lines = _read(path)
         file, base = path.name, base or path.parent
     changed = {_change(given, change) for change in changes}
-    problems: list[str] = []
+    problems: list[tuple[float, str]] = []
 
     def say(place: Place, message: str) -> None:
         above = [place[:end] for end in range(len(place), 0, -1)]
-        line = next((f" line {lines[part]}" for part in above if part in lines), "")
-        where = "--set" if changed.intersection(above) else f"{file}{line}"
-        problems.append(f"{where}, {'.'.join(map(str, place))}: {message}")
+        line = next((lines[part] for part in above if part in lines), None)
+        where = "--set" if changed.intersection(above) else f"{file}{f' line {line}' if line else ''}"
+        problems.append((line or math.inf, f"{where}, {'.'.join(map(str, place))}: {message}"))
 
     for key in given:
         if key not in PARTS:
@@ -122,7 +124,7 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
     if use is not None and not isinstance(use, str):
         say(("intended_use",), f"expected a text (found {_shown(use)}).")
     if problems or solution is None:
-        raise Refused("\n".join(problems))
+        raise Refused("\n".join(message for _, message in sorted(problems, key=lambda problem: problem[0])))
     return Run(
         solution=solution,
         name=given["solution"],
@@ -274,6 +276,16 @@ def _change(given: dict[str, Any], change: str) -> Place:
 # What pydantic found, in the config's own words
 
 
+EXPECTED = {  # by pydantic's word for the error, where its own sentence speaks of Python
+    **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "expected keys with values"),
+    **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "expected a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "expected a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "expected true or false"),
+    "string_type": "expected a text",
+}
+
+
 def _messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[Place, str]]:
     """A message for each place; what the types of a union say about one value is one message."""
     expected: dict[Place, list[str]] = {}
@@ -285,25 +297,32 @@ def _messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple
         elif item["type"] == "missing":
             yield place, "is missing."
         else:
-            text = item["msg"].removeprefix("Value error, ").replace("Input should be", "expected").rstrip(".")
-            expected.setdefault(place, []).append(text)
+            expected.setdefault(place, []).append(_expected(item))
             inputs[place] = item["input"]
     for place, texts in expected.items():
         joined = " or ".join([texts[0], *(text.removeprefix("expected ") for text in texts[1:])])
-        yield place, f"{joined} (found {_shown(inputs[place])})."
+        shown = f"found {_shown(inputs[place])}"
+        yield place, f"{joined}." if shown in joined else f"{joined} ({shown})."
+
+
+def _expected(item: ErrorDetails) -> str:
+    if item["type"] in EXPECTED:
+        return EXPECTED[item["type"]]
+    if item["type"] == "too_short":
+        return f"expected {item['ctx']['min_length']} or more items"
+    return item["msg"].removeprefix("Value error, ").replace("Input should be", "expected").rstrip(".")
 
 
 def _place(location: Place, content: Any, *, missing: bool) -> Place:
     """The location in the config; pydantic also puts the tried type of a union into it."""
     place: list[str | int] = []
     for number, item in enumerate(location):
-        if isinstance(content, Mapping) and item in content:
+        in_list = isinstance(content, (list, tuple)) and isinstance(item, int) and item < len(content)
+        if in_list or (isinstance(content, Mapping) and item in content):
             content = content[item]
-        elif isinstance(content, (list, tuple)) and isinstance(item, int) and item < len(content):
-            content = content[item]
-        elif not (missing and number == len(location) - 1):
-            continue
-        place.append(item)
+            place.append(item)
+        elif missing and number == len(location) - 1:
+            place.append(item)
     return tuple(place)
 
 

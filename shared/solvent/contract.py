@@ -99,11 +99,11 @@ class Kit:
     @cached_property
     def elsewhere(self) -> dict[str, Any]:
         """What a new process found: the modules that importing the package brought, and its scores."""
-        self.bundle
+        bundle = self.bundle  # trained before the other process needs it
         tables.write(self.rows, self.folder / "new_rows.parquet")
         program = ELSEWHERE.format(
             module=self.module,
-            bundle=str(self.bundle.path),
+            bundle=str(bundle.path),
             rows=str(self.folder / "new_rows.parquet"),
             out=str(self.folder / "elsewhere.parquet"),
         )

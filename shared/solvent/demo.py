@@ -51,7 +51,7 @@ def run(name: str, out: Path) -> str:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (out / "config.yaml").write_text(f"# {what}.\n#   {command}\n{text}", encoding="utf-8")
     bundle = train(out / "config.yaml", out / "bundle", command=command)
-    unseen = rows.loc[prepare(load(out / "config.yaml")).part("test").index]
+    unseen = rows.iloc[prepare(load(out / "config.yaml")).part("test").index]
     targets = {bundle.schema.source(field.name) for field in bundle.schema.targets}
     _write(unseen, out / "test_rows")
     new = out / _write(unseen.drop(columns=[key for key in rows if key in targets]), out / "new_rows")

@@ -67,16 +67,19 @@ def scope(device: Device) -> Iterator[Placement]:
 
     Raises:
         Refused: if a GPU is asked for and there is none. Nothing falls back silently.
+        RuntimeError: inside another scope; TensorFlow's strategies don't nest.
     """
     startup.tensorflow()
     import keras
     import tensorflow as tf
 
     global _current
+    if _current is not None:
+        raise RuntimeError("A device is chosen already: scopes don't nest.")
     gpus = tf.config.list_physical_devices("GPU")
     strategy, name = _strategy(device, tf, gpus)
     precision = _precision(device, tf, {"gpu": gpus[:1], "mirrored": gpus}.get(name, []))
-    outer, before = _current, keras.config.dtype_policy()
+    before = keras.config.dtype_policy()
     keras.utils.set_random_seed(device.seed)
     tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(precision)
@@ -93,7 +96,7 @@ def scope(device: Device) -> Iterator[Placement]:
         with strategy.scope():
             yield _current
     finally:
-        _current = outer
+        _current = None
         keras.config.set_dtype_policy(before)
 
 
@@ -114,7 +117,8 @@ def _strategy(device: Device, tf: Any, gpus: list[Any]) -> tuple[Any, str]:
     names = [item.name for item in tf.config.list_logical_devices(kind)]
     if len(names) < 2:
         raise Refused(
-            f"device.strategy: mirrored needs two devices; TensorFlow sees {len(names)} {kind}. Set device.strategy: auto."
+            f"device.strategy: mirrored needs two devices; TensorFlow sees {len(names)} {kind}. "
+            "Set device.strategy: auto."
         )
     # NCCL is for GPUs; among logical CPUs the sum is taken on one of them.
     across = None if gpus else tf.distribute.ReductionToOneDevice()

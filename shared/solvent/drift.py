@@ -43,6 +43,6 @@ def _column(column: pd.Series[Any]) -> dict[str, JSON]:
         edges = np.unique(np.quantile(numbers, np.linspace(0, 1, BINS + 1)[1:-1])) if len(numbers) else np.array([])
         counts = np.bincount(np.searchsorted(edges, numbers, side="left"), minlength=len(edges) + 1)
         return {**facts, "edges": edges.tolist(), "shares": (counts / max(len(numbers), 1)).tolist()}
-    counts = present.astype("str").value_counts().head(MOST_LEVELS)
-    common = counts[counts >= FEWEST_ROWS]
+    found = present.astype("str").value_counts().head(MOST_LEVELS)
+    common = found[found >= FEWEST_ROWS]
     return {**facts, "levels": {str(level): float(count / len(present)) for level, count in common.items()}}

@@ -56,7 +56,8 @@ class Feed:
 
         strategy = tf.distribute.get_strategy()
         replicas = strategy.num_replicas_in_sync
-        self.rows, self.orders = rows, orders
+        self.rows: Rows | None = rows
+        self.orders = orders
         self.batch = shape(rows, batch_size, replicas)[0]
         self.steps = shape(rows, batch_size, replicas)[1]
         self.error: Exception | None = None
@@ -66,13 +67,20 @@ class Feed:
         dataset = tf.data.Dataset.from_generator(self._batches, output_signature=signature).prefetch(2)
         self.iterator = iter(strategy.experimental_distribute_dataset(dataset) if replicas > 1 else dataset)
 
+    def close(self) -> None:
+        """Let go of the rows: TensorFlow never lets go of a generator, nor of what it holds."""
+        self.rows = None
+
     def _batches(self) -> Iterator[Any]:
+        count = 0 if self.rows is None else self.rows.count
         try:
             for seed in self.orders:
-                order = np.random.default_rng(seed).permutation(self.rows.count)
+                order = np.random.default_rng(seed).permutation(count)
                 # The last batch is filled up from the start of the order: all have one shape, no row is left out.
                 padded = np.resize(order, self.steps * self.batch)
                 for start in range(0, len(padded), self.batch):
+                    if self.rows is None:
+                        return
                     yield self.rows.take(padded[start : start + self.batch])
         except Exception as error:
             self.error = error  # TensorFlow would show it as a page of its own

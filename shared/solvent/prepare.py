@@ -45,7 +45,8 @@ class Prepared:
     facts: dict[str, JSON]
 
     def part(self, name: str, cut: int = 0) -> pd.DataFrame:
-        return self.table.iloc[getattr(self.cuts[cut], name)]
+        rows: pd.DataFrame = self.table.iloc[getattr(self.cuts[cut], name)]
+        return rows
 
 
 def read(source: Source, solution: Solution[Any], base: Path) -> pd.DataFrame:
@@ -55,7 +56,8 @@ def read(source: Source, solution: Solution[Any], base: Path) -> pd.DataFrame:
     known = {item.name: item for item in solution.datasets}
     if source.dataset not in known:
         raise Refused(f"{solution.name} knows no data set {source.dataset!r}. Known: {', '.join(known) or 'none'}.")
-    return datasets.load(known[source.dataset])
+    rows: pd.DataFrame = datasets.load(known[source.dataset])
+    return rows
 
 
 def prepare(run: Run) -> Prepared:
@@ -66,10 +68,10 @@ def prepare(run: Run) -> Prepared:
     """
     solution, data = run.solution, run.data
     columns = promises.checked_columns(solution.columns, solution.columns(run.settings))
-    named = {"rows": data.rows, "train": data.train, "valid": data.valid, "test": data.test}
     given = data.rows is None
-    raw = {name: read(source, solution, run.base) for name, source in named.items() if source is not None}
-    labels = {name: tables.label(named[name]) for name in raw}
+    sources = {name: source for name in ("rows", *split.PARTS) if (source := getattr(data, name)) is not None}
+    raw = {name: read(source, solution, run.base) for name, source in sources.items()}
+    labels = {name: tables.label(source) for name, source in sources.items()}
     _refuse_empty_tables({labels[name]: len(table) for name, table in raw.items()})
     how = data.split or solution.split
     first = next(iter(raw))
@@ -79,7 +81,8 @@ def prepare(run: Run) -> Prepared:
     table = pd.concat(renamed.values(), ignore_index=True)
     parts = _cut(renamed, _with_part_column(renamed[first], raw[first], how, schema), how, schema)
     schema = schema.learn(table if how.folds else table.iloc[parts[0].train])
-    checked = schema.check(table, targets=True, unique_ids=False)  # the scan refuses repeated ones, or the user allows them
+    # Not here: the scan refuses repeated ids, and the user may allow them.
+    checked = schema.check(table, targets=True, unique_ids=False)
     bad = _places(checked, [(labels[name], len(part)) for name, part in renamed.items()])
     _refuse_bad_rows(bad, len(table), data.max_bad)
     kept = [_without(cut, table.index, checked.good.index) for cut in parts]
@@ -257,5 +260,8 @@ def fingerprint(table: pd.DataFrame) -> str:
     """The sha256 of a table's cells, in their order; equal tables have equal sums in every process."""
     digest = hashlib.sha256("\n".join(map(str, table.columns)).encode())
     for name in table.columns:
-        digest.update(pd.util.hash_pandas_object(table[name].astype("str"), index=False).to_numpy().tobytes())
+        cells = table[name]
+        if cells.dtype == object:  # such as the bytes of images, which are no text
+            cells = cells.map(lambda cell: hashlib.sha256(cell).hexdigest() if isinstance(cell, bytes) else cell)
+        digest.update(pd.util.hash_pandas_object(cells.astype("str"), index=False).to_numpy().tobytes())
     return digest.hexdigest()

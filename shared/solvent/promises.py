@@ -56,24 +56,25 @@ def _kind(value: Any) -> str:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"the function {value.__qualname__} (is a call missing?)"
     name = type(value).__name__
-    return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
+    return f"{'an' if name.lower().startswith(('a', 'e', 'i', 'o', 'nd')) else 'a'} {name}"
 
 
 def checked_columns(function: Any, value: Any) -> Columns:
     """The columns that a solution declares."""
     if not isinstance(value, Columns):
         raise _broken(function, _kind(value), "solvent.Columns")
-    for part, kind in (("inputs", Column), ("targets", Column), ("outputs", Output)):
+    kinds: dict[str, type] = {"inputs": Column, "targets": Column, "outputs": Output}
+    for part, kind in kinds.items():
         items = getattr(value, part)
         if not isinstance(items, (tuple, list)):
             raise _broken(function, f"{part} as {_kind(items)}", f"a tuple, such as ({kind.__name__}(...),)")
-        if wrong := [item for item in items if not isinstance(item, kind)]:
+        if wrong := [each for each in items if not isinstance(each, kind)]:
             raise _broken(function, f"{part} with {_kind(wrong[0])}", f"solvent.{kind.__name__} in it")
     if not value.outputs:
         raise _broken(function, "no outputs", "at least one solvent.Output")
-    for item in (*value.inputs, *value.targets):
-        if item.kind not in get_args(Kind):
-            raise _broken(function, f"{item.name} of kind {item.kind!r}", f"one of {', '.join(get_args(Kind))}")
+    for column in (*value.inputs, *value.targets):
+        if column.kind not in get_args(Kind):
+            raise _broken(function, f"{column.name} of kind {column.kind!r}", f"one of {', '.join(get_args(Kind))}")
     targets = [item.name for item in value.targets]
     for output in value.outputs:
         if output.type not in _DTYPES:
@@ -81,7 +82,7 @@ def checked_columns(function: Any, value: Any) -> Columns:
         if output.each is not None and output.each not in targets:
             known = f"the name of a target ({', '.join(targets) or 'there is none'})"
             raise _broken(function, f"{output.name} for each {output.each!r}", known)
-    names = [item.name for item in (*value.inputs, *value.targets, *value.outputs)]
+    names = [*(item.name for item in (*value.inputs, *value.targets)), *(item.name for item in value.outputs)]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise _broken(function, f"the name {doubled[0]!r} twice", "each name once among inputs, targets and outputs")
     if ERROR in names:
@@ -100,8 +101,10 @@ def expanded(columns: Columns, schema: Schema) -> tuple[Output, ...]:
         if item.each is None:
             found.append(item)
         else:
-            for level in schema.field(item.each).levels or ():
-                found.append(Output(name=f"{item.name}_{level}", type=item.type, meaning=f"{item.meaning}: {level}"))
+            found += [
+                Output(name=f"{item.name}_{level}", type=item.type, meaning=f"{item.meaning}: {level}")
+                for level in schema.field(item.each).levels or ()
+            ]
     names = [item.name for item in found]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise Refused(f"The classes of the target give two outputs the name {doubled[0]!r}. Rename a class.")
@@ -140,7 +143,7 @@ def checked_cases(function: Any, value: Any) -> Table:
         raise _broken(function, _kind(value), "a DataFrame")
     if not value.index.is_unique:
         repeated = value.index[value.index.duplicated()][0]
-        raise _broken(function, f"the index {repeated!r} twice", "an index that names each case once")
+        raise _broken(function, f"the index {repeated} twice", "an index that names each case once")
     return value
 
 
@@ -208,9 +211,7 @@ def checked_score(function: Any, score: Any, outputs: Sequence[Output]) -> Score
             raise _broken(function, f"a scorer that returned {_kind(found)}", "a DataFrame")
         if not found.index.equals(table.index):
             rows = f"{len(found)} rows{' with another index' if len(found) == len(table) else ''}"
-            raise _broken(
-                function, f"a scorer that returned {rows}", f"the same index as the {len(table)} rows it got"
-            )
+            raise _broken(function, f"a scorer that returned {rows}", f"the same index as the {len(table)} rows it got")
         names = {item.name for item in outputs}
         if doubled := sorted(map(str, found.columns[found.columns.duplicated()])):
             raise _broken(function, f"a scorer whose table has {doubled[0]!r} twice", "each declared output once")

@@ -26,9 +26,11 @@ def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: b
         says.append(f"Figures are out-of-fold over {folds} models; the bundle's own model was then fitted on all rows.")
     elif prepared.facts["split"].get("by") in ("random", "stratified", "group"):
         says.append("The split is not by time: how well the model does on later rows is not known.")
-    for item in stages:
-        if item["stopped"] == "max_minutes":
-            says.append(f"Stage {item['stage']} was bounded by time: it can be resumed, but not repeated exactly.")
+    says += [
+        f"Stage {item['stage']} was bounded by time: it can be resumed, but not repeated exactly."
+        for item in stages
+        if item["stopped"] == "max_minutes"
+    ]
     if ranges := sum(field.low is not None for field in prepared.schema.features):
         says.append(
             f"{ranges} number columns have a training range; rows outside it are scored and counted, and less certain."

@@ -137,7 +137,7 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
     """Measure a bundle on a table with targets.
 
     Returns:
-        solution, rows, headline, metrics with 95 % intervals; the baseline's where these are the bundle's own test rows.
+        solution, rows, headline, metrics with 95 % intervals; the baseline's if these are the bundle's test rows.
     """
     loaded, rows, set_aside = _checked_rows(bundle, table)
     judge = Judge(loaded.solution, loaded.settings, loaded.schema)

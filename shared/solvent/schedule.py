@@ -22,7 +22,7 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not 0 < number < math.inf:
-        raise ValueError(f"expected a number above 0, found {value!r}")
+        raise ValueError("expected a number above 0")
     return number
 
 
@@ -53,15 +53,15 @@ class Training(Section):
             resumed, but not repeated.
         batch_size: rows in a step, over all replicas.
         learning_rate: of Adam, after the warm-up; `auto` looks for it by a range test.
-        schedule: `cosine` falls to 0 over `epochs`; `plateau` starts without warm-up and halves the rate when the headline
-            has not got better for a third of `patience`.
+        schedule: `cosine` falls to 0 over `epochs`; `plateau` starts without warm-up and halves the rate when the
+            headline has not got better for a third of `patience`.
         warmup: share of all steps in which the rate climbs from 0.
         patience: epochs without a better validation headline before training stops; null never stops early.
         weight_decay: of AdamW, on matrices; biases and scales are left out.
         clip: the norm of the whole gradient is cut to this.
         ema: momentum of a moving average of the weights, which is then what is evaluated and kept; null for none.
         class_weight: `balanced` weighs classes by their inverse frequency; or a weight for each class.
-        track: write each epoch also to TensorBoard or MLflow (the extra `track`).
+        track: write each epoch also to TensorBoard or MLflow (the extra `track`); `solvent.track` says where to.
     """
 
     epochs: int = Field(50, ge=1)

@@ -416,6 +416,8 @@ def find(name: str) -> Solution[Any]:
 
 def _load(target: str) -> Solution[Any]:
     module, _, attribute = target.partition(":")
+    if not module or module.startswith(".") or not attribute:
+        raise Refused(f"The solution {target!r} is not understood: expected a name, or package.module:SOLUTION.")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:

@@ -27,7 +27,7 @@ def tensorflow() -> None:
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
         try:
-            import keras
+            import keras  # noqa: F401
             import tensorflow as tf
 
             tf.config.list_physical_devices()  # the search for GPUs has notes of its own

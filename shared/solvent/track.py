@@ -80,7 +80,7 @@ def _mlflow(training: Training, folder: Path, stage: str) -> Iterator[Write]:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    told = mlflow.is_tracking_uri_set() or mlflow.active_run() is not None
+    told = mlflow.is_tracking_uri_set() or mlflow.active_run() is not None  # type: ignore[no-untyped-call]
     if not told:
         # Of its local stores, the slim MLflow brings only this one, and wants it to be asked for.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
@@ -106,4 +106,4 @@ def _mlflow(training: Training, folder: Path, stage: str) -> Iterator[Write]:
             yield write
     finally:
         if not told:
-            mlflow.set_tracking_uri(None)
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,8 @@ def fit(
     epoch. Afterwards the model is not compiled, so that a bundle holds no optimizer.
 
     Args:
-        stage: a name for this training, one of a kind within the run. A stage that a killed run has finished returns at once.
+        stage: a name for this training, one of a kind within the run. A stage that a killed run has finished returns
+            at once.
         loss: a Keras loss on (targets, outputs); None for a model that has a `compute_loss` of its own.
         monitor: called after each epoch, with the averaged weights in place where there are any:
             metrics on validation rows; `goal.metric` must be among them.
@@ -136,16 +138,16 @@ def _train(
             rate = find_learning_rate(model, rows, training.batch_size, loss, seed=_seed(data.seed, stage, -1))
         state = State(learning_rate=rate)
     orders = (_seed(data.seed, stage, epoch) for epoch in range(state.epoch, training.epochs))
-    feed = Feed(rows, training.batch_size, orders)
-    _compile(model, adam(training, state.learning_rate, feed.steps, model.trainable_variables), loss)
-    optimizer, random_states = model.optimizer, _random_states(model)
-    variables = [*model.variables, *optimizer.variables]
-    store.restore(variables)
-    steps = Steps(model, feed, placement().xla)
     with (
+        closing(Feed(rows, training.batch_size, orders)) as feed,
         progress.bar(training.epochs, f"training {stage}", start=state.epoch) as bar,
         tracking(training, data.work, stage) as track,
     ):
+        _compile(model, adam(training, state.learning_rate, feed.steps, model.trainable_variables), loss)
+        optimizer, random_states = model.optimizer, _random_states(model)
+        variables = [*model.variables, *optimizer.variables]
+        store.restore(variables)
+        steps = Steps(model, feed, placement().xla)
         while state.stopped is None:
             started = time.monotonic()
             _seed_layers(random_states, data.seed, stage, state.epoch)
@@ -194,7 +196,7 @@ def choose(
     won, tried = None, []
     for value in values:
         fitted, record = candidate(value)
-        if goal.better(record["best"], won and won[goal.metric]):
+        if goal.better(record["best"], None if won is None else won[goal.metric]):
             best, won = fitted, {"value": value, goal.metric: record["best"]}
         tried.append({"value": value, goal.metric: record["best"]})
     if best is None or won is None:
@@ -225,7 +227,7 @@ class Steps:
         strategy = tf.distribute.get_strategy()
         step = tf.function(model.train_step, jit_compile=True) if xla else model.train_step
 
-        @tf.function(autograph=False)
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def run(iterator: Any, count: Any) -> None:
             def body(done: Any) -> Any:
                 strategy.run(step, args=(iterator.get_next(),))
@@ -291,8 +293,8 @@ def _seed_layers(states: Sequence[Any], seed: int, stage: str, epoch: int) -> No
 def find_learning_rate(model: keras.Model, rows: Rows, batch_size: int, loss: Any, *, seed: list[int]) -> float:
     """Look for a learning rate by a range test; the model's weights are left as they were.
 
-    The rate climbs from 1e-6 to 1 in a hundred steps; chosen is a tenth of the rate at which the smoothed loss was lowest.
-    A loss that never falls tells nothing: then it is 1e-3.
+    The rate climbs from 1e-6 to 1 in a hundred steps; chosen is a tenth of the rate at which the smoothed loss was
+    lowest. A loss that never falls tells nothing: then it is 1e-3.
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
     """
     import keras
@@ -300,17 +302,18 @@ def find_learning_rate(model: keras.Model, rows: Rows, batch_size: int, loss: An
     before = [variable.numpy() for variable in model.variables]
     _compile(model, keras.optimizers.Adam(1e-6), loss)
     _seed_layers(_random_states(model), seed[0], "learning rate", 0)
-    steps = Steps(model, Feed(rows, batch_size, itertools.repeat(seed)), xla=False)
     rates, losses, smooth = np.geomspace(1e-6, 1.0, 100), [], 0.0
-    for step, rate in enumerate(rates):
-        model.optimizer.learning_rate = rate
-        value = steps.run(1)
-        if not math.isfinite(value):
-            break
-        smooth = 0.9 * smooth + 0.1 * value
-        losses.append(smooth / (1 - 0.9 ** (step + 1)))
-        if losses[-1] - min(losses) > 3 * abs(min(losses)):
-            break
+    with closing(Feed(rows, batch_size, itertools.repeat(seed))) as feed:
+        steps = Steps(model, feed, xla=False)
+        for step, rate in enumerate(rates):
+            model.optimizer.learning_rate = rate
+            value = steps.run(1)
+            if not math.isfinite(value):
+                break
+            smooth = 0.9 * smooth + 0.1 * value
+            losses.append(smooth / (1 - 0.9 ** (step + 1)))
+            if losses[-1] - min(losses) > 3 * abs(min(losses)):
+                break
     for variable, value in zip(model.variables, before, strict=True):
         variable.assign(value)
     _uncompile(model)

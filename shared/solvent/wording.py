@@ -8,7 +8,6 @@ from difflib import get_close_matches
 __all__ = ["listed", "many", "suggestion"]
 
 
-
 def suggestion(name: str, known: Iterable[str]) -> str:
     """ " Did you mean 'income'?" with its leading space, or nothing where no known name is near."""
     by_lower_case = {item.lower(): item for item in known}

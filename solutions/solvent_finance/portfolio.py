@@ -47,7 +47,7 @@ def _shape(bin_: dict[str, Any], values: np.ndarray, counts: np.ndarray) -> Figu
 
     return Figure(
         title=f"Shape of {bin_['name']}",
-        caption=f"What each bin of {bin_['name']} adds to the log odds of default, before calibration; bins of the test rows.",
+        caption=f"What each bin of {bin_['name']} adds to the log odds of default, before calibration.",
         draw=draw,
         height=max(2.2, 0.26 * len(kept) + 0.9),
     )

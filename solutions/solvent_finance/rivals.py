@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -70,4 +69,3 @@ def _fit(settings: Credit, data: Data, design: Design, candidates: list[Any]) ->
         return decide(settings, table.index, probability(best.decision_function(design(table)), calibrated), cut)
 
     return score
-

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 from click.testing import CliRunner
+
 from solvent import cli, installed
 from solvent.create import create
 from solvent.errors import Refused
@@ -23,7 +24,9 @@ def test_a_copy_names_only_itself(like, tmp_path):
     done = new("acme", "--like", like, "--to", tmp_path / "acme")
     assert done.exit_code == 0, done.output
     origin = next(item for item in installed() if item.name == like).target.partition(":")[0]
-    texts = {path: path.read_text() for path in (tmp_path / "acme").rglob("*") if path.suffix in {".py", ".yaml", ".md"}}
+    texts = {
+        path: path.read_text() for path in (tmp_path / "acme").rglob("*") if path.suffix in {".py", ".yaml", ".md"}
+    }
     assert len(texts) > 5
     assert not [path for path, text in texts.items() if origin in text]
     assert 'name="acme"' in (tmp_path / "acme" / "solvent_acme" / "__init__.py").read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+
 from solvent import cli, config
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,9 @@ def test_every_command_of_the_readme_works(place):
 def test_the_demo_prints_the_headline_with_its_interval_beside_the_baselines(place):
     folder, results = place
     printed = results["demo"].stdout
-    assert re.search(r"AUC 0\.8\d+ \(95 % interval 0\.\d+ to 0\.\d+\) on 891 test rows; baseline [\w +]+ 0\.8\d+ \(95 %", printed)
+    assert re.search(
+        r"AUC 0\.8\d+ \(95 % interval 0\.\d+ to 0\.\d+\) on 891 test rows; baseline [\w +]+ 0\.8\d+ \(95 %", printed
+    )
     assert "report: runs/demo/bundle/report.html" in printed
     assert (folder / "runs/demo/bundle/report.html").is_file()
     assert "next:   " in printed

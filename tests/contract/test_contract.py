@@ -1,6 +1,7 @@
 """Every installed solution keeps the contract."""
 
 import pytest
+
 from solvent import contract, installed
 
 SOLUTIONS = [item for item in installed() if not item.missing]

@@ -40,7 +40,9 @@ def test_shared_code_imports_no_domain_and_asks_for_no_name(path):
     text = path.read_text(encoding="utf-8")
     assert not {name for name in imported(path) if name.startswith("solvent_")}
     assert not re.search(r"(?i)solution\.name\s*[!=]=", text), "shared code compares a name: law 1"
-    domains = {name for package in PACKAGES for name in re.findall(r'name="(\w+)",\n', (package / "__init__.py").read_text())}
+    domains = {
+        name for package in PACKAGES for name in re.findall(r'name="(\w+)",\n', (package / "__init__.py").read_text())
+    }
     compared = re.findall(r"""[!=]=\s*["'](\w+)["']""", text)
     assert not domains & set(compared)
 
@@ -59,7 +61,16 @@ def test_no_module_is_named_for_nothing_it_holds():
 
 def test_no_class_inherits_but_from_keras_pydantic_and_errors():
     """Law 3: reuse by calling, and by embedding settings sections."""
-    allowed = {"Section", "BaseModel", "SolventError", "Exception", "BaseException", "Protocol", "NamedTuple", "Generic"}
+    allowed = {
+        "Section",
+        "BaseModel",
+        "SolventError",
+        "Exception",
+        "BaseException",
+        "Protocol",
+        "NamedTuple",
+        "Generic",
+    }
     allowed |= {"Layer", "Loss", "Metric", "Model", "Callback", "Group"}
     for path in [*SHARED, *(ROOT / "solutions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

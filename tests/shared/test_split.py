@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
-from solvent.split.deal import quotas
 
 from solvent.errors import Refused
 from solvent.schema import Field, Schema
 from solvent.split import PARTS, Parts, Split, cut, folds, halves
+from solvent.split.deal import quotas
 
 ALL_KINDS = ("number", "category", "text", "image")
 

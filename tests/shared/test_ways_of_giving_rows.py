@@ -8,8 +8,6 @@ import pytest
 
 import solvent
 
-SHARE = {"red": 0.9, "blue": 0.1}
-
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch):
@@ -34,7 +32,8 @@ def test_rows_that_are_cut(rows, tmp_path):
     assert [bundle.facts["data"]["parts"][part]["rows"] for part in ("train", "valid", "test")] == [240, 80, 80]
     assert bundle.facts["test"]["rows"] == 80
     assert bundle.facts["test"]["metrics"]["accuracy"]["value"] > 0.8
-    assert bundle.score(pd.DataFrame({"colour": ["red", "blue"], "weight": [0, 0]}))["class"].tolist() == ["hot", "cold"]
+    new = pd.DataFrame({"colour": ["red", "blue"], "weight": [0, 0]})
+    assert bundle.score(new)["class"].tolist() == ["hot", "cold"]
 
 
 def test_a_bundle_knows_its_own_test_rows(rows, tmp_path):

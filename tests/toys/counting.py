@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from solvent import Column, Columns, Fitted, Goal, Output, Sample, Section, Solution, Split, Sums
 
 __all__ = ["SOLUTION", "Counting"]
@@ -44,7 +45,7 @@ def answer(table, shares):
 
 def commonest(settings, data):
     shares = data.train["target"].value_counts(normalize=True).to_dict()
-    return lambda table: answer(table, {level: shares for level in table["colour"].unique()})
+    return lambda table: answer(table, dict.fromkeys(table["colour"].unique(), shares))
 
 
 def metrics(settings, rows, scored):

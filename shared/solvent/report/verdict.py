@@ -101,6 +101,5 @@ def verdict(bundle: Mapping[str, Any]) -> Verdict:
         "unproven",
         "Not shown to be better",
         f"The {ours} is not shown to be better than {name}: the 95 % interval of the paired difference in {metric} "
-        f"({span}) contains zero; prefer {name}, the simpler one, unless the {ours} gives something that you need "
-        f"and {name} does not.",
+        f"({span}) contains zero; prefer the simpler of the two, unless the other gives something that you need.",
     )

@@ -1,4 +1,4 @@
-"""What is noticed about the data before training: copies, leakage across the split, columns that give the target away."""
+"""What is noticed about the data before training: copies, leaks across the split, columns that tell the target."""
 
 from .scan import refuse, scan
 

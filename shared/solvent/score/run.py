@@ -98,7 +98,7 @@ def score(
     """
     source = Source.of(source)
     label = tables.label(source)
-    destination = Destination(Path(os.path.abspath(Path(output).expanduser())))
+    destination = Destination(Path(os.path.abspath(Path(output).expanduser())))  # noqa: PTH100  (links stay links)
     _refuse_arguments(source, destination, chunk_rows, max_bad, keep)
     destination.refuse_what_is_not_ours()
     with _failures_named(destination):

@@ -21,8 +21,8 @@ _SPELLINGS = {
     **{"valid": 1, "validation": 1, "val": 1, "dev": 1},
     **{"test": 2, "testing": 2},
 }
-# Separate streams of random numbers under one seed. None is 0: default_rng([seed, 0]) is default_rng(seed), which whoever
-# made the rows may have drawn them with.
+# Separate streams of random numbers under one seed. None is 0: default_rng([seed, 0]) is default_rng(seed),
+# which whoever made the rows may have drawn them with.
 _CUT, _FOLDS, _HALVES = 1, 2, 3
 
 logger = logging.getLogger("solvent")

@@ -1,0 +1,205 @@
+"""Train, evaluate, compare and the bundle, on a toy solution whose answer is known: y = 2x + 1, noise 0.1."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import solvent
+from solvent import Bundle, Refused, tables
+from solvent.checkpoint import Store
+
+sys.path.insert(0, str(Path(__file__).parent))
+import ruler
+
+
+class Killed(BaseException):
+    pass
+
+
+def config(folder, rows=None, **parts):
+    tables.write(ruler.rows() if rows is None else rows, folder / "rows.csv")
+    data = {"rows": str(folder / "rows.csv"), "columns": {"machine": "unit"}, **parts.pop("data", {})}
+    return {"solution": "ruler:SOLUTION", "data": data, **parts}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ruler")
+    return solvent.train(config(folder), folder / "bundle")
+
+
+def test_a_line_is_learnt_to_its_noise(trained):
+    rmse = trained.facts["test"]["metrics"]["rmse"]
+    assert 0.08 < rmse["value"] < 0.13
+    assert rmse["low"] is None, "six machines are under twenty: no interval is printed"
+    assert "group" in trained.facts["protocol"]
+    weight, bias = (float(np.ravel(item.numpy())[0]) for item in trained.fitted.models["model"].weights)
+    assert (weight, bias) == (pytest.approx(2, abs=0.1), pytest.approx(1, abs=0.1))
+
+
+def test_no_machine_is_on_two_sides(trained):
+    parts = trained.facts["data"]["parts"]
+    assert sum(part["rows"] for part in parts.values()) == 360
+    assert all(part["rows"] % 12 == 0 for part in parts.values())
+
+
+def test_the_interval_resamples_whole_machines(tmp_path):
+    found = solvent.train(config(tmp_path, ruler.rows(machines=120, each=3)), tmp_path / "bundle")
+    rmse = found.facts["test"]["metrics"]["rmse"]
+    assert rmse["low"] < rmse["value"] < rmse["high"]
+    assert "24 " in found.facts["protocol"]
+
+
+def test_the_baseline_is_the_rival_and_the_difference_is_paired(trained):
+    assert trained.facts["test"]["baseline"]["name"] == "mean"
+    assert trained.facts["rivals"]["mean"]["metrics"]["rmse"]["value"] > 1
+    page = (trained.path / "report.html").read_text()
+    assert "mean" in page
+    assert "RMSE" in trained.headline
+
+
+def test_a_bundle_scores_a_frame_with_its_index_and_names_the_bad_row(trained):
+    frame = pd.DataFrame({"unit": ["a", "b", "c"], "x": [0.0, np.inf, 1.0]}, index=[7, 3, 5])
+    scored = trained.score(frame)
+    assert list(scored.index) == [7, 3, 5]
+    assert scored["prediction"].iloc[[0, 2]].round(0).tolist() == [1.0, 3.0]
+    assert np.isnan(scored["prediction"].iloc[1])
+    assert "x" in scored["error"].iloc[1]
+
+
+def test_evaluate_gives_the_same_numbers_and_the_baseline_on_the_bundles_own_test_rows(trained, tmp_path):
+    rows = ruler.rows()
+    scores = pd.read_parquet(trained.path / "test_scores.parquet")
+    own = rows[rows["y"].round(9).isin(scores["truth"].round(9))]
+    found = solvent.evaluate(trained, own)
+    assert found["rows"] == trained.facts["test"]["rows"]
+    assert found["metrics"] == trained.facts["test"]["metrics"]
+    assert found["baseline"]["name"] == "mean"
+    assert solvent.evaluate(trained, rows)["baseline"] is None
+
+
+def test_a_bundle_compared_with_itself_differs_by_nothing(trained, tmp_path):
+    many = solvent.train(config(tmp_path, ruler.rows(machines=100, each=4)), tmp_path / "bundle")
+    rows = ruler.rows(machines=40, each=4, seed=3)
+    found = solvent.compare(many, many, rows)
+    assert found["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert solvent.compare(many, trained, rows)["difference"]["low"] is not None
+
+
+def test_side_tables_go_to_fit_and_can_be_replaced_when_scoring(tmp_path):
+    tables.write(pd.DataFrame({"offset": [10.0]}), tmp_path / "offsets.parquet")
+    found = solvent.train(
+        config(tmp_path, data={"side": {"offsets": str(tmp_path / "offsets.parquet")}}), tmp_path / "bundle"
+    )
+    frame = pd.DataFrame({"machine": ["a"], "x": [0.0]})
+    assert found.scorer()(frame)["prediction"].iloc[0] == pytest.approx(11, abs=0.2)
+    other = {"offsets": pd.DataFrame({"offset": [100.0]})}
+    assert found.scorer(other)(frame)["prediction"].iloc[0] == pytest.approx(101, abs=0.2)
+    with pytest.raises(Refused, match=r"no side table 'stock'.*offsets"):
+        found.scorer({"stock": other["offsets"]})
+
+
+def test_personal_assets_are_said_when_a_bundle_is_loaded(trained, caplog):
+    with caplog.at_level("WARNING", logger="solvent"):
+        Bundle.load(trained.path)
+    assert "rows about people in: offsets" in caplog.text
+    assert "offsets" in (trained.path / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize("hurt", ["change", "lose", "add_to_list"])
+def test_a_damaged_bundle_is_refused_and_the_file_named(trained, tmp_path, hurt):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    victim = copy / "reference.json"
+    if hurt == "change":
+        victim.write_text(victim.read_text().replace("0", "1", 1))
+    elif hurt == "lose":
+        victim.unlink()
+    else:
+        with (copy / "SHA256SUMS").open("a") as sums:
+            sums.write("0" * 64 + "  models/other.keras\n")
+    with pytest.raises(Refused, match=r"damaged.*(reference\.json|other\.keras)"):
+        Bundle.load(copy)
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "thesis.txt").write_text("mine")
+    with pytest.raises(Refused, match="is no bundle"):
+        solvent.train(config(tmp_path), tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "thesis.txt").read_text() == "mine"
+
+
+def test_an_old_bundle_is_replaced_and_nothing_is_left_beside_it(tmp_path):
+    given = config(tmp_path, settings={"training": {"epochs": 1}})
+    first = solvent.train(given, tmp_path / "bundle")
+    second = solvent.train({**given, "settings": {"training": {"epochs": 2}}}, tmp_path / "bundle")
+    assert (first.facts["training"][0]["epochs"], second.facts["training"][0]["epochs"]) == (1, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "rows.csv"]
+
+
+def test_a_killed_training_is_resumed_only_when_asked_and_only_with_the_same_config(tmp_path, monkeypatch):
+    given, out = config(tmp_path), tmp_path / "bundle"
+    original = Store.save
+
+    def save(self, state, variables):
+        original(self, state, variables)
+        if state.epoch == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", save)
+        with pytest.raises(Killed):
+            solvent.train(given, out)
+    with pytest.raises(Refused, match="Add --resume"):
+        solvent.train(given, out)
+    with pytest.raises(Refused, match="another config"):
+        solvent.train({**given, "settings": {"halve": True}}, out, resume=True)
+    resumed = solvent.train(given, out, resume=True)
+    fresh = solvent.train(given, tmp_path / "fresh")
+    assert resumed.facts["test"] == fresh.facts["test"]
+    assert resumed.facts["training"][0]["history"] == fresh.facts["training"][0]["history"]
+    assert not (tmp_path / ".bundle.work").exists()
+
+
+def test_folds_measure_every_row_once_and_keep_a_model_of_all_rows(tmp_path):
+    found = solvent.train(config(tmp_path, data={"split": {"by": "group", "folds": 3}}), tmp_path / "bundle")
+    assert found.facts["folds"] == {"k": 3}
+    assert found.facts["test"]["rows"] == 360
+    assert found.facts["test"]["metrics"]["rmse"]["low"] is not None
+    scores = pd.read_parquet(found.path / "test_scores.parquet")
+    np.testing.assert_allclose(np.sort(scores["truth"]), np.sort(ruler.rows()["y"]), atol=1e-9)
+    assert any("out-of-fold over 3 models" in text for text in found.facts["limits"])
+
+
+def test_without_a_test_part_nothing_is_claimed(tmp_path):
+    rows = ruler.rows()
+    for name, part in (("train", rows.iloc[:240]), ("valid", rows.iloc[240:])):
+        tables.write(part, tmp_path / f"{name}.csv")
+    data = {name: str(tmp_path / f"{name}.csv") for name in ("train", "valid")}
+    given = {"solution": "ruler:SOLUTION", "data": {**data, "columns": {"machine": "unit"}}}
+    found = solvent.train(given, tmp_path / "bundle")
+    assert found.facts["test"] is None
+    assert "No test part" in found.headline
+    assert any("no test part" in text for text in found.facts["limits"])
+    assert not (found.path / "test_scores.parquet").exists()
+
+
+def test_bundle_json_is_json_with_no_nan_and_the_config_in_it(trained):
+    text = (trained.path / "bundle.json").read_text()
+    assert not re.search(r"\bNaN\b|\bInfinity\b", text)
+    assert json.loads(text)["config"]["solution"] == "ruler:SOLUTION"
+
+
+def test_the_reference_holds_distributions_and_no_rows(trained):
+    reference = json.loads((trained.path / "reference.json").read_text())
+    assert reference["rows"] == trained.facts["data"]["parts"]["train"]["rows"]
+    assert len(reference["inputs"]["x"]["edges"]) == 9
+    assert sum(reference["inputs"]["x"]["shares"]) == pytest.approx(1)
+    assert set(reference["inputs"]) == {"x"}
