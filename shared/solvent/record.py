@@ -23,7 +23,10 @@ def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: b
     if not tested:
         says.append("There was no test part: nothing here is measured on rows that the model has not seen.")
     if folds:
-        says.append(f"Figures are out-of-fold over {folds} models; the bundle's own model was then fitted on all rows.")
+        says.append(
+            f"Figures are out-of-fold over {folds} models; the bundle's own model was then fitted on "
+            "all rows but those that choose and calibrate."
+        )
     elif prepared.facts["split"].get("by") in ("random", "stratified", "group"):
         says.append("The split is not by time: how well the model does on later rows is not known.")
     says += [

@@ -87,7 +87,7 @@ def train(
             measured = judge.report(scored, judge.headlines(data.valid, scorers), seconds, fitted.facts)
             drawn = run.solution.figures(run.settings, fitted, scored.rows, scored.ours) if scored else []
             figures = promises.checked_figures(run.solution.figures, drawn)
-            reference = drift.reference(data.train, prepared.schema, scorers[OURS](judge.cases(data.valid)))
+            reference = drift.reference(data.train, data.schema, scorers[OURS](judge.cases(data.valid)))
     stages = training.stages(data.work)
     folds = len(prepared.cuts) if out_of_fold else 0
     facts = plain(
@@ -108,7 +108,7 @@ def train(
             "parameters": sum(model.count_params() for model in fitted.models.values()),
             "personal": sorted(fitted.personal),
             "batch_rows": fitted.batch_rows,
-            "schema": prepared.schema.to_json(),
+            "schema": data.schema.to_json(),
             "outputs": [asdict(item) for item in prepared.outputs],
             "data": prepared.facts,
             "findings": [asdict(item) for item in prepared.findings],
@@ -232,7 +232,8 @@ def _open_work(out: Path, run: configs.Run, prepared: Prepared, resume: bool) ->
 
 def _data(run: configs.Run, prepared: Prepared, cut: split.Parts, work: Path) -> Data:
     train_rows, valid_rows = prepared.table.iloc[cut.train], prepared.table.iloc[cut.valid]
-    return Data(train_rows, valid_rows, prepared.schema, prepared.side, run.device.seed, work)
+    schema = prepared.schema.with_statistics(train_rows)  # of these rows, not of other folds'
+    return Data(train_rows, valid_rows, schema, prepared.side, run.device.seed, work)
 
 
 def _fit(
@@ -266,6 +267,6 @@ def _cross_validate(run: configs.Run, prepared: Prepared, judge: Judge, work: Pa
 
 
 def _without_test(cut: split.Parts) -> split.Parts:
-    """All rows, cut into train and valid only: for the model that is kept after cross-validation."""
+    """Train takes the test rows in, valid stays: for the model that is kept after cross-validation."""
     none = np.array([], dtype=np.intp)
     return split.Parts(np.sort(np.concatenate([cut.train, cut.test])), cut.valid, none, cut.facts)

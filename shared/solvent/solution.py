@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from .errors import Refused
+from .errors import Refused, SolventError
+from .wording import suggestion
 
 if TYPE_CHECKING:
     import keras
@@ -299,7 +300,9 @@ class Later:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         if self._function is None:
-            self._function = getattr(importlib.import_module(self.module), self.name)
+            self._function = getattr(importlib.import_module(self.module), self.name, None)
+        if self._function is None:
+            raise SolventError(f"later({self.path!r}): the module {self.module} has no {self.name}. Correct the name.")
         return self._function(*arguments, **options)
 
     def __repr__(self) -> str:
@@ -406,7 +409,7 @@ def find(name: str) -> Solution[Any]:
     known = {item.name: item for item in installed()}
     if name not in known:
         raise Refused(
-            f"There is no solution {name!r}. Installed: {', '.join(known) or 'none'}. "
+            f"There is no solution {name!r}.{suggestion(name, known)} Installed: {', '.join(known) or 'none'}. "
             "Install its package, or write module:SOLUTION."
         )
     if known[name].missing:

@@ -122,7 +122,7 @@ def test_with_folds_a_row_that_is_set_aside_is_counted_once(rows, prepared):
 
 def test_an_id_that_repeats_is_refused_within_a_table_and_across_tables(rows, prepared):
     twice = with_cells(rows, "name", {1: "n000"})
-    with pytest.raises(Refused, match=r"Column name: 1 id occur more than once, in 2 rows \(for example 'n000'"):
+    with pytest.raises(Refused, match=r"Column name: 1 id occurs more than once, in 2 rows \(for example 'n000'"):
         prepared({"rows": twice})
     with pytest.raises(Refused, match=r"'n000', in train and test"):
         prepared({"train": rows[:200], "valid": rows[200:300], "test": with_cells(rows[300:], "name", {5: "n000"})})
@@ -155,12 +155,13 @@ def test_the_fingerprint_knows_pictures_by_their_bytes():
     assert len({of(b"\x80\xff", None), of(b"\x80\xfe", None), of(b"\x80\xff", b""), of(None, b"\x80\xff")}) == 4
 
 
-def test_the_column_of_parts_belongs_to_the_fingerprint(rows, prepared):
-    split = {"by": "column", "column": "part"}
-    first = rows.assign(part=["train"] * 200 + ["valid"] * 100 + ["test"] * 100)
-    other = rows.assign(part=["train"] * 201 + ["valid"] * 99 + ["test"] * 100)
-    sums = [prepared({"rows": table}, split=split).facts["sha256"] for table in (first, other)]
-    assert sums[0] != sums[1]
+@pytest.mark.parametrize(("train", "valid", "test"), [(201, 99, 100), (201, 100, 99), (200, 101, 99)])
+def test_the_column_of_parts_belongs_to_the_fingerprint(rows, prepared, train, valid, test):
+    def of(*sizes):
+        part = np.repeat(["train", "valid", "test"], sizes)
+        return prepared({"rows": rows.assign(part=part)}, split={"by": "column", "column": "part"}).facts["sha256"]
+
+    assert of(train, valid, test) != of(200, 100, 100)
 
 
 def test_a_column_of_parts_that_a_role_has_the_name_of_is_refused(rows, prepared):

@@ -14,7 +14,7 @@ import solvent
 from solvent import Bundle, Refused, tables
 from solvent.checkpoint import Store
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 import ruler
 
 

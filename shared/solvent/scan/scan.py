@@ -75,11 +75,12 @@ def _repeated_ids(parts: Frames, schema: Schema) -> Iterator[Finding]:
         repeated = named[named["key"].duplicated(keep=False)]
         if len(repeated):
             first = repeated["key"].iloc[0]
+            count = repeated["key"].nunique()
             where = " and ".join(repeated.loc[repeated["key"] == first, "part"].unique())
             yield Finding(
                 name="repeated_id",
                 severity="refusal",
-                message=f"Column {field.source}: {many(repeated['key'].nunique(), 'id')} occur more than once, in "
+                message=f"Column {field.source}: {many(count, 'id')} {'occurs' if count == 1 else 'occur'} more than once, in "
                 f"{many(len(repeated), 'row')} (for example {first!r}, in {where}).",
                 cure="An id names one row: remove the repeated rows, or map another column to id (data.columns.id).",
                 columns=(field.source,),

@@ -87,7 +87,21 @@ class Schema:
         if not len(checked.good):
             reasons = checked.bad["reasons"].value_counts().index[:3]
             raise Refused(f"None of the {len(table):,} training rows is good. The usual reasons: {'; '.join(reasons)}.")
-        return replace(kept, fields=tuple(_with_statistics(field, checked.good[field.name]) for field in kept.fields))
+        return kept.with_statistics(checked.good)
+
+    def with_statistics(self, good: pd.DataFrame) -> Self:
+        """The same columns with the statistics of other training rows, as each fold needs; known classes stay.
+
+        Args:
+            good: typed good rows.
+        """
+        return replace(
+            self,
+            fields=tuple(
+                field if field.role == "target" and field.levels else _with_statistics(field, good[field.name])
+                for field in self.fields
+            ),
+        )
 
     def _not_a_feature(self, field: Field, cells: pd.Series) -> str | None:
         if field.named or field.role != "feature":

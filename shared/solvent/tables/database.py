@@ -29,14 +29,17 @@ def label(address: str) -> str:
     return f"query on {Path(url.database).name if url.database else url.drivername}"
 
 
-def pieces(address: str, query: str) -> Iterator[pd.DataFrame]:
+def pieces(address: str, query: str, base: Path) -> Iterator[pd.DataFrame]:
     """Run a query and read its rows piece by piece; cells keep the types of the database's driver.
+
+    Args:
+        base: the folder that the relative path of an SQLite file starts from.
 
     Raises:
         Refused: for a bad address, a variable that is not set, a query that the database refuses.
         SolventError: if the database can't be reached, or goes away.
     """
-    url = _url(address)
+    url = _url(address, base)
     try:
         engine = sql.create_engine(url)
     except ModuleNotFoundError as error:
@@ -89,7 +92,7 @@ def _fetched(result: sql.CursorResult[tuple[object, ...]], address: str) -> Iter
         yield pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
 
 
-def _url(address: str) -> sql.URL:
+def _url(address: str, base: Path) -> sql.URL:
     """The address with its variables filled in: part by part, since a password may hold any character."""
     try:
         url = sql.make_url(address)
@@ -111,8 +114,10 @@ def _url(address: str) -> sql.URL:
             raise Refused(
                 "sql: expected an address such as postgresql://user:${PASSWORD}@host/database or sqlite:///shop.db."
             ) from error
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
-        raise Refused(f"There is no database {url.database}. Write its path after sqlite:///.")
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        url = url.set(database=str(base / url.database))
+        if not Path(str(url.database)).is_file():
+            raise Refused(f"There is no database {url.database}. Write its path after sqlite:///.")
     return url
 
 

@@ -204,7 +204,7 @@ def _path(source: Source, base: Path) -> Path:
 
 def _pieces(source: Source, base: Path) -> Iterator[pd.DataFrame]:
     if source.sql is not None:
-        return database.pieces(source.sql, source.query or "")
+        return database.pieces(source.sql, source.query or "", base)
     if source.dataset is not None:
         raise Refused(f"The data set {source.dataset} is no file: fetch it with solvent data get, then name its path.")
     path = _path(source, base)
