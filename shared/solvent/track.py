@@ -77,6 +77,8 @@ def _tensorboard(training: Training, folder: Path, stage: str) -> Iterator[Write
 def _mlflow(training: Training, folder: Path, stage: str) -> Iterator[Write]:
     # MLflow prints a run's address on standard output, where `--json` promises one object and nothing else.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # Nor does a training tell a third party that it took place, unless the user wants that.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
     from mlflow.exceptions import MlflowException
 

@@ -27,11 +27,12 @@ def learn_bins(train: pd.DataFrame, schema: Schema, most: int, rare: int) -> lis
 
 
 def _learn(column: pd.Series, field: Field, most: int, rare: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": field.name, "codes": list(field.codes)}
+    found: dict[str, Any] = {"name": field.name, "codes": field.states}
+    informed = column[column.notna() & ~column.isin(field.states)]
     if field.kind == "category":
-        counts = column[~column.isin(list(map(str, field.codes)))].value_counts()
+        counts = informed.value_counts()
         return {**found, "levels": sorted(counts.index[counts >= rare])}
-    numbers = column[column.notna() & ~column.isin(field.codes)].to_numpy(np.float64)
+    numbers = informed.to_numpy(np.float64)
     edges = np.unique(np.quantile(numbers, np.linspace(0, 1, most + 1)[1:-1])) if len(numbers) else np.array([])
     return {**found, "edges": edges[edges < numbers.max(initial=-np.inf)].tolist()}
 
@@ -46,14 +47,13 @@ def bin_numbers(table: pd.DataFrame, bins: list[dict[str, Any]]) -> np.ndarray:
     for place, bin_ in enumerate(bins):
         column, first = table[bin_["name"]], 2 + len(bin_["codes"])
         if "levels" in bin_:
-            known = {**{str(code): 2 + i for i, code in enumerate(bin_["codes"])}}
-            known |= {level: first + i for i, level in enumerate(bin_["levels"])}
-            codes = column.map(known).fillna(UNSEEN).to_numpy(np.int32)
+            own = [*bin_["codes"], *bin_["levels"]]
+            codes = column.map({level: 2 + index for index, level in enumerate(own)}).fillna(UNSEEN).to_numpy(np.int32)
         else:
             numbers = column.to_numpy(np.float64)
             codes = (first + np.searchsorted(bin_["edges"], numbers, side="left")).astype(np.int32)
             for index, code in enumerate(bin_["codes"]):
-                codes[numbers == float(code)] = 2 + index
+                codes[numbers == code] = 2 + index
         codes[column.isna().to_numpy()] = MISSING
         found[:, place] = codes
     return found

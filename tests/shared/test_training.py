@@ -567,6 +567,7 @@ def events_value(event: Any) -> float:
 @pytest.fixture
 def no_mlflow_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A current folder of its own, and an MLflow that was told nothing."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
     import mlflow
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -80,8 +80,8 @@ def _repeated_ids(parts: Frames, schema: Schema) -> Iterator[Finding]:
             yield Finding(
                 name="repeated_id",
                 severity="refusal",
-                message=f"Column {field.source}: {many(count, 'id')} {'occurs' if count == 1 else 'occur'} more than once, in "
-                f"{many(len(repeated), 'row')} (for example {first!r}, in {where}).",
+                message=f"Column {field.source}: {many(count, 'id')} {'occurs' if count == 1 else 'occur'} more than "
+                f"once, in {many(len(repeated), 'row')} (for example {first!r}, in {where}).",
                 cure="An id names one row: remove the repeated rows, or map another column to id (data.columns.id).",
                 columns=(field.source,),
                 count=len(repeated),

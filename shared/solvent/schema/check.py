@@ -76,9 +76,7 @@ def check(fields: Sequence[Field], table: pd.DataFrame, targets: bool, unique_id
 
 def is_code(field: Field, values: pd.Series) -> pd.Series:
     """Which typed values are declared codes, shape `(rows,)`."""
-    if field.kind == "number":
-        return values.isin([code for code in field.codes if not isinstance(code, str)])
-    return values.isin([kinds.canonical(code) for code in field.codes])
+    return values.isin(field.states)
 
 
 def _bad_rows(table: pd.DataFrame, reasons: Reasons) -> pd.DataFrame:

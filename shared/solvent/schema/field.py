@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..solution import Kind, Role
+from .kinds import canonical
 
 __all__ = ["Field"]
 
@@ -50,6 +52,16 @@ class Field:
     def words(self) -> list[str]:
         """The codes that are words."""
         return [code for code in self.codes if isinstance(code, str)]
+
+    @property
+    def states(self) -> list[Any]:
+        """The codes as the cells of a checked table have them; each is a state of its own.
+
+        A word among numbers is read as missing, so it is none.
+        """
+        if self.kind == "number":
+            return [code for code in self.codes if not isinstance(code, str)]
+        return [canonical(code) for code in self.codes]
 
     def is_needed(self, targets: bool) -> bool:
         """Whether a table must have it: training needs all; scoring no target, and nothing that only splits."""
