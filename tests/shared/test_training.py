@@ -427,7 +427,7 @@ def test_the_order_of_the_rows_depends_on_seed_stage_and_epoch_alone(tmp_path: P
     assert all(other != first for other in others)
 
 
-class Killed(Exception):  # noqa: N818
+class Killed(Exception):
     pass
 
 
