@@ -34,6 +34,8 @@ def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: b
         for item in stages
         if item["stopped"] == "max_minutes"
     ]
+    if weighed := prepared.schema.by_role("weight"):
+        says.append(f"Rows count by {weighed[0].source}, in training and in every metric.")
     if ranges := sum(field.low is not None for field in prepared.schema.features):
         says.append(
             f"{ranges} number columns have a training range; rows outside it are scored and counted, and less certain."

@@ -129,6 +129,7 @@ def train(
     }
     kept = {} if scores is None else {"test_scores.parquet": scores}
     bundles.save(out, fitted=fitted, facts=facts, texts=texts, tables=kept)
+    _keep_tracks(data.work, out)
     shutil.rmtree(work)
     return Bundle.load(out)
 
@@ -228,6 +229,14 @@ def _open_work(out: Path, run: configs.Run, prepared: Prepared, resume: bool) ->
     work.mkdir(parents=True, exist_ok=True)
     mark.write_text(identity)
     return work
+
+
+def _keep_tracks(work: Path, out: Path) -> None:
+    """What TensorBoard or MLflow wrote in the work folder stays, beside the bundle, as NAME.track."""
+    if (work / "track").exists():
+        kept = out.with_name(f"{out.name}.track")
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.move(work / "track", kept)
 
 
 def _data(run: configs.Run, prepared: Prepared, cut: split.Parts, work: Path) -> Data:

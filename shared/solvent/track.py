@@ -2,9 +2,9 @@
 
 | what        | where it goes                                                                                    |
 |-------------|--------------------------------------------------------------------------------------------------|
-| TensorBoard | `track/tensorboard/STAGE` in the run's work folder                                               |
+| TensorBoard | `track/tensorboard/STAGE` in the run's work folder, `NAME.track` beside the bundle in the end     |
 | MLflow      | where MLflow was told to log: MLFLOW_TRACKING_URI, `mlflow.set_tracking_uri`, a run that is open |
-| MLflow      | told nothing: `track/mlflow` in the run's work folder; never ./mlruns or ./mlflow.db             |
+| MLflow      | told nothing: `track/mlflow` there too; never ./mlruns or ./mlflow.db                            |
 
 A stage is one MLflow run, nested in the caller's own if there is one. A stage that is resumed is a new one, as MLflow
 can't take entries back. If MLflow fails later on, that is a warning: training goes on.

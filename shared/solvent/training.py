@@ -24,20 +24,20 @@ from .checkpoint import State, Store
 from .errors import Refused, SolventError
 from .feeding import Feed, Rows, arrays, example, shape
 from .schedule import Training
-from .solution import JSON, Data, Fitted, Goal
+from .solution import JSON, Data, Fitted, Goal, Table
 from .track import require, tracking
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Candidate", "Rows", "Training", "arrays", "choose", "class_weights", "fit", "stages"]
+__all__ = ["Candidate", "Rows", "Training", "arrays", "choose", "fit", "row_weights", "stages"]
 
 log = logging.getLogger("solvent")
 SECONDS_A_CALL = 1.0
 
 
-def class_weights(codes: np.ndarray, classes: list[str], training: Training) -> np.ndarray:
-    """A weight for each row from its class, with mean 1.
+def row_weights(rows: Table, codes: np.ndarray, classes: list[str], training: Training) -> np.ndarray:
+    """What each training row counts, with mean 1: its class's weight times its own, if a column has the role `weight`.
 
     Args:
         codes: the class of each row, `(rows,)`, positions in `classes`.
@@ -45,9 +45,10 @@ def class_weights(codes: np.ndarray, classes: list[str], training: Training) -> 
     Raises:
         Refused: if `training.class_weight` names a class that there is not, or leaves one out.
     """
+    own = rows["weight"].to_numpy() if "weight" in rows else np.ones(len(codes))
     if training.class_weight is None:
-        return np.ones(len(codes), np.float32)
-    if training.class_weight == "balanced":
+        by_class = np.ones(len(classes))
+    elif training.class_weight == "balanced":
         counts = np.bincount(codes, minlength=len(classes))
         by_class = len(codes) / (len(classes) * np.maximum(counts, 1))
     else:
@@ -56,7 +57,7 @@ def class_weights(codes: np.ndarray, classes: list[str], training: Training) -> 
                 f"settings.training.class_weight names {sorted(training.class_weight)}; expected each of {classes}."
             )
         by_class = np.array([training.class_weight[name] for name in classes])
-    weights = by_class[codes]
+    weights = by_class[codes] * own
     return np.asarray(weights / weights.mean(), np.float32)
 
 

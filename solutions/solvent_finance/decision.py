@@ -10,6 +10,8 @@ from solvent.metrics import calibration, operating_point
 
 from .settings import Credit
 
+UNCALIBRATED = {"kind": "platt", "slope": 1.0, "intercept": 0.0}
+
 __all__ = ["calibrate", "cutoff", "decide", "probability", "truth"]
 
 
@@ -28,26 +30,30 @@ def truth(settings: Credit, rows: pd.DataFrame) -> np.ndarray:
     return (rows["target"] == settings.positive).to_numpy(np.int64)
 
 
-def calibrate(settings: Credit, logits: np.ndarray, defaulted: np.ndarray) -> dict[str, Any]:
+def calibrate(settings: Credit, logits: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
     """Learn on rows that chose nothing how log odds become probabilities."""
-    logits = np.asarray(logits, np.float64).reshape(-1)
+    defaulted, weight = truth(settings, rows), rows.get("weight")
     if settings.calibration == "platt":
-        return calibration.fit_platt(logits, defaulted)
+        return calibration.fit_platt(np.asarray(logits).reshape(-1), defaulted, weight)
     if settings.calibration == "isotonic":
-        return calibration.fit_isotonic(1 / (1 + np.exp(-logits)), defaulted)
-    return {"kind": "platt", "slope": 1.0, "intercept": 0.0}
+        return calibration.fit_isotonic(probability(logits), defaulted, weight)
+    return UNCALIBRATED
 
 
 def probability(logits: np.ndarray, calibrated: dict[str, Any] | None = None) -> np.ndarray:
     """Probability of default, shape `(rows,)`, uncalibrated where nothing is given."""
-    plain = {"kind": "platt", "slope": 1.0, "intercept": 0.0}
-    return calibration.apply(calibrated or plain, np.asarray(logits, np.float64).reshape(-1))
+    return calibration.apply(calibrated or UNCALIBRATED, np.asarray(logits, np.float64).reshape(-1))
 
 
-def cutoff(settings: Credit, chance: np.ndarray, defaulted: np.ndarray) -> dict[str, Any]:
+def cutoff(settings: Credit, chance: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
     """The cut-off of least cost."""
     return operating_point.by_cost(
-        defaulted, chance, settings.cost_refusal, settings.cost_default, chosen_on="validation rows, calibrating half"
+        truth(settings, rows),
+        chance,
+        settings.cost_refusal,
+        settings.cost_default,
+        weight=rows.get("weight"),
+        chosen_on="validation rows, calibrating half",
     )
 
 

@@ -68,7 +68,7 @@ def fit(settings: Credit, data: Data) -> Fitted:
     rows = training.arrays(
         bin_numbers(data.train, bins),
         defaulted[:, None].astype("float32"),
-        training.class_weights(defaulted, ["repaid", "defaulted"], settings.training),
+        training.row_weights(data.train, defaulted, ["repaid", "defaulted"], settings.training),
     )
     choosing_bins, choosing_truth = bin_numbers(choosing, bins), truth(settings, choosing)
     odds = float(np.log(defaulted.mean() / (1 - defaulted.mean())))
@@ -93,13 +93,13 @@ def fit(settings: Credit, data: Data) -> Fitted:
         return fitted, record
 
     won, choice = training.choose("smoothness", settings.smoothness, candidate, headline(settings))
-    logits, rest_truth = won.predict(bin_numbers(rest, bins)), truth(settings, rest)
-    calibrated = calibrate(settings, logits, rest_truth)
+    logits = won.predict(bin_numbers(rest, bins))
+    calibrated = calibrate(settings, logits, rest)
     facts = {
         "positive": settings.positive,
         "bins": bins,
         "calibration": calibrated,
-        "operating_point": cutoff(settings, probability(logits, calibrated), rest_truth),
+        "operating_point": cutoff(settings, probability(logits, calibrated), rest),
         "choices": [choice],
     }
     return Fitted(won.models, facts, batch_rows=8192)

@@ -21,7 +21,7 @@ MOST_FIGURES = 6
 def metrics(settings: Credit, rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, float | Sums | Weighted]:
     """AUC, Gini, KS, Brier, log loss, ECE of the probability; precision and recall of the refusals."""
     refused = (scored["decision"] == "refuse").to_numpy(np.int64)
-    return dict(binary(truth(settings, rows), scored["probability"].to_numpy(), refused))
+    return dict(binary(truth(settings, rows), scored["probability"].to_numpy(), refused, rows.get("weight")))
 
 
 def figures(settings: Credit, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:

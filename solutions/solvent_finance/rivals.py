@@ -58,12 +58,12 @@ def _fit(settings: Credit, data: Data, design: Design, candidates: list[Any]) ->
     """Fit every candidate, keep the best on one half of the validation rows, calibrate and cut on the other."""
     choosing, rest = halves(data.valid, data.schema, data.seed)
     rows, defaulted = design(data.train), truth(settings, data.train)
-    fitted = [candidate.fit(rows, defaulted) for candidate in candidates]
+    fitted = [candidate.fit(rows, defaulted, sample_weight=data.train.get("weight")) for candidate in candidates]
     chosen_on, answers = design(choosing), truth(settings, choosing)
     best = max(fitted, key=lambda model: roc_auc_score(answers, model.decision_function(chosen_on)))
     logits = best.decision_function(design(rest))
-    calibrated = calibrate(settings, logits, truth(settings, rest))
-    cut = cutoff(settings, probability(logits, calibrated), truth(settings, rest))
+    calibrated = calibrate(settings, logits, rest)
+    cut = cutoff(settings, probability(logits, calibrated), rest)
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
         return decide(settings, table.index, probability(best.decision_function(design(table)), calibrated), cut)

@@ -168,6 +168,26 @@ def test_a_killed_training_is_resumed_only_when_asked_and_only_with_the_same_con
     assert not (tmp_path / ".bundle.work").exists()
 
 
+def test_what_was_tracked_stays_beside_the_bundle(tmp_path):
+    pytest.importorskip("tensorboard", reason="pip install 'solvent-suite[track]'")
+    given = config(tmp_path, settings={"training": {"epochs": 2, "track": ["tensorboard"]}})
+    solvent.train(given, tmp_path / "bundle")
+    assert list((tmp_path / "bundle.track" / "tensorboard" / "line").glob("events.*"))
+
+
+def test_a_weight_of_zero_takes_a_row_out_of_training(tmp_path):
+    """Half of the rows lie on another line; with weight 0 they teach nothing."""
+    rows = ruler.rows()
+    wrong = np.arange(len(rows)) % 2 == 0
+    rows["y"] = np.where(wrong, -5 * rows["x"], rows["y"])
+    rows["trust"] = np.where(wrong, 0.0, 1.0)
+    given = config(tmp_path, rows, data={"columns": {"machine": "unit", "weight": "trust"}})
+    found = solvent.train(given, tmp_path / "bundle")
+    weight = float(np.ravel(found.fitted.models["model"].weights[0].numpy())[0])
+    assert weight == pytest.approx(2, abs=0.3)
+    assert any("Rows count by trust" in text for text in found.facts["limits"])
+
+
 def test_folds_measure_every_row_once_and_keep_a_model_of_all_rows(tmp_path):
     found = solvent.train(config(tmp_path, data={"split": {"by": "group", "folds": 3}}), tmp_path / "bundle")
     assert found.facts["folds"] == {"k": 3}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -208,14 +209,22 @@ def test_averaged_weights_are_what_is_evaluated_and_kept(tmp_path: Path) -> None
 
 
 def test_class_weights_are_balanced_given_or_refused() -> None:
-    codes, classes = np.array([0, 0, 0, 1]), ["no", "yes"]
-    balanced = training.class_weights(codes, classes, Training(class_weight="balanced"))
+    codes, classes, rows = np.array([0, 0, 0, 1]), ["no", "yes"], pd.DataFrame(index=range(4))
+    balanced = training.row_weights(rows, codes, classes, Training(class_weight="balanced"))
     np.testing.assert_allclose(balanced, [2 / 3, 2 / 3, 2 / 3, 2])
-    given = training.class_weights(codes, classes, Training(class_weight={"no": 1, "yes": 5}))
+    given = training.row_weights(rows, codes, classes, Training(class_weight={"no": 1, "yes": 5}))
     np.testing.assert_allclose(given, [0.5, 0.5, 0.5, 2.5])
-    np.testing.assert_array_equal(training.class_weights(codes, classes, Training()), 1)
+    np.testing.assert_array_equal(training.row_weights(rows, codes, classes, Training()), 1)
     with pytest.raises(Refused, match=r"names \['ja', 'no'\]; expected each of \['no', 'yes'\]"):
-        training.class_weights(codes, classes, Training(class_weight={"no": 1, "ja": 2}))
+        training.row_weights(rows, codes, classes, Training(class_weight={"no": 1, "ja": 2}))
+
+
+def test_a_column_with_the_role_weight_multiplies_the_class_weights() -> None:
+    codes, rows = np.array([0, 0, 0, 1]), pd.DataFrame({"weight": [1.0, 2.0, 3.0, 2.0]})
+    found = training.row_weights(rows, codes, ["no", "yes"], Training())
+    np.testing.assert_allclose(found, [0.5, 1, 1.5, 1])
+    both = training.row_weights(rows, codes, ["no", "yes"], Training(class_weight={"no": 1, "yes": 3}))
+    np.testing.assert_allclose(both, np.array([1, 2, 3, 6]) / 3)
 
 
 def test_classes_that_yaml_reads_as_numbers_or_truths_are_names() -> None:

@@ -108,7 +108,7 @@ def test_known_effects_are_recovered(tmp_path):
 
 def test_a_positive_class_that_is_not_there_is_named():
     rows = pd.DataFrame({"target": ["good", "default", "good"]})
-    with pytest.raises(Refused, match="positive is 'bad'.*default, good"):
+    with pytest.raises(Refused, match=r"positive is 'bad'.*default, good"):
         truth(Credit(), rows)
     with pytest.raises(Refused, match="two classes"):
         truth(Credit(), pd.DataFrame({"target": ["bad", "good", "maybe"]}))

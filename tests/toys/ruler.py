@@ -1,10 +1,14 @@
 """A toy solution with a number for a target, a goal that is lower, entities and a side table: y = 2x + 1."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from solvent import Column, Columns, Data, Fitted, Goal, Output, Sample, Section, Solution, Split, Training, training
 from solvent.metrics import point, regression
+
+ZERO = pd.DataFrame({"offset": [0.0]})
 
 
 class Ruler(Section):
@@ -34,12 +38,14 @@ def fit(settings, data: Data):
     fitted = Fitted({"model": model})
 
     def monitor():
-        found = regression(data.valid["y"], fitted.predict(data.valid[["x"]].to_numpy("float32"))[:, 0])
+        found = metrics(settings, data.valid, scorer(settings, replace(fitted, assets={"offsets": ZERO}))(data.valid))
         return {"rmse": point(found["rmse"])}
 
     training.fit(
         model,
-        training.arrays(data.train[["x"]].to_numpy("float32"), data.train[["y"]].to_numpy("float32")),
+        training.arrays(
+            data.train[["x"]].to_numpy("float32"), data.train[["y"]].to_numpy("float32"), data.train.get("weight")
+        ),
         stage="line",
         training=settings.training,
         loss="mse",
@@ -47,7 +53,7 @@ def fit(settings, data: Data):
         goal=headline(settings),
         data=data,
     )
-    offsets = data.side.get("offsets", pd.DataFrame({"offset": [0.0]}))
+    offsets = data.side.get("offsets", ZERO)
     return Fitted({"model": model}, {"note": "a line"}, {"offsets": offsets}, personal=frozenset({"offsets"}))
 
 
@@ -67,7 +73,7 @@ def mean(settings, data: Data):
 
 
 def metrics(settings, rows, scored):
-    return regression(rows["y"], scored["prediction"])
+    return regression(rows["y"], scored["prediction"], rows.get("weight"))
 
 
 def rows(machines=30, each=12, seed=0):

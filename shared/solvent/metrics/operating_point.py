@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import Refused
 from .curve import Curve
-from .inputs import flags, probabilities
+from .inputs import flags, probabilities, row_weights
 from .sums import ratio
 
 __all__ = ["best", "by_cost", "for_precision", "for_sensitivity", "for_specificity"]
@@ -27,6 +27,7 @@ def by_cost(
     cost_false_positive: float,
     cost_false_negative: float,
     *,
+    weight: ArrayLike | None = None,
     chosen_on: str = "validation",
 ) -> dict[str, Any]:
     """The value with the least cost on these rows.
@@ -36,6 +37,7 @@ def by_cost(
         probability: of 1, in [0, 1], shape `(rows,)`.
         cost_false_positive: of calling a 0 a 1, in any unit, positive.
         cost_false_negative: of calling a 1 a 0, in the same unit, positive.
+        weight: of the rows, shape `(rows,)`, not negative.
         chosen_on: which rows these are, for whoever reads the report.
 
     Raises:
@@ -44,11 +46,11 @@ def by_cost(
     """
     if not (cost_false_positive > 0 and cost_false_negative > 0):
         raise ValueError(f"Both costs must be positive, got {cost_false_positive} and {cost_false_negative}.")
-    cuts = _Cuts(truth, probability, chosen_on).of_both_classes()
+    cuts = _Cuts(truth, probability, chosen_on, weight).of_both_classes()
     cost = cost_false_positive * cuts.false + cost_false_negative * (cuts.positives - cuts.true)
     cut = int(np.argmin(cost))
     rule = f"least cost: {cost_false_positive:g} a false positive, {cost_false_negative:g} a false negative"
-    return cuts.point(cut, rule, cost_per_row=float(cost[cut]) / cuts.rows)
+    return cuts.point(cut, rule, cost_per_row=float(cost[cut]) / (cuts.positives + cuts.negatives))
 
 
 def best(truth: ArrayLike, probability: ArrayLike, metric: str, *, chosen_on: str = "validation") -> dict[str, Any]:
@@ -171,22 +173,24 @@ class _Cuts:
         false: false positives of every cut, shape `(cuts,)`.
     """
 
-    def __init__(self, truth: ArrayLike, probability: ArrayLike, chosen_on: str) -> None:
+    def __init__(
+        self, truth: ArrayLike, probability: ArrayLike, chosen_on: str, weight: ArrayLike | None = None
+    ) -> None:
         self.truth = flags("truth", truth)
         self.rows = len(self.truth)
         self.probability = probabilities("probability", probability, self.rows)
         self.chosen_on = chosen_on
-        curve = Curve(self.truth, self.probability, np.ones(self.rows))
+        curve = Curve(self.truth, self.probability, row_weights(weight, self.rows))
         self.scores = curve.scores
         true, false = curve.counts(np.ones((1, self.rows)))
         self.true, self.false = true[0], false[0]
-        self.positives, self.negatives = int(self.true[-1]), int(self.false[-1])
+        self.positives, self.negatives = float(self.true[-1]), float(self.false[-1])
 
     def of_both_classes(self) -> _Cuts:
         if not self.positives or not self.negatives:
             raise Refused(
-                f"An operating point needs rows of both classes; these {self.rows} hold {self.positives} positives and "
-                f"{self.negatives} negatives. Make the validation part larger, or split it stratified by the target."
+                f"An operating point needs rows of both classes; these {self.rows} hold {self.positives:g} positives "
+                f"and {self.negatives:g} negatives. Make the validation part larger, or split it stratified by the target."
             )
         return self
 
@@ -203,7 +207,7 @@ class _Cuts:
             "value": self.value(cut),
             "chosen_on": self.chosen_on,
             "rows": self.rows,
-            "positives": self.positives,
+            "positives": int(self.truth.sum()),
             "sensitivity": float(self.true[cut] / self.positives) if self.positives else None,
             "specificity": float(1 - self.false[cut] / self.negatives) if self.negatives else None,
             **more,

@@ -28,7 +28,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     found = counts(settings, data.train["text"])
     weights = inverse_document_frequency(found)
     features, labels = weigh(found, weights), codes(data.train, classes)
-    row_weights = training.class_weights(labels, classes, settings.training)
+    row_weights = training.row_weights(data.train, labels, classes, settings.training)
     chosen_on, answers = weigh(counts(settings, choosing["text"]), weights), codes(choosing, classes)
     rows = training.Rows(features.shape[0], lambda at: (features[at].toarray(), labels[at], row_weights[at]))
 
@@ -56,7 +56,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     logits = won.predict(_batches(weigh(counts(settings, rest["text"]), weights)))
     facts = {
         "classes": classes,
-        "calibration": calibration.fit_temperature(logits, codes(rest, classes)),
+        "calibration": calibration.fit_temperature(logits, codes(rest, classes), rest.get("weight")),
         "choices": [choice],
     }
     return Fitted(won.models, facts, {"inverse_document_frequency": weights}, batch_rows=BATCH_ROWS)

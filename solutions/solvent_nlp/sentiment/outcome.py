@@ -37,7 +37,7 @@ def metrics(settings: Sentiment, rows: pd.DataFrame, scored: pd.DataFrame) -> di
     names = [name for name in scored if name.startswith(PREFIX)]
     classes = [name.removeprefix(PREFIX) for name in names]
     decided = pd.Index(classes).get_indexer(scored["class"])
-    return dict(multiclass(codes(rows, classes), scored[names].to_numpy(), decided))
+    return dict(multiclass(codes(rows, classes), scored[names].to_numpy(), decided, rows.get("weight")))
 
 
 def figures(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:
