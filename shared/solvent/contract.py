@@ -26,12 +26,12 @@ import pandas as pd
 
 from . import config, promises, run, tables
 from .bundle import Bundle
-from .checkpoint import Store
 from .errors import Refused
 from .evaluation import OURS, Judge, Scored
 from .prepare import prepare
 from .schema import Schema
 from .solution import Goal, Later, Sample, Solution, Table
+from .training import Store
 
 __all__ = ["CHECKS", "Kit", "title"]
 

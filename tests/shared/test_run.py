@@ -12,7 +12,7 @@ import pytest
 
 import solvent
 from solvent import Bundle, Refused, tables
-from solvent.checkpoint import Store
+from solvent.training import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 import ruler

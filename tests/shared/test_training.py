@@ -22,8 +22,9 @@ startup.tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from solvent import checkpoint, devices, training  # noqa: E402
-from solvent.optimizer import adam  # noqa: E402
+from solvent import devices, training  # noqa: E402
+from solvent.training import checkpoint  # noqa: E402
+from solvent.training.optimizer import adam  # noqa: E402
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(48, 3)).astype("float32")

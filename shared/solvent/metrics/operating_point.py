@@ -190,7 +190,7 @@ class _Cuts:
         if not self.positives or not self.negatives:
             raise Refused(
                 f"An operating point needs rows of both classes; these {self.rows} hold {self.positives:g} positives "
-                f"and {self.negatives:g} negatives. Make the validation part larger, or split it stratified by the target."
+                f"and {self.negatives:g} negatives. Make the validation part larger, or split it by the target."
             )
         return self
 

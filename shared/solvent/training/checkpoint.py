@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import Refused
-from .files import replacing
+from ..errors import Refused
+from ..files import replacing
 
 if TYPE_CHECKING:
-    from .schedule import Training
-    from .solution import Goal
+    from ..schedule import Training
+    from ..solution import Goal
 
 __all__ = ["State", "Store"]
 

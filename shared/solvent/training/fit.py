@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import progress
+from .. import progress
+from ..errors import Refused, SolventError
+from ..schedule import Training
+from ..solution import JSON, Data, Fitted, Goal, Table
 from .checkpoint import State, Store
-from .errors import Refused, SolventError
-from .feeding import Feed, Rows, arrays, example, shape
-from .schedule import Training
-from .solution import JSON, Data, Fitted, Goal, Table
+from .feeding import Feed, Rows, example, shape
 from .track import require, tracking
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Candidate", "Rows", "Training", "arrays", "choose", "fit", "row_weights", "stages"]
+__all__ = ["Candidate", "choose", "find_learning_rate", "fit", "row_weights", "stages"]
 
 log = logging.getLogger("solvent")
 SECONDS_A_CALL = 1.0
@@ -94,7 +94,7 @@ def fit(
     """
     import keras
 
-    from .devices import placement
+    from ..devices import placement
 
     replicas = placement().replicas
     require(training.track)
@@ -130,7 +130,7 @@ def _train(
     data: Data,
 ) -> State:
     """The epochs of a stage that is not finished yet."""
-    from .devices import placement
+    from ..devices import placement
     from .optimizer import adam
 
     if state is None:

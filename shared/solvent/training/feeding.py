@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import Refused
+from ..errors import Refused
 
 __all__ = ["Feed", "Rows", "arrays"]
 
@@ -64,7 +64,12 @@ class Feed:
         signature = keras.tree.map_structure(
             lambda array: tf.TensorSpec((self.batch, *array.shape[1:]), array.dtype), example(rows, self.batch)
         )
+        options = tf.data.Options()
+        options.autotune.enabled = (
+            False  # nothing here to tune, and its thread holds up the end of the process by a minute
+        )
         dataset = tf.data.Dataset.from_generator(self._batches, output_signature=signature).prefetch(2)
+        dataset = dataset.with_options(options)
         self.iterator = iter(strategy.experimental_distribute_dataset(dataset) if replicas > 1 else dataset)
 
     def close(self) -> None:

@@ -21,10 +21,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import Refused, SolventError
+from ..errors import Refused, SolventError
 
 if TYPE_CHECKING:
-    from .schedule import Training
+    from ..schedule import Training
 
 __all__ = ["require", "tracking"]
 

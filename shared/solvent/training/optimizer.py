@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from .schedule import Training
+from ..schedule import Training
 
 __all__ = ["ClippedAdam", "adam"]
 
