@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from . import promises, startup
 from .errors import Refused
 from .files import sha256, sync_folder
+from .record import plain
 from .schema import Schema
 from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table, find
 
@@ -65,6 +67,14 @@ class Bundle:
                 f"{folder} has format {facts['format']}; this solvent reads up to {FORMAT}. Update solvent-suite."
             )
         solution = find(facts["target"])
+        try:
+            settings = solution.settings(**facts["settings"])
+        except ValidationError as error:
+            wrong = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
+            raise Refused(
+                f"{folder} was made by a {facts['solution']} with other settings than the installed one: {wrong}. "
+                f"Install the version that made it ({facts['versions']}), or train again."
+            ) from error
         for function in (solution.fit, solution.scorer):
             if isinstance(function, Later):  # its module registers the Keras classes that the models are made of
                 importlib.import_module(function.module)
@@ -73,12 +83,12 @@ class Bundle:
         fitted = Fitted(
             models={name: _load_model(folder / "models" / f"{name}.keras") for name in facts["models"]},
             facts=facts["facts"],
-            assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").glob("*"))},
+            assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").iterdir())},
             personal=frozenset(facts["personal"]),
             batch_rows=facts["batch_rows"],
         )
         schema = Schema.from_json(facts["schema"])
-        return cls(folder, solution, solution.settings(**facts["settings"]), fitted, schema, facts, total)
+        return cls(folder, solution, settings, fitted, schema, facts, total)
 
     @cached_property
     def outputs(self) -> tuple[Output, ...]:
@@ -142,6 +152,7 @@ def save(
     """Write a bundle: into a temporary folder first, so that `path` is a whole bundle or absent.
 
     Args:
+        fitted: as `as_saved` gives it.
         facts: bundle.json.
         texts: further files by name, such as report.html.
         tables: further Parquet files by name, such as test_scores.parquet.
@@ -156,7 +167,7 @@ def save(
     (temporary / "models").mkdir(parents=True)
     (temporary / "assets").mkdir()
     for name, model in fitted.models.items():
-        float32(model).save(temporary / "models" / f"{name}.keras")
+        model.save(temporary / "models" / f"{name}.keras")
     for name, asset in fitted.assets.items():
         _save_asset(temporary / "assets", name, asset)
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
@@ -175,7 +186,16 @@ def save(
         path.rename(old)
     temporary.rename(path)
     sync_folder(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    for left in path.parent.glob(f".{path.name}.*"):
+        if left.suffix in (".tmp", ".old"):  # also those of a save that was killed
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def as_saved(fitted: Fitted) -> Fitted:
+    """What a bundle gives back of what training left: so that what is measured is what will score."""
+    return replace(
+        fitted, models={name: float32(model) for name, model in fitted.models.items()}, facts=plain(fitted.facts)
+    )
 
 
 def refuse_to_replace(path: Path) -> None:
@@ -195,22 +215,23 @@ def _verify(folder: Path) -> str:
         listed[name] = digest
     present = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()} - {SUMS}
     damaged = sorted(name for name in set(listed) & present if sha256(folder / name) != listed[name])
-    lost = sorted(set(listed) - present)
-    if damaged or lost or "bundle.json" not in listed:
-        says = [f"changed: {', '.join(damaged)}"] * bool(damaged) + [f"missing: {', '.join(lost)}"] * bool(lost)
+    lost, strange = sorted(set(listed) - present), sorted(present - set(listed))
+    if damaged or lost or strange or "bundle.json" not in listed:
+        wrong = {"changed": damaged, "missing": lost, "not listed": strange}
+        says = [f"{what}: {', '.join(names)}" for what, names in wrong.items() if names]
         raise Refused(f"{folder} is damaged ({'; '.join(says) or 'no bundle.json'}). Copy it again, or train again.")
     return sha256(folder / SUMS)
 
 
 def float32(model: keras.Model) -> keras.Model:
-    """The same model with every dtype policy float32: a mixed one stays mixed even when it is cloned."""
+    """The same model with no mixed or 16 bit policy: a mixed one stays mixed even when it is cloned."""
     import keras
 
     config = keras.saving.serialize_keras_object(model)
-    plain = _float32_policies(config)
-    if plain == config:
+    wide = _float32_policies(config)
+    if wide == config:
         return model
-    same: keras.Model = keras.saving.deserialize_keras_object(plain)
+    same: keras.Model = keras.saving.deserialize_keras_object(wide)
     same.set_weights(model.get_weights())
     return same
 
@@ -218,7 +239,8 @@ def float32(model: keras.Model) -> keras.Model:
 def _float32_policies(config: Any) -> Any:
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy":
-            return {**config, "config": {**config["config"], "name": "float32"}}
+            narrow = config["config"]["name"].startswith(("mixed_", "float16", "bfloat16"))
+            return {**config, "config": {**config["config"], "name": "float32"}} if narrow else config
         return {key: _float32_policies(value) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
         return type(config)(_float32_policies(value) for value in config)

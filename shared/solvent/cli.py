@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,8 +93,14 @@ def train(config: Path, changes: tuple[str, ...], out: Path, resume: bool) -> No
     """Train what CONFIG says and leave a bundle."""
     from .run import train as run
 
-    sets = "".join(f" --set {change}" for change in changes)
-    bundle = run(config, out, changes=changes, resume=resume, command=f"solvent train {config}{sets} --out {out}")
+    sets = [part for change in changes for part in ("--set", change)]
+    bundle = run(
+        config,
+        out,
+        changes=changes,
+        resume=resume,
+        command=shlex.join(["solvent", "train", str(config), *sets, "--out", str(out)]),
+    )
     click.echo(f"{bundle.headline}\nreport: {out / 'report.html'}\nnext:   solvent score {out} NEW_ROWS.csv scores.csv")
 
 

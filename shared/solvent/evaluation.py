@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from . import promises
 from .errors import Refused
 from .metrics import classification, intervals
 from .schema import Schema
-from .solution import JSON, Goal, Score, Solution, Sums, Table, Weighted
+from .solution import JSON, Goal, Output, Score, Solution, Sums, Table, Weighted
 
 __all__ = ["OURS", "Judge", "Measured", "Scored"]
 
@@ -45,9 +45,11 @@ class Scored:
     def ours(self) -> Table:
         return self.by_model[OURS]
 
-    def join(self, other: Scored) -> Scored:
-        both = {name: pd.concat([table, other.by_model[name]]) for name, table in self.by_model.items()}
-        return Scored(pd.concat([self.rows, other.rows]), both, self.failed + other.failed)
+    @classmethod
+    def joined(cls, parts: Sequence[Scored]) -> Scored:
+        """The cases of several parts, one after the other."""
+        by_model = {name: pd.concat([part.by_model[name] for part in parts]) for name in parts[0].by_model}
+        return cls(pd.concat([part.rows for part in parts]), by_model, sum(part.failed for part in parts))
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,8 @@ class Judge:
         groups = rows[whole[0].name].to_numpy() if whole and whole[0].name in rows else None
         return Measured(metrics, intervals.Resampling(len(rows), groups), self.goal)
 
-    def headlines(self, rows: Table, scorers: Mapping[str, Score]) -> dict[str, float]:
+    def headlines(self, scored: Scored) -> dict[str, float]:
         """Every model's headline on the same rows."""
-        scored = Scored.of(self.cases(rows), scorers)
         return {name: self.measure(scored.rows, table).headline for name, table in scored.by_model.items()}
 
     def report(
@@ -123,7 +124,11 @@ class Judge:
         scored: Scored | None,
         valid: Mapping[str, float],
         seconds: Mapping[str, float],
-        facts: Mapping[str, JSON],
+        *,
+        outputs: Sequence[Output],
+        copied: pd.Index,
+        set_aside: int,
+        folds: int,
     ) -> dict[str, JSON]:
         """The parts of bundle.json that hold measurements.
 
@@ -131,7 +136,10 @@ class Judge:
             scored: the test cases; None where there is no test part.
             valid: every model's headline on validation rows; the best rival by it is the baseline.
             seconds: how long each rival took.
-            facts: what fitting left; with two classes its `positive` and `operating_point` tell the classes apart.
+            outputs: one of them may name the class that the solution decides for.
+            copied: index of the test rows that are copies of train or valid rows.
+            set_aside: test rows that could not be read.
+            folds: of how many models the scores are, out of fold; 0 where they are of one.
         """
         rivals: dict[str, Any] = {
             name: {"valid": valid[name], "metrics": None, "difference": None, "seconds": taken}
@@ -151,20 +159,24 @@ class Judge:
         for name, rival in rivals.items():
             rival |= {"metrics": metrics[name], "difference": measured[OURS].difference(measured[name])}
         best = self._baseline(rivals)
+        protocol = measured[OURS].resampling.protocol
+        if folds:
+            each = protocol.replace("the model held fixed", "each model held fixed")
+            protocol = f"Out-of-fold scores of {folds} models, pooled. {each}"
         return {
             "test": {
                 "solution": self.solution.name,
                 "rows": len(scored.rows),
-                "set_aside": scored.failed,
+                "set_aside": scored.failed + set_aside,
                 "headline": self.goal.metric,
                 "metrics": metrics[OURS],
                 "baseline": {"name": best, **metrics[best]} if best else None,
             },
             "rivals": rivals,
-            "protocol": measured[OURS].resampling.protocol,
+            "protocol": protocol,
             "valid": valid[OURS],
-            "confusion": self._confusion(scored, facts),
-            "slices": self._slices(scored),
+            "confusion": self._confusion(scored, outputs),
+            "slices": [*self._without(scored, copied), *self._slices(scored)],
         }
 
     def _baseline(self, rivals: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -174,44 +186,54 @@ class Judge:
                 best = name
         return best
 
-    def _confusion(self, scored: Scored, facts: Mapping[str, JSON]) -> JSON:
-        """Counts by class: by the output `class`, or else by the probability at the operating point."""
-        target = next((item for item in self.schema.targets if item.kind == "category"), None)
-        classes = list((target and target.levels) or ())
-        if target is None or not classes:
+    def _confusion(self, scored: Scored, outputs: Sequence[Output]) -> JSON:
+        """Counts by class, where an output names the class that the solution decides for; weighted as the rows are."""
+        decision = next((item for item in outputs if item.predicts), None)
+        target = next((item for item in self.schema.targets if decision and item.name == decision.predicts), None)
+        if decision is None or target is None or not target.levels:
             return None
-        if "class" in scored.ours:
-            decided = pd.Index(classes).get_indexer(scored.ours["class"])
-        elif len(classes) == 2 and "operating_point" in facts and "probability" in scored.ours:
-            positive = classes.index(facts["positive"])
-            over = scored.ours["probability"].to_numpy() >= facts["operating_point"]["value"]
-            decided = np.where(over, positive, 1 - positive)
-        else:
-            return None
-        truth = pd.Index(classes).get_indexer(scored.rows[target.name])
-        counts = classification.confusion(truth, decided, len(classes))
+        classes = list(target.levels)
+        truth, decided = (
+            pd.Index(classes).get_indexer(cells) for cells in (scored.rows[target.name], scored.ours[decision.name])
+        )
+        weight = scored.rows.get("weight")
+        counts = classification.confusion(truth, decided, len(classes), weight)
         return {"classes": classes, "rows_are": "truth", "counts": counts.tolist()}
+
+    def _without(self, scored: Scored, copied: pd.Index) -> list[dict[str, JSON]]:
+        """The headline without the test rows that are copies, where the user gave the parts."""
+        kept = scored.rows[~scored.rows.index.isin(copied)]
+        if len(kept) == len(scored.rows):
+            return []
+        return [self._slice(scored, kept, "copies", "left out")]
 
     def _slices(self, scored: Scored) -> list[dict[str, JSON]]:
         """The headline in each level of the protected columns and of the first categories with few levels."""
         categories = [field for field in self.schema.features if field.kind == "category"]
         few = [field for field in categories if 2 <= len(field.levels or ()) <= MOST_LEVELS]
-        found: list[dict[str, JSON]] = []
-        for field in [*self.schema.by_role("protected"), *few][:MOST_SLICED_COLUMNS]:
-            for level, part in scored.rows.groupby(field.name, sort=True, observed=True):
-                if len(part) >= FEWEST_ROWS:
-                    estimate = self.measure(part, scored.ours.loc[part.index]).headline_estimate()
-                    found.append({"column": field.source, "level": str(level), "rows": len(part), **estimate})
-        return found
+        return [
+            self._slice(scored, part, field.source, "missing" if pd.isna(level) else str(level))
+            for field in [*self.schema.by_role("protected"), *few][:MOST_SLICED_COLUMNS]
+            for level, part in scored.rows.groupby(field.name, sort=True, observed=True, dropna=False)
+        ]
+
+    def _slice(self, scored: Scored, part: Table, column: str, level: str) -> dict[str, JSON]:
+        """The headline on some of the rows; null where they are too few."""
+        estimate: dict[str, JSON] = {"value": None, "low": None, "high": None}
+        if len(part) >= FEWEST_ROWS:
+            estimate = self.measure(part, scored.ours.loc[part.index]).headline_estimate()
+        return {"column": column, "level": level, "rows": len(part), **estimate}
 
 
 def score_table(schema: Schema, scored: Scored) -> Table:
-    """The cases' ids, truth and scores; a rival's outputs stand under its name."""
+    """The cases' ids, truth, weights and scores; a rival's outputs stand under its name."""
     columns: dict[str, Any] = {}
     for item in schema.by_role("id"):
         columns["id"] = scored.rows[item.name]
     for item in schema.targets[:1]:
         columns["truth"] = scored.rows[item.name]
+    for item in schema.by_role("weight"):
+        columns["weight"] = scored.rows[item.name]
     for name, table in scored.by_model.items():
         columns |= {f"{name}: {column}" if name else column: table[column] for column in table}
     return pd.DataFrame(columns)

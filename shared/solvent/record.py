@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from packaging.requirements import Requirement
 
-from .prepare import Prepared
+from .solution import installed
+
+if TYPE_CHECKING:
+    from .prepare import Prepared
 
 __all__ = ["limits", "plain", "versions"]
 
-PACKAGES = ("solvent-suite", "keras", "tensorflow", "numpy", "pandas", "scikit-learn", "pyarrow")
+SUITE = "solvent-suite"
 
 
 def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: bool, folds: int) -> list[str]:
@@ -43,14 +47,27 @@ def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: b
     return says
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that a result depends on."""
+def versions(solution: str) -> dict[str, str]:
+    """The exact versions of Python, of the suite, of the solution's distribution, and of what both require.
+
+    Args:
+        solution: as the config names it.
+    """
+    own = next((item for item in installed() if solution in (item.name, item.target)), None)
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # such as tensorflow-cpu in tensorflow's place
-            continue
+    for name, extra in {SUITE: None, **({own.distribution: own.extra} if own else {})}.items():
+        found |= {name: version(name)} | _required(name, extra)
+    return found
+
+
+def _required(distribution: str, extra: str | None) -> dict[str, str]:
+    found = {}
+    for requirement in map(Requirement, requires(distribution) or []):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra or ""}):
+            try:
+                found[requirement.name] = version(requirement.name)
+            except PackageNotFoundError:  # such as tensorflow-cpu in tensorflow's place
+                continue
     return found
 
 

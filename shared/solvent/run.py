@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +16,16 @@ import pandas as pd
 
 from . import bundle as bundles
 from . import config as configs
-from . import devices, drift, promises, report, split, startup, tables, training
+from . import devices, drift, promises, report, scan, split, startup, tables, training
 from .bundle import Bundle
 from .errors import Refused
 from .evaluation import OURS, Judge, Scored, score_table
 from .prepare import Prepared, fingerprint, prepare
 from .record import limits, plain, versions
-from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Score, Table
+from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Table
 from .tables import Source
+from .wording import listed
+from .work import work_folder
 
 __all__ = ["compare", "evaluate", "train"]
 
@@ -65,31 +65,41 @@ def train(
     Raises:
         Refused: with everything that is wrong with config or data.
     """
-    out = Path(out)
+    out = Path(out).absolute()
     bundles.refuse_to_replace(out)
     run = configs.load(config, changes=changes)
     startup.tensorflow()  # takes seconds: a mistake in the config is told before
     clock = Clock()
     with clock("read"):
         prepared = prepare(run)
-    work = _open_work(out, run, prepared, resume)
+    command = command or f"solvent.train({run.file!r}, out={out.name!r})"
+    with work_folder(out, run, prepared, resume) as work:
+        _train(run, prepared, out, work, clock, command)
+    return Bundle.load(out)
+
+
+def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: Clock, command: str) -> None:
+    """Fit, measure, save."""
     judge = Judge(run.solution, run.settings, prepared.schema)
     with devices.scope(run.device) as placement:
-        out_of_fold = _cross_validate(run, prepared, judge, work, clock)
-        cut = prepared.cuts[0] if out_of_fold is None else _without_test(prepared.cuts[0])
-        data = _data(run, prepared, cut, work / "run")
-        fitted, scorers, seconds = _fit(run, prepared, data, clock)
-        scored = out_of_fold
-        if len(cut.test):
-            with clock("score"):
-                scored = Scored.of(judge.cases(prepared.table.iloc[cut.test]), scorers)
+        folds = _cross_validate(run, prepared, judge, work, clock)
+        cut = _without_test(prepared.cuts[0]) if folds else prepared.cuts[0]
+        trial = _try(run, prepared, judge, cut, work / "run", clock)
+        scored = Scored.joined([fold.scored for fold in folds if fold.scored]) if folds else trial.scored
         with clock("evaluate"):
-            measured = judge.report(scored, judge.headlines(data.valid, scorers), seconds, fitted.facts)
-            drawn = run.solution.figures(run.settings, fitted, scored.rows, scored.ours) if scored else []
+            measured = judge.report(
+                scored,
+                _means([fold.valid for fold in folds or [trial]]),
+                trial.seconds,
+                outputs=prepared.outputs,
+                copied=_copied(prepared),
+                set_aside=prepared.facts["set_aside"]["test"],
+                folds=len(folds),
+            )
+            drawn = run.solution.figures(run.settings, trial.fitted, scored.rows, scored.ours) if scored else []
             figures = promises.checked_figures(run.solution.figures, drawn)
-            reference = drift.reference(data.train, data.schema, scorers[OURS](judge.cases(data.valid)))
-    stages = training.stages(data.work)
-    folds = len(prepared.cuts) if out_of_fold else 0
+            reference = drift.reference(trial.data.train, trial.data.schema, trial.valid_scores)
+    stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
     facts = plain(
         {
             "format": bundles.FORMAT,
@@ -98,26 +108,26 @@ def train(
             "target": run.name,
             "summary": run.solution.summary,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": command or f"solvent.train({run.file!r}, out={str(out)!r})",
-            "versions": versions(),
+            "command": command,
+            "versions": versions(run.name),
             "machine": placement.to_json(),
             "config": run.given,
             "settings": run.settings.model_dump(mode="json"),
-            "facts": fitted.facts,
-            "models": sorted(fitted.models),
-            "parameters": sum(model.count_params() for model in fitted.models.values()),
-            "personal": sorted(fitted.personal),
-            "batch_rows": fitted.batch_rows,
-            "schema": data.schema.to_json(),
+            "facts": trial.fitted.facts,
+            "models": sorted(trial.fitted.models),
+            "parameters": sum(model.count_params() for model in trial.fitted.models.values()),
+            "personal": sorted(trial.fitted.personal),
+            "batch_rows": trial.fitted.batch_rows,
+            "schema": trial.data.schema.to_json(),
             "outputs": [asdict(item) for item in prepared.outputs],
             "data": prepared.facts,
             "findings": [asdict(item) for item in prepared.findings],
             "goal": asdict(judge.goal),
             **measured,
-            "training": stages,
-            "folds": {"k": folds} if folds else None,
+            "training": training.stages(trial.data.work),
+            "folds": {"k": len(folds)} if folds else None,
             "intended_use": run.intended_use,
-            "limits": limits(prepared, stages, tested=scored is not None, folds=folds),
+            "limits": limits(prepared, stages, tested=scored is not None, folds=len(folds)),
             "seconds": clock.seconds,
         }
     )
@@ -128,10 +138,7 @@ def train(
         "reference.json": json.dumps(plain(reference), indent=1),
     }
     kept = {} if scores is None else {"test_scores.parquet": scores}
-    bundles.save(out, fitted=fitted, facts=facts, texts=texts, tables=kept)
-    _keep_tracks(data.work, out)
-    shutil.rmtree(work)
-    return Bundle.load(out)
+    bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
 
 
 def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) -> dict[str, JSON]:
@@ -172,17 +179,15 @@ def compare(
         loaded, rows, _ = _checked_rows(bundle, table)
         judges.append(Judge(loaded.solution, loaded.settings, loaded.schema))
         scored.append(Scored.of(judges[-1].cases(rows), {OURS: loaded.scorer()}))
-    goal, other = judges[0].goal, judges[1].goal
-    if goal != other:
-        raise Refused(f"{first} is measured by {goal.metric}, {second} by {other.metric}: they can't be compared.")
+    _refuse_incomparable(judges, scored)
     both = scored[0].rows.index.intersection(scored[1].rows.index)
     ours, theirs = (
         judge.measure(item.rows.loc[both], item.ours.loc[both]) for judge, item in zip(judges, scored, strict=True)
     )
     found: dict[str, JSON] = plain(
         {
-            "headline": goal.metric,
-            "higher": goal.higher,
+            "headline": ours.goal.metric,
+            "higher": ours.goal.higher,
             "rows": len(both),
             "first": ours.headline_estimate(),
             "second": theirs.headline_estimate(),
@@ -191,6 +196,21 @@ def compare(
         }
     )
     return found
+
+
+def _refuse_incomparable(judges: Sequence[Judge], scored: Sequence[Scored]) -> None:
+    """Two bundles can be compared if they answer the same question: one headline, the same targets of the same rows."""
+    goals = [judge.goal for judge in judges]
+    if goals[0] != goals[1]:
+        raise Refused(f"One is measured by {goals[0].metric}, the other by {goals[1].metric}: they can't be compared.")
+    sources = [[field.source for field in judge.schema.targets] for judge in judges]
+    levels = [[field.levels for field in judge.schema.targets] for judge in judges]
+    positives = [getattr(judge.settings, "positive", None) for judge in judges]
+    if sources[0] != sources[1] or levels[0] != levels[1] or positives[0] != positives[1]:
+        raise Refused(
+            f"The two predict different things ({listed(sources[0])} and {listed(sources[1])}, or other classes): "
+            "they can't be compared."
+        )
 
 
 def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Table) -> tuple[Bundle, Table, int]:
@@ -208,71 +228,65 @@ def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Tabl
     return loaded, checked.good, len(checked.bad)
 
 
-def _open_work(out: Path, run: configs.Run, prepared: Prepared, resume: bool) -> Path:
-    """The folder of a run that is under way; it goes when the bundle is whole."""
-    work = out.parent / f".{out.name}.work"
-    given = json.dumps([plain(run.given), prepared.facts["sha256"], versions()], sort_keys=True)
-    identity = hashlib.sha256(given.encode()).hexdigest()
-    mark = work / "identity"
-    started = any(work.glob("*/stages/*/checkpoint.npz"))
-    if started and not resume:
-        raise Refused(
-            f"{work} holds an unfinished training. Add --resume to go on, or delete that folder to start again."
-        )
-    if started and mark.read_text() != identity:
-        raise Refused(
-            f"{work} holds a training of another config, other rows or other versions: it can't go on. "
-            "Put back what changed, or delete that folder and train without --resume."
-        )
-    if resume and not started:
-        log.warning("nothing to resume at %s: starting from the beginning", work)
-    work.mkdir(parents=True, exist_ok=True)
-    mark.write_text(identity)
-    return work
+@dataclass(frozen=True)
+class Trial:
+    """Our model and the rivals, fitted on one cut of the rows.
+
+    Args:
+        valid: every model's headline on the validation rows.
+        seconds: what each rival took.
+        scored: the test cases; None where the cut has none.
+    """
+
+    data: Data
+    fitted: Fitted
+    seconds: dict[str, float]
+    valid: dict[str, float]
+    valid_scores: Table
+    scored: Scored | None
 
 
-def _keep_tracks(work: Path, out: Path) -> None:
-    """What TensorBoard or MLflow wrote in the work folder stays, beside the bundle, as NAME.track."""
-    if (work / "track").exists():
-        kept = out.with_name(f"{out.name}.track")
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.move(work / "track", kept)
-
-
-def _data(run: configs.Run, prepared: Prepared, cut: split.Parts, work: Path) -> Data:
-    train_rows, valid_rows = prepared.table.iloc[cut.train], prepared.table.iloc[cut.valid]
-    schema = prepared.schema.with_statistics(train_rows)  # of these rows, not of other folds'
-    return Data(train_rows, valid_rows, schema, prepared.side, run.device.seed, work)
-
-
-def _fit(
-    run: configs.Run, prepared: Prepared, data: Data, clock: Clock
-) -> tuple[Fitted, dict[str, Score], dict[str, float]]:
-    """Fit our model and the rivals on the same rows; the scorers of all, and the rivals' seconds."""
+def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, work: Path, clock: Clock) -> Trial:
+    """Fit all models on the train and valid rows of a cut, and score its test cases."""
     solution, settings, outputs = run.solution, run.settings, prepared.outputs
+    train_rows, valid_rows, test_rows = (prepared.table.iloc[part] for part in (cut.train, cut.valid, cut.test))
+    schema = prepared.schema.with_statistics(train_rows)  # of these rows, not of other folds'
+    data = Data(train_rows, valid_rows, schema, prepared.side, run.device.seed, work)
     with clock("fit"):
-        fitted = promises.checked_fitted(solution.fit, solution.fit(settings, data))
+        fitted = bundles.as_saved(promises.checked_fitted(solution.fit, solution.fit(settings, data)))
     scorers = {OURS: promises.checked_score(solution.scorer, solution.scorer(settings, fitted), outputs)}
     rivals = Clock()
     for name, rival in solution.rivals.items():
         log.info("rival: %s", name)
         with clock("rivals"), rivals(name):
             scorers[name] = promises.checked_score(rival, rival(settings, data), outputs)
-    return fitted, scorers, rivals.seconds
+    with clock("score"):
+        valid = Scored.of(judge.cases(valid_rows), scorers)
+        scored = Scored.of(judge.cases(test_rows), scorers) if len(test_rows) else None
+    return Trial(data, fitted, rivals.seconds, judge.headlines(valid), valid.ours, scored)
 
 
-def _cross_validate(run: configs.Run, prepared: Prepared, judge: Judge, work: Path, clock: Clock) -> Scored | None:
-    """The out-of-fold scores of all rows; None where the config asks for no folds."""
+def _cross_validate(run: configs.Run, prepared: Prepared, judge: Judge, work: Path, clock: Clock) -> list[Trial]:
+    """A trial for each fold; none where the config asks for no folds."""
     if len(prepared.cuts) == 1:
-        return None
-    scored: Scored | None = None
+        return []
+    trials = []
     for number, cut in enumerate(prepared.cuts):
         log.info("fold %d of %d", number + 1, len(prepared.cuts))
-        data = _data(run, prepared, cut, work / f"fold-{number}")
-        _, scorers, _ = _fit(run, prepared, data, clock)
-        found = Scored.of(judge.cases(prepared.table.iloc[cut.test]), scorers)
-        scored = found if scored is None else scored.join(found)
-    return scored
+        trials.append(_try(run, prepared, judge, cut, work / f"fold-{number}", clock))
+    return trials
+
+
+def _means(headlines: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Every model's validation headline, averaged over the folds."""
+    return {name: float(np.mean([each[name] for each in headlines])) for name in headlines[0]}
+
+
+def _copied(prepared: Prepared) -> pd.Index:
+    """The test rows that are copies; where we cut the table, copies lie on one side and there are none."""
+    if not prepared.facts["split"]["given"]:
+        return pd.Index([])
+    return scan.copied_rows({name: prepared.part(name) for name in split.PARTS}, prepared.schema)
 
 
 def _without_test(cut: split.Parts) -> split.Parts:

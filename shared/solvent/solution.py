@@ -92,12 +92,15 @@ class Output:
 
     Args:
         each: a target with classes: there is one such column for each class, named `name_class`.
+        predicts: a target with classes: the cells are the class that the solution decides for. The confusion table
+            counts them.
     """
 
     name: str
     type: Type
     meaning: str = ""
     each: str | None = None
+    predicts: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

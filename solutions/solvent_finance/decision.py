@@ -46,8 +46,8 @@ def probability(logits: np.ndarray, calibrated: dict[str, Any] | None = None) ->
 
 
 def cutoff(settings: Credit, chance: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
-    """The cut-off of least cost."""
-    return operating_point.by_cost(
+    """The cut-off of least cost, and the class of the loans below it."""
+    found = operating_point.by_cost(
         truth(settings, rows),
         chance,
         settings.cost_refusal,
@@ -55,10 +55,16 @@ def cutoff(settings: Credit, chance: np.ndarray, rows: pd.DataFrame) -> dict[str
         weight=rows.get("weight"),
         chosen_on="validation rows, calibrating half",
     )
+    return {**found, "negative": next(name for name in rows["target"].unique() if name != settings.positive)}
 
 
 def decide(settings: Credit, index: pd.Index, chance: np.ndarray, cut: dict[str, Any]) -> pd.DataFrame:
     """The declared outputs."""
     value = cut["value"] if settings.scoring.cutoff is None else settings.scoring.cutoff
-    decision = np.where(chance >= value, "refuse", "approve")
-    return pd.DataFrame({"probability": chance, "decision": decision}, index=index)
+    over = chance >= value
+    columns = {
+        "probability": chance,
+        "class": np.where(over, settings.positive, cut["negative"]),
+        "decision": np.where(over, "refuse", "approve"),
+    }
+    return pd.DataFrame(columns, index=index)

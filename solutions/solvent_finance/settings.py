@@ -52,6 +52,7 @@ def columns(settings: Credit) -> Columns:
         features=("number", "category"),
         outputs=(
             Output(name="probability", type="float", meaning="probability of default, calibrated"),
+            Output(name="class", type="string", predicts="target", meaning="the class of the target that it comes to"),
             Output(name="decision", type="string", meaning="approve or refuse, by the cut-off"),
         ),
     )

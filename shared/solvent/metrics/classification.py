@@ -96,15 +96,22 @@ def multiclass(
     }
 
 
-def confusion(truth: ArrayLike, decision: ArrayLike, classes: int) -> np.ndarray:
+def confusion(
+    truth: ArrayLike, decision: ArrayLike, classes: int, weight: ArrayLike | None = None
+) -> np.ndarray:
     """How often each class (row) was called each class (column): counts, shape `(classes, classes)`.
+
+    Args:
+        truth, decision: codes, shape `(rows,)`.
+        weight: what each row counts, shape `(rows,)`, not negative.
 
     Raises:
         ValueError: if a code is not from 0 to `classes - 1`.
     """
     truth = codes("truth", truth, classes)
     decision = codes("decision", decision, classes, len(truth))
-    return np.bincount(truth * classes + decision, minlength=classes**2).reshape(classes, classes)
+    counted = None if weight is None else row_weights(weight, len(truth))
+    return np.bincount(truth * classes + decision, counted, minlength=classes**2).reshape(classes, classes)
 
 
 def _surprise(probability_of_truth: np.ndarray) -> np.ndarray:

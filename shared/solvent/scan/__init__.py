@@ -1,5 +1,6 @@
 """What is noticed about the data before training: copies, leaks across the split, columns that tell the target."""
 
+from .duplicates import copied_rows
 from .scan import refuse, scan
 
-__all__ = ["refuse", "scan"]
+__all__ = ["copied_rows", "refuse", "scan"]

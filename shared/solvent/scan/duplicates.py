@@ -12,7 +12,7 @@ from ..solution import Finding, Severity
 from ..split.together import content
 from ..wording import many
 
-__all__ = ["equal_rows", "repeated_contents"]
+__all__ = ["copied_rows", "equal_rows", "repeated_contents"]
 
 Frames = Mapping[str, pd.DataFrame]
 
@@ -130,3 +130,14 @@ def _across(repeated: pd.DataFrame) -> tuple[int, int]:
     train, valid = having.get("train", set()), having.get("valid", set())
     in_test, in_valid = (repeated.loc[repeated["part"] == part, "key"] for part in ("test", "valid"))
     return int(in_test.isin(train | valid).sum()), int(in_valid.isin(train).sum())
+
+
+def copied_rows(parts: Frames, schema: Schema) -> pd.Index:
+    """The index of the test rows whose text or image stands in the train or valid part too."""
+    copied = pd.Series(False, index=parts["test"].index)
+    for field in schema.features:
+        if field.kind in ("text", "image"):
+            keys = {part: pd.Series(content(parts[part][field.name], field.kind)) for part in BEFORE}
+            seen = pd.concat([keys[part] for part in BEFORE["test"]]).dropna()
+            copied |= keys["test"].isin(seen).to_numpy()
+    return copied.index[copied]

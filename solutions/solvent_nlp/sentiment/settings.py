@@ -35,7 +35,7 @@ def columns(settings: Sentiment) -> Columns:
         inputs=(Column(name="text", kind="text", meaning="what is classified"),),
         targets=(Column(name="label", kind="category", meaning="its class"),),
         outputs=(
-            Output(name="class", type="string", meaning="the most probable class"),
+            Output(name="class", type="string", predicts="label", meaning="the most probable class"),
             Output(name="probability", type="float", each="label", meaning="calibrated probability of the class"),
         ),
     )

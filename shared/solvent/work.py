@@ -1,0 +1,106 @@
+"""The folder of a training that is under way: locked while it runs, kept when it is killed, gone when it is done."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .config import Run
+from .errors import Locked, Refused
+from .files import sha256
+from .prepare import Prepared, fingerprint
+from .record import plain, versions
+
+__all__ = ["work_folder"]
+
+log = logging.getLogger("solvent")
+
+
+@contextmanager
+def work_folder(out: Path, run: Run, prepared: Prepared, resume: bool) -> Iterator[Path]:
+    """Give the work folder of the bundle `out`, and remove it if the block ends well.
+
+    Raises:
+        Locked: if another process trains there.
+        Refused: if an unfinished training is there and `resume` is false, or it was of another config, other rows,
+            other code or other versions.
+    """
+    work = out.parent / f".{out.name}.work"
+    handle = _lock(work)
+    try:
+        _check(work, _identity(run, prepared), resume)
+        yield work
+        _keep_tracks(work, out)
+        shutil.rmtree(work)
+    finally:
+        os.close(handle)
+
+
+def _lock(work: Path) -> int:
+    while True:
+        work.mkdir(parents=True, exist_ok=True)
+        handle = os.open(work, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise Locked(f"Another training is at work in {work}. Wait for it, or name another --out.") from error
+        if work.exists() and os.fstat(handle).st_ino == work.stat().st_ino:
+            return handle
+        os.close(handle)  # the other one has just ended and removed the folder
+
+
+def _check(work: Path, identity: str, resume: bool) -> None:
+    mark = work / "identity"
+    started = any(work.glob("*/stages/*/checkpoint.npz"))
+    if started and not resume:
+        raise Refused(
+            f"{work} holds an unfinished training. Add --resume to go on, or delete that folder to start again."
+        )
+    if started and mark.read_text() != identity:
+        raise Refused(
+            f"{work} holds a training of another config, other rows, other code or other versions: it can't go on. "
+            "Put back what changed, or delete that folder and train without --resume."
+        )
+    if resume and not started:
+        log.warning("nothing to resume at %s: starting from the beginning", work)
+    mark.write_text(identity)
+
+
+def _identity(run: Run, prepared: Prepared) -> str:
+    """A hash of all that a training depends on."""
+    parts: dict[str, Any] = {
+        "settings": run.settings.model_dump(mode="json"),
+        "data": run.data.model_dump(mode="json"),
+        "device": run.device.model_dump(mode="json"),
+        "rows": prepared.facts["sha256"],
+        "side": {name: fingerprint(table) for name, table in prepared.side.items()},
+        "code": _code(run.solution.settings.__module__),
+        "versions": versions(run.name),
+    }
+    return hashlib.sha256(json.dumps(plain(parts), sort_keys=True).encode()).hexdigest()
+
+
+def _code(module: str) -> dict[str, str]:
+    """The hash of each file of the package that a solution's settings live in, or of its one module."""
+    loaded = sys.modules[module]
+    file = Path(loaded.__file__ or "")
+    files = sorted(file.parent.rglob("*.py")) if loaded.__package__ else [file]
+    return {str(path.relative_to(file.parent)): sha256(path) for path in files}
+
+
+def _keep_tracks(work: Path, out: Path) -> None:
+    """What TensorBoard or MLflow wrote in the work folder stays, beside the bundle, as NAME.track."""
+    for track in work.glob("run/track"):
+        kept = out.with_name(f"{out.name}.track")
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.move(track, kept)
