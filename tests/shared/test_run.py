@@ -1,6 +1,9 @@
 """Train, evaluate, compare and the bundle, on a toy solution whose answer is known: y = 2x + 1, noise 0.1."""
 
+import fcntl
+import hashlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -12,6 +15,7 @@ import pytest
 
 import solvent
 from solvent import Bundle, Refused, tables
+from solvent.errors import Locked
 from solvent.training import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
@@ -112,7 +116,7 @@ def test_personal_assets_are_said_when_a_bundle_is_loaded(trained, caplog):
     assert "offsets" in (trained.path / "MODEL_CARD.md").read_text()
 
 
-@pytest.mark.parametrize("hurt", ["change", "lose", "add_to_list"])
+@pytest.mark.parametrize("hurt", ["change", "lose", "add_to_list", "smuggle"])
 def test_a_damaged_bundle_is_refused_and_the_file_named(trained, tmp_path, hurt):
     copy = tmp_path / "copy"
     shutil.copytree(trained.path, copy)
@@ -121,6 +125,8 @@ def test_a_damaged_bundle_is_refused_and_the_file_named(trained, tmp_path, hurt)
         victim.write_text(victim.read_text().replace("0", "1", 1))
     elif hurt == "lose":
         victim.unlink()
+    elif hurt == "smuggle":
+        (copy / "assets" / "other.keras").write_bytes(b"evil")
     else:
         with (copy / "SHA256SUMS").open("a") as sums:
             sums.write("0" * 64 + "  models/other.keras\n")
@@ -160,12 +166,92 @@ def test_a_killed_training_is_resumed_only_when_asked_and_only_with_the_same_con
     with pytest.raises(Refused, match="Add --resume"):
         solvent.train(given, out)
     with pytest.raises(Refused, match="another config"):
-        solvent.train({**given, "settings": {"halve": True}}, out, resume=True)
+        solvent.train({**given, "settings": {"deep": True}}, out, resume=True)
     resumed = solvent.train(given, out, resume=True)
     fresh = solvent.train(given, tmp_path / "fresh")
     assert resumed.facts["test"] == fresh.facts["test"]
     assert resumed.facts["training"][0]["history"] == fresh.facts["training"][0]["history"]
     assert not (tmp_path / ".bundle.work").exists()
+
+
+def test_a_training_under_way_locks_its_output_for_others(tmp_path):
+    handle = None
+    (tmp_path / ".bundle.work").mkdir()
+    try:
+        handle = os.open(tmp_path / ".bundle.work", os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(Locked, match="Another training") as caught:
+            solvent.train(config(tmp_path), tmp_path / "bundle")
+        assert caught.value.exit_code == 5
+    finally:
+        os.close(handle)
+    solvent.train(config(tmp_path, settings={"training": {"epochs": 1}}), tmp_path / "bundle")
+
+
+def test_a_killed_training_does_not_go_on_with_another_side_table(tmp_path, monkeypatch):
+    offsets = tmp_path / "offsets.parquet"
+    tables.write(pd.DataFrame({"offset": [10.0]}), offsets)
+    given, out = config(tmp_path, data={"side": {"offsets": str(offsets)}}), tmp_path / "bundle"
+
+    def save(self, state, variables):
+        save_it(self, state, variables)
+        raise Killed
+
+    save_it = Store.save
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", save)
+        with pytest.raises(Killed):
+            solvent.train(given, out)
+    tables.write(pd.DataFrame({"offset": [11.0]}), offsets)
+    with pytest.raises(Refused, match="other rows"):
+        solvent.train(given, out, resume=True)
+    tables.write(pd.DataFrame({"offset": [10.0]}), offsets)
+    assert solvent.train(given, out, resume=True).facts["training"][0]["stopped"] in ("patience", "epochs")
+
+
+def test_bundles_that_predict_different_things_are_not_compared(trained, tmp_path):
+    rows = ruler.rows().rename(columns={"y": "other"})
+    other = solvent.train(
+        config(tmp_path, rows, data={"columns": {"machine": "unit", "y": "other"}}), tmp_path / "bundle"
+    )
+    both = ruler.rows().assign(other=0.0)
+    with pytest.raises(Refused, match="predict different things"):
+        solvent.compare(trained, other, both)
+
+
+def test_test_rows_that_cannot_be_read_are_counted_beside_the_metrics(tmp_path):
+    rows = ruler.rows(machines=60, each=10)
+    rows["part"] = np.repeat(["train", "valid", "test"], 200)
+    rows["x"] = rows["x"].astype(object)
+    rows.loc[[405, 413], "x"] = "broken"
+    given = config(tmp_path, rows, data={"split": {"by": "column", "column": "part"}, "max_bad": 0.1})
+    found = solvent.train(given, tmp_path / "bundle")
+    assert found.facts["test"]["set_aside"] == found.facts["data"]["set_aside"]["test"] > 0
+    assert found.facts["test"]["rows"] + found.facts["test"]["set_aside"] == 200
+
+
+def test_what_is_measured_is_what_the_bundle_scores_also_in_mixed_precision(tmp_path):
+    found = solvent.train(
+        config(tmp_path, settings={"deep": True}, device={"precision": "mixed_bfloat16"}), tmp_path / "bundle"
+    )
+    scores = pd.read_parquet(found.path / "test_scores.parquet")
+    rows = ruler.rows()
+    again = found.score(rows[rows["y"].round(9).isin(scores["truth"].round(9))])
+    np.testing.assert_array_equal(again["prediction"], scores["prediction"])
+
+
+def test_a_bundle_of_other_settings_is_refused_by_name(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    facts = json.loads((copy / "bundle.json").read_text())
+    facts["settings"]["gone"] = 1
+    (copy / "bundle.json").write_text(json.dumps(facts))
+    listed = (copy / "SHA256SUMS").read_text().splitlines()
+    digest = hashlib.sha256((copy / "bundle.json").read_bytes()).hexdigest()
+    lines = [f"{digest}  bundle.json" if line.endswith("  bundle.json") else line for line in listed]
+    (copy / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+    with pytest.raises(Refused, match="other settings than the installed one: gone"):
+        Bundle.load(copy)
 
 
 def test_what_was_tracked_stays_beside_the_bundle(tmp_path):

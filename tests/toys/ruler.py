@@ -13,7 +13,7 @@ ZERO = pd.DataFrame({"offset": [0.0]})
 
 class Ruler(Section):
     training: Training = Training(epochs=15, batch_size=32, learning_rate=0.1, patience=5)
-    halve: bool = False
+    deep: bool = False
 
 
 def columns(settings):
@@ -34,7 +34,13 @@ def headline(settings):
 def fit(settings, data: Data):
     import keras
 
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            *([keras.layers.Dense(8, activation="relu")] if settings.deep else []),
+            keras.layers.Dense(1, dtype="float32"),
+        ]
+    )
     fitted = Fitted({"model": model})
 
     def monitor():
