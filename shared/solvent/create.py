@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import keyword
 import re
 import shutil
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from . import __version__
 from .errors import Refused
 from .solution import CONTRACT_VERSION, find, installed
+from .wording import suggestion
 
 __all__ = ["create"]
 
@@ -36,15 +39,22 @@ def create(name: str, like: str, to: Path) -> str:
             f"The name {name!r} can't be a package: use lower-case letters, digits and underscores, a letter first."
         )
     known = {item.name: item for item in installed()}
+    package = f"solvent_{name}"
+    if like not in known:
+        raise Refused(
+            f"There is no installed solution {like!r} to begin with.{suggestion(like, known)} "
+            f"Installed: {', '.join(known) or 'none'}."
+        )
     if name in known:
         raise Refused(f"There is a solution {name!r} already ({known[name].target}). Choose another name.")
+    if importlib.util.find_spec(package) or _is_installed(f"solvent-{name}"):
+        raise Refused(f"A package {package} or solvent-{name} is installed already. Choose another name.")
     if to.exists() and (to.is_file() or any(to.iterdir())):
         raise Refused(f"{to} is already there and not empty. Name another --to.")
-    find(like)  # refuses an unknown or unusable one
+    find(like)  # refuses one that can't be used here
     origin = known[like]
     module = origin.target.partition(":")[0]
     source = Path(importlib.import_module(module).__file__ or "").parent
-    package = f"solvent_{name}"
     shutil.copytree(source, to / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path in sorted((to / package).rglob("*")):
         if path.suffix in TEXTS:
@@ -60,6 +70,14 @@ def create(name: str, like: str, to: Path) -> str:
         f"next:   pip install -e '{to}[test]' && pytest {to}\n"
         f"then:   change {to / package / 'settings.py'} and {to / package / '__init__.py'}; they tell the whole story"
     )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _renamed(text: str, module: str, package: str, like: str, name: str) -> str:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import Field
+
 from . import startup
 from .errors import Refused
 from .solution import Section
@@ -28,7 +30,7 @@ class Device(Section):
     strategy: Literal["auto", "cpu", "gpu", "mirrored"] = "auto"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     xla: bool = False
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=2**32 - 1)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .schema import Schema
+from .schema import Field, Schema
 from .solution import JSON
 
 __all__ = ["reference"]
@@ -22,10 +22,13 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
 
     Returns:
         For each column: for numbers the inner edges of ten bins of equal share and their shares, for categories
-        the shares of the commonest levels that at least five rows have; always the share missing.
+        the shares of the commonest levels that at least five rows have; always the share missing. Declared codes of
+        a number column are `states`, with their share of all rows, and count among neither numbers nor missing.
     """
     inputs = {
-        field.source: _column(train[field.name]) for field in schema.features if field.kind in ("number", "category")
+        field.source: _numbers(train[field.name], field) if field.kind == "number" else _column(train[field.name])
+        for field in schema.features
+        if field.kind in ("number", "category")
     }
     outputs = {name: _column(scored[name]) for name in scored if name != "error" and _countable(scored[name])}
     return {"rows": len(train), "inputs": inputs, "outputs": outputs}
@@ -33,6 +36,15 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
 
 def _countable(column: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(column)) or str(column.dtype) in ("str", "boolean")
+
+
+def _numbers(column: pd.Series[Any], field: Field) -> dict[str, JSON]:
+    """A number column of the inputs, whose declared codes are no numbers."""
+    if not field.states or not len(column):
+        return _column(column)
+    states = {f"{code:g}": float((column == code).mean()) for code in field.states}
+    numbers = _column(column[~column.isin(field.states)])
+    return {**numbers, "missing": float(column.isna().mean()), "states": states}
 
 
 def _column(column: pd.Series[Any]) -> dict[str, JSON]:

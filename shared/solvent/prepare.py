@@ -16,7 +16,7 @@ import pandas as pd
 from . import datasets, promises, scan, split, tables
 from .config import Run
 from .errors import Refused
-from .schema import Checked, Schema
+from .schema import Checked, Schema, reason_kinds
 from .solution import JSON, Finding, Output, Solution
 from .tables import Source
 
@@ -70,7 +70,7 @@ def prepare(run: Run) -> Prepared:
     columns = promises.checked_columns(solution.columns, solution.columns(run.settings))
     given = data.rows is None
     sources = {name: source for name in ("rows", *split.PARTS) if (source := getattr(data, name)) is not None}
-    raw = {name: read(source, solution, run.base) for name, source in sources.items()}
+    raw = {name: read(source, solution, run.base).reset_index(drop=True) for name, source in sources.items()}
     labels = {name: tables.label(source) for name, source in sources.items()}
     _refuse_empty_tables({labels[name]: len(table) for name, table in raw.items()})
     how = data.split or solution.split
@@ -81,17 +81,25 @@ def prepare(run: Run) -> Prepared:
     table = pd.concat(renamed.values(), ignore_index=True)
     parts = _cut(renamed, _with_part_column(renamed[first], raw[first], how, schema), how, schema)
     schema = schema.learn(table if how.folds else table.iloc[parts[0].train])
+    untaught = list(scan.untaught(table, parts[0], schema, data.allow))
+    scan.refuse(untaught)
     # Not here: the scan refuses repeated ids, and the user may allow them.
-    checked = schema.check(table, targets=True, unique_ids=False)
-    bad = _places(checked, [(labels[name], len(part)) for name, part in renamed.items()])
+    checked = {name: schema.check(part, targets=True, unique_ids=False) for name, part in renamed.items()}
+    good = _joined(renamed, checked)
+    bad, reasons = _set_aside_rows(checked, labels)
     _refuse_bad_rows(bad, len(table), data.max_bad)
-    kept = [_without(cut, table.index, checked.good.index) for cut in parts]
+    kept = [_without(cut, table.index, good.index) for cut in parts]
     for before, after in zip(parts, kept, strict=True):
         _refuse_lost_parts(before, after, bad)
-    frames = {name: checked.good.iloc[getattr(kept[0], name)] for name in split.PARTS}
-    checks = promises.checked_findings(solution.checks, solution.checks(run.settings, checked.good))
+    if how.folds:
+        split.refuse_lost_classes(good, kept, schema, run.device.seed)
+    cuts = [{name: good.iloc[getattr(cut, name)] for name in split.PARTS} for cut in kept]
+    # with folds every row is trained on, and tested once
+    frames, folds = ({"train": good}, cuts) if how.folds else (cuts[0], [])
+    checks = promises.checked_findings(solution.checks, solution.checks(run.settings, good))
     findings = [
-        *scan.scan(frames, schema, given=given, allow=data.allow),
+        *untaught,
+        *scan.scan(frames, schema, given=given, allow=data.allow, folds=folds),
         *_set_aside(bad),
         *(replace(item, allowed=item.name in data.allow) for item in checks),
     ]
@@ -99,21 +107,17 @@ def prepare(run: Run) -> Prepared:
     for item in findings:
         if item.severity == "warning" or item.allowed:
             log.warning("%s: %s", item.name, item.message)
-    shown = {"train": checked.good} if how.folds else frames  # with folds every row is trained on, and tested once
     facts = {
         "source": " + ".join(labels.values()),
         "rows": len(table),
         "sha256": fingerprint(table.assign(part=_part_of_each_row(parts, len(table)))),
         "test_sha256": None if how.folds or frames["test"].empty else fingerprint(frames["test"]),
-        "set_aside": {
-            **_lost(parts, kept),
-            "reasons": dict(Counter(checked.bad["reasons"]).most_common(20)),
-        },
+        "set_aside": {**_lost(parts, kept), "reasons": dict(reasons.most_common(20))},
         "split": {"given": given, **parts[0].facts},
-        "parts": {name: _describe(frame, schema) for name, frame in shown.items()},
+        "parts": {name: _describe(frame, schema) for name, frame in frames.items()},
     }
     side = {name: read(source, solution, run.base) for name, source in data.side.items()}
-    return Prepared(checked.good, kept, schema, promises.expanded(columns, schema), side, findings, facts)
+    return Prepared(good, kept, schema, promises.expanded(columns, schema), side, findings, facts)
 
 
 def _refuse_empty_tables(rows: dict[str, int]) -> None:
@@ -202,14 +206,26 @@ def _without(cut: split.Parts, all_rows: pd.Index, good: pd.Index) -> split.Part
     return split.Parts(**{name: where[where >= 0] for name, where in moved.items()}, facts=cut.facts)
 
 
-def _places(checked: Checked, sizes: Sequence[tuple[str, int]]) -> list[str]:
-    """A sentence for each bad row: the file, the row in it, and why."""
-    starts = np.cumsum([0, *(rows for _, rows in sizes)])
+def _joined(renamed: Mapping[str, pd.DataFrame], checked: Mapping[str, Checked]) -> pd.DataFrame:
+    """The good rows of all tables; the index is their place in the table of all rows."""
+    starts = np.cumsum([0, *(len(part) for part in renamed.values())])
+    good = [each.good.set_axis(each.good.index + start) for each, start in zip(checked.values(), starts, strict=False)]
+    return pd.concat(good)
+
+
+def _set_aside_rows(checked: Mapping[str, Checked], labels: Mapping[str, str]) -> tuple[list[str], Counter[str]]:
+    """A sentence for each bad row: the file, the row in it, and why; and the rows by kind of reason.
+
+    The first of each kind come first, so that whoever shows a few shows several kinds.
+    """
+    seen: Counter[str] = Counter()
     found = []
-    for row, why in checked.bad[["row", "reasons"]].itertuples(index=False):
-        part = int(np.searchsorted(starts, row, side="left")) - 1
-        found.append(f"{sizes[part][0]} row {row - starts[part]}, {why}")
-    return found
+    for name, each in checked.items():
+        for row, why in each.bad[["row", "reasons"]].itertuples(index=False):
+            kinds = reason_kinds(why)
+            found.append((min(seen[kind] for kind in kinds), f"{labels[name]} row {row}, {why}"))
+            seen.update(kinds)
+    return [sentence for _, sentence in sorted(found, key=lambda item: item[0])], seen
 
 
 def _refuse_bad_rows(bad: list[str], rows: int, max_bad: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -102,7 +103,7 @@ def expanded(columns: Columns, schema: Schema) -> tuple[Output, ...]:
             found.append(item)
         else:
             found += [
-                Output(name=f"{item.name}_{level}", type=item.type, meaning=f"{item.meaning}: {level}")
+                replace(item, name=f"{item.name}_{level}", meaning=f"{item.meaning}: {level}", each=None)
                 for level in schema.field(item.each).levels or ()
             ]
     names = [item.name for item in found]
@@ -227,20 +228,37 @@ def checked_score(function: Any, score: Any, outputs: Sequence[Output]) -> Score
 
 
 def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.DataFrame:
-    """The outputs in their declared order and types, and `error`; rows with an error are null elsewhere."""
+    """The outputs in their declared order and types, and `error`; rows with an error are null elsewhere.
+
+    A row without an error whose cell is null where the output is not `nullable`, or is no finite number, gets one.
+    """
     errors = table[ERROR].astype("str") if ERROR in table else pd.Series(None, index=table.index, dtype="str")
-    columns: dict[str, Any] = {}
+    columns: dict[str, pd.Series] = {}
     for item in outputs:
         try:
-            column = table[item.name].astype(_DTYPES[item.type])
+            columns[item.name] = table[item.name].astype(_DTYPES[item.type])
         except (TypeError, ValueError) as error:
             raise _broken(
                 function,
                 f"{item.name} as {table[item.name].dtype}",
                 f"cells of the declared type {item.type} ({error})",
             ) from error
-        columns[item.name] = column.mask(errors.notna()) if errors.notna().any() else column
+    for item in outputs:
+        nothing = _nothing(columns[item.name], item) & errors.isna().to_numpy()
+        if nothing.any():
+            what = "number" if item.type in ("float", "integer") else "value"
+            errors = errors.mask(nothing, f"the model gave no {what} for {item.name}")
+    failed = errors.notna()
+    if failed.any():
+        columns = {name: column.mask(failed) for name, column in columns.items()}
     return pd.DataFrame({**columns, ERROR: errors}, index=table.index)
+
+
+def _nothing(column: pd.Series, output: Output) -> np.ndarray:
+    """Which cells are no finite number, or missing where they may not be, shape `(rows,)`."""
+    numbers = output.type == "float"
+    infinite = np.isinf(column.to_numpy()) if numbers else np.zeros(len(column), dtype=bool)
+    return infinite if output.nullable else infinite | column.isna().to_numpy(dtype=bool)
 
 
 def empty(outputs: Sequence[Output], index: pd.Index, errors: Any = None) -> pd.DataFrame:

@@ -94,6 +94,7 @@ class Output:
         each: a target with classes: there is one such column for each class, named `name_class`.
         predicts: a target with classes: the cells are the class that the solution decides for. The confusion table
             counts them.
+        nullable: whether a row that was scored may have nothing here.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Output:
     meaning: str = ""
     each: str | None = None
     predicts: str | None = None
+    nullable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

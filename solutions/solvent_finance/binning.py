@@ -13,28 +13,33 @@ MISSING, UNSEEN = 0, 1  # every column has these two bins first, then its codes,
 
 
 def learn_bins(train: pd.DataFrame, schema: Schema, most: int, rare: int) -> list[dict[str, Any]]:
-    """Find the bins of every feature on training rows.
+    """Find the bins of every feature on training rows; one that weighs 0 is left out.
 
     Args:
-        most: ranges of a number, cut at quantiles.
-        rare: a level of a category needs so many rows to be a bin of its own.
+        most: ranges of a number, cut at quantiles of the rows' weights.
+        rare: a level of a category needs so many rows, whatever they weigh, to be a bin of its own.
 
     Returns:
         One description a feature: its `name`, `codes`, and `edges` (bin k holds edges[k-1] < x <= edges[k])
         or `levels`.
     """
-    return [_learn(train[field.name], field, most, rare) for field in schema.features]
+    weight = train.get("weight", pd.Series(1.0, train.index))
+    train = train[weight > 0]
+    return [_learn(train[field.name], weight, field, most, rare) for field in schema.features]
 
 
-def _learn(column: pd.Series, field: Field, most: int, rare: int) -> dict[str, Any]:
+def _learn(column: pd.Series, weight: pd.Series, field: Field, most: int, rare: int) -> dict[str, Any]:
     found: dict[str, Any] = {"name": field.name, "codes": field.states}
-    informed = column[column.notna() & ~column.isin(field.states)]
+    known = column.notna() & ~column.isin(field.states)
+    informed, weight = column[known], weight[known]
     if field.kind == "category":
         counts = informed.value_counts()
         return {**found, "levels": sorted(counts.index[counts >= rare])}
-    numbers = informed.to_numpy(np.float64)
-    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, most + 1)[1:-1])) if len(numbers) else np.array([])
-    return {**found, "edges": edges[edges < numbers.max(initial=-np.inf)].tolist()}
+    if informed.empty:
+        return {**found, "edges": []}
+    numbers, shares = informed.to_numpy(np.float64), np.linspace(0, 1, most + 1)[1:-1]
+    edges = np.unique(np.quantile(numbers, shares, weights=weight, method="inverted_cdf"))
+    return {**found, "edges": edges[edges < numbers.max()].tolist()}
 
 
 def bin_numbers(table: pd.DataFrame, bins: list[dict[str, Any]]) -> np.ndarray:

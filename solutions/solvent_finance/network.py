@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from solvent import Data, Fitted, training
 from solvent.metrics import binary, point
@@ -26,7 +27,7 @@ class ShapeFunctions(keras.layers.Layer):
         ordered_from: each feature's first bin that is a range with a neighbour; bins before it stand alone.
         smoothness: weight of the squared steps between neighbours, beside the mean loss.
         shrinkage: weight of all squared values, beside the mean loss.
-        bias: where the bias starts: the log odds of the training rows.
+        bias: where the bias starts: the log odds of the training rows, as they are weighed.
     """
 
     def __init__(self, sizes, ordered_from, smoothness=0.0, shrinkage=0.0, bias=0.0, **options):
@@ -64,20 +65,20 @@ def fit(settings: Credit, data: Data) -> Fitted:
     """Bins on training rows; smoothness and epochs on one half of the validation rows; the rest on the other."""
     choosing, rest = halves(data.valid, data.schema, data.seed)
     bins = learn_bins(data.train, data.schema, settings.bins, settings.rare)
-    defaulted = truth(settings, data.train)
-    rows = training.arrays(
-        bin_numbers(data.train, bins),
-        defaulted[:, None].astype("float32"),
-        training.row_weights(data.train, defaulted, ["repaid", "defaulted"], settings.training),
-    )
+    defaulted, levels = truth(settings, data.train), list(data.schema.targets[0].levels)
+    codes = pd.Index(levels).get_indexer(data.train["target"])
+    weights = training.row_weights(data.train, codes, levels, settings.training)
+    rows = training.arrays(bin_numbers(data.train, bins), defaulted[:, None].astype("float32"), weights)
     choosing_bins, choosing_truth = bin_numbers(choosing, bins), truth(settings, choosing)
-    odds = float(np.log(defaulted.mean() / (1 - defaulted.mean())))
+    share = np.average(defaulted, weights=weights)
+    odds = float(np.log(share / (1 - share)))
 
     def candidate(smoothness: float) -> training.Candidate:
         fitted = Fitted({"model": _build(bins, smoothness / rows.count, odds)})
 
         def monitor() -> dict[str, float]:
-            found = binary(choosing_truth, probability(fitted.predict(choosing_bins)), np.zeros(len(choosing)))
+            chance = probability(fitted.predict(choosing_bins))
+            found = binary(choosing_truth, chance, np.zeros(len(choosing)), choosing.get("weight"))
             return {name: point(found[name]) for name in ("auc", "log_loss")}
 
         record = training.fit(

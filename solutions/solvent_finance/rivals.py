@@ -23,7 +23,8 @@ Design = Callable[[pd.DataFrame], Any]
 
 def woe(settings: Credit, data: Data) -> Score:
     """Weight of evidence by optimal binning, then logistic regression: the industry's scorecard."""
-    bins = learn(data.train[[field.name for field in data.schema.features]], truth(settings, data.train))
+    features = data.train[[field.name for field in data.schema.features]]
+    bins = learn(features, truth(settings, data.train), data.train.get("weight"))
     candidates = [LogisticRegression(C=strength, max_iter=1000) for strength in (0.01, 0.1, 1.0, 10.0)]
     return _fit(settings, data, lambda table: transform(table, bins), candidates)
 
@@ -60,7 +61,8 @@ def _fit(settings: Credit, data: Data, design: Design, candidates: list[Any]) ->
     rows, defaulted = design(data.train), truth(settings, data.train)
     fitted = [candidate.fit(rows, defaulted, sample_weight=data.train.get("weight")) for candidate in candidates]
     chosen_on, answers = design(choosing), truth(settings, choosing)
-    best = max(fitted, key=lambda model: roc_auc_score(answers, model.decision_function(chosen_on)))
+    own = choosing.get("weight")
+    best = max(fitted, key=lambda model: roc_auc_score(answers, model.decision_function(chosen_on), sample_weight=own))
     logits = best.decision_function(design(rest))
     calibrated = calibrate(settings, logits, rest)
     cut = cutoff(settings, probability(logits, calibrated), rest)

@@ -18,14 +18,16 @@ from solvent import SolventError
 
 __all__ = ["learn", "transform"]
 
-TARGET = "target"
+TARGET, WEIGHT = "target", "weight"
+MEAN_WEIGHT = 10_000  # optbinning cuts the sum of a bin's weights off to a whole number
 
 
-def learn(features: pd.DataFrame, defaulted: np.ndarray) -> list[dict[str, Any]]:
+def learn(features: pd.DataFrame, defaulted: np.ndarray, weight: pd.Series | None = None) -> list[dict[str, Any]]:
     """Find optimal bins of every column and their weights of evidence.
 
     Args:
         defaulted: 1 or 0, shape `(rows,)`.
+        weight: of the rows, shape `(rows,)`; one of weight 2 counts as two rows do, one of weight 0 is left out.
 
     Returns:
         One description a column: its `name`, the weight of `missing`, and `splits` with `weights` (bin k holds
@@ -33,7 +35,10 @@ def learn(features: pd.DataFrame, defaulted: np.ndarray) -> list[dict[str, Any]]
     """
     with tempfile.TemporaryDirectory() as folder:
         rows, found = Path(folder) / "rows.parquet", Path(folder) / "bins.json"
-        features.assign(**{TARGET: defaulted}).to_parquet(rows)
+        frame = features.assign(**{TARGET: defaulted})
+        if weight is not None:
+            frame = frame.assign(**{WEIGHT: weight * (MEAN_WEIGHT / weight.mean())})[weight > 0]
+        frame.to_parquet(rows)
         done = subprocess.run(
             [sys.executable, "-m", "solvent_finance.woe", str(rows), str(found)],
             capture_output=True,
@@ -59,12 +64,13 @@ def transform(table: pd.DataFrame, bins: list[dict[str, Any]]) -> np.ndarray:
     return np.column_stack(columns)
 
 
-def _bin(column: pd.Series, defaulted: np.ndarray) -> dict[str, Any]:
+def _bin(column: pd.Series, defaulted: np.ndarray, weight: np.ndarray | None) -> dict[str, Any]:
     from optbinning import OptimalBinning
 
     number = pd.api.types.is_numeric_dtype(column)
     cells = column.to_numpy(np.float64) if number else column.astype(object).where(column.notna(), None).to_numpy()
-    binning = OptimalBinning(str(column.name), dtype="numerical" if number else "categorical").fit(cells, defaulted)
+    binning = OptimalBinning(str(column.name), dtype="numerical" if number else "categorical")
+    binning.fit(cells, defaulted, weight)
     table = binning.binning_table.build()
     weights = [float(weight) for weight in table["WoE"].iloc[: len(table) - 3]]
     found = {"name": column.name, "missing": float(table["WoE"].iloc[-2])}
@@ -77,4 +83,5 @@ def _bin(column: pd.Series, defaulted: np.ndarray) -> dict[str, Any]:
 if __name__ == "__main__":
     frame = pd.read_parquet(sys.argv[1])
     target = frame.pop(TARGET).to_numpy()
-    Path(sys.argv[2]).write_text(json.dumps([_bin(frame[name], target) for name in frame]))
+    weights = frame.pop(WEIGHT).to_numpy() if WEIGHT in frame else None
+    Path(sys.argv[2]).write_text(json.dumps([_bin(frame[name], target, weights) for name in frame]))

@@ -106,7 +106,7 @@ def test_a_config_without_rows_says_how_to_give_them(project):
 def test_an_unknown_solution_lists_the_installed_ones(project):
     project.write_config(solution="kredit")
     said = project.refused()
-    assert "solution: There is no solution 'kredit'. Installed: credit, sentiment" in said
+    assert "solution: There is no solution 'kredit'. Did you mean 'credit'? Installed: credit, sentiment" in said
 
 
 @pytest.mark.parametrize("change", ["settings.training.epochs", "=5", "settings..epochs=5"])
@@ -216,7 +216,7 @@ def test_a_column_without_any_value_is_left_out_and_noted(project, rows):
 def test_a_repeated_id_is_refused_even_if_it_is_the_only_one(project, rows):
     project.write_rows(broken(rows, "loan", ["L00009"]))
     said = project.refused()
-    assert "Column loan: 1 id occur more than once, in 2 rows (for example 'L00009', in" in said
+    assert "Column loan: 1 id occurs more than once, in 2 rows (for example 'L00009', in" in said
     assert "data.allow: [repeated_id]" in said
 
 

@@ -65,6 +65,14 @@ def test_a_name_that_is_taken_is_refused(tmp_path):
         create("credit", "sentiment", tmp_path / "x")
 
 
+@pytest.mark.parametrize(("name", "taken"), [("finance", "solvent_finance"), ("nlp", "solvent_nlp"), ("suite", "solvent-suite")])
+def test_a_name_whose_package_or_distribution_is_installed_is_refused(name, taken, tmp_path):
+    done = new(name, "--like", "credit", "--to", tmp_path / "x")
+    assert done.exit_code == 2
+    assert taken in done.output and "Choose another name" in done.output
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
     done = new("acme", "--like", "credit", "--to", tmp_path)
@@ -75,4 +83,12 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path):
 def test_an_unknown_origin_lists_the_known_ones(tmp_path):
     done = new("acme", "--like", "credits", "--to", tmp_path / "x")
     assert done.exit_code == 2
+    assert "Did you mean 'credit'?" in done.output
     assert "credit, sentiment" in done.output
+
+
+def test_an_origin_that_is_not_a_name_of_an_installed_solution_is_refused(tmp_path):
+    done = new("acme", "--like", "solvent_finance:SOLUTION", "--to", tmp_path / "x")
+    assert done.exit_code == 2
+    assert "no installed solution 'solvent_finance:SOLUTION'" in done.output
+    assert not (tmp_path / "x").exists()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from solvent import Data, Goal, Refused, Training, startup
 
@@ -23,6 +24,12 @@ from solvent import bundle, devices, runtime, training  # noqa: E402
 RANDOM = np.random.default_rng(3)
 X = RANDOM.normal(size=(40, 5)).astype("float32")
 Y = (X[:, :1] - 2 * X[:, 1:2]).astype("float32")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_numpy_cannot_take_is_refused_with_the_config(seed):
+    with pytest.raises(ValidationError, match="seed"):
+        devices.Device(seed=seed)
 
 
 def recurrent() -> keras.Model:

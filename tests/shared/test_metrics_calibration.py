@@ -137,3 +137,28 @@ def test_calibrated_rows_lie_within_their_wilson_intervals():
     found = calibration.reliability(truth, expit(logits))
     assert ((found.low <= found.mean_predicted) & (found.mean_predicted <= found.high)).sum() >= 9
     assert found.rows.sum() == 5000
+
+
+def test_platt_never_turns_the_order_of_the_scores_around() -> None:
+    logits = np.linspace(-2, 2, 100)
+    truth = (logits < 0).astype(int)  # the scores say the opposite
+    found = calibration.fit_platt(logits, truth)
+    assert found["bounded"] is True
+    chance = calibration.apply(found, logits)
+    assert (np.diff(chance) > 0).all()
+    np.testing.assert_allclose(chance, 0.5, atol=0.01)
+    assert "bounded" not in calibration.fit_platt(logits, 1 - truth)
+
+
+def test_reliability_counts_rows_by_their_weight_and_leaves_out_those_of_none():
+    truth, probability = np.array([0, 1, 1, 0, 1]), np.array([0.42, 0.44, 0.46, 0.48, 0.95])
+    weight = np.array([2, 0, 1, 1, 0])
+    found = calibration.reliability(truth, probability, weight=weight)
+    assert found.observed == pytest.approx([1 / 4])
+    assert found.mean_predicted == pytest.approx([(2 * 0.42 + 0.46 + 0.48) / 4])
+    assert found.rows.tolist() == [3]
+    effective = 4**2 / (2**2 + 1 + 1)
+    np.testing.assert_allclose((found.low, found.high), calibration.wilson([1 / 4], effective))
+    equal = calibration.reliability(truth, probability, weight=np.full(5, 7.5))
+    for ours, theirs in zip(equal, calibration.reliability(truth, probability), strict=True):
+        np.testing.assert_allclose(ours, theirs)

@@ -144,7 +144,10 @@ def test_multiclass_metrics_equal_scikit_learn_in_every_resample():
     for resample, drawn in enumerate(times * weight):
         expected = {
             "auc": reference.roc_auc_score(truth, probability, multi_class="ovr", sample_weight=drawn),
+            "average_precision": reference.average_precision_score(truth, probability, sample_weight=drawn),
             "accuracy": reference.accuracy_score(truth, decision, sample_weight=drawn),
+            "precision": reference.precision_score(truth, decision, average="macro", sample_weight=drawn),
+            "recall": reference.recall_score(truth, decision, average="macro", sample_weight=drawn),
             "f1": reference.f1_score(truth, decision, average="macro", sample_weight=drawn),
             "log_loss": reference.log_loss(truth, probability, sample_weight=drawn),
             "brier": reference.brier_score_loss(truth, probability, sample_weight=drawn),
@@ -167,6 +170,21 @@ def test_a_class_without_rows_is_left_out_of_the_means_over_classes():
     assert metrics.point(ours["auc"]) == pytest.approx(3 / 4)  # each of two classes: .6 lies above .5
     assert metrics.point(ours["f1"]) == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert metrics.point(ours["f1"]) == pytest.approx(reference.f1_score(truth, [0, 1, 1, 1], average="macro"))
+
+
+def test_the_means_leave_out_a_class_for_which_the_metric_is_undefined():
+    # Class 0: called twice, once rightly; true twice. Class 1: called once, wrongly; never true. Class 2: true, never called.
+    probability = [[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.5, 0.1, 0.4]]
+    ours = metrics.multiclass([0, 0, 2], probability, [0, 1, 0])
+    assert metrics.point(ours["precision"]) == pytest.approx((1 / 2 + 0) / 2)
+    assert metrics.point(ours["recall"]) == pytest.approx((1 / 2 + 0) / 2)
+    # Class 0: ranks first and last of three; class 2: first.
+    assert metrics.point(ours["average_precision"]) == pytest.approx(((1 / 2) * 1 + (1 / 2) * (2 / 3) + 1) / 2)
+    references = [
+        scores([0, 0, 2], [0, 1, 0], average="macro", zero_division=np.nan)
+        for scores in (reference.precision_score, reference.recall_score)
+    ]
+    assert [metrics.point(ours[name]) for name in ("precision", "recall")] == pytest.approx(references)
 
 
 def test_a_class_that_was_called_but_never_true_has_an_f1_of_zero():

@@ -62,7 +62,7 @@ def test_rows_set_aside_are_counted_in_their_part_and_named_in_the_file(rows, pr
     found = prepared(tables)
     aside = found.facts["set_aside"]
     assert {name: aside[name] for name in ("train", "valid", "test")} == {"train": 0, "valid": 1, "test": 2}
-    assert aside["reasons"] == {"weight: 'abc' is not a number": 2, "weight: 'xyz' is not a number": 1}
+    assert aside["reasons"] == {"weight: … is not a number": 3}
     (finding,) = [item for item in found.findings if item.name == "rows_set_aside"]
     assert "valid.csv row 5, weight: 'abc'" in finding.message
     assert "test.csv row 1, weight: 'abc'" in finding.message
@@ -118,6 +118,52 @@ def test_with_folds_a_row_that_is_set_aside_is_counted_once(rows, prepared):
     found = prepared({"rows": with_cells(rows, "weight", {3: "abc", 5: "abc"})}, split={"by": "random", "folds": 4})
     assert found.facts["set_aside"]["test"] == 2
     assert found.facts["parts"]["train"]["rows"] == 398
+
+
+def test_the_scan_of_folds_looks_at_all_rows(rows, prepared):
+    found = prepared({"rows": rows[:150]}, split={"by": "stratified", "folds": 5})
+    assert "few_rows" not in [item.name for item in found.findings]  # 150 are tested, 30 in each fold
+    (note,) = [item for item in found.findings if item.name == "equal_rows"] or [None]
+    assert note is None or note.message.startswith("In fold ")
+
+
+def test_a_class_that_is_too_rare_for_the_folds_is_refused_before_training(rows, prepared):
+    rare = with_cells(rows, "heat", {3: "warm"})
+    with pytest.raises(
+        Refused, match=r"the training part has no row of class 'warm' of column heat, which has 1 row in"
+    ):
+        prepared({"rows": rare}, split={"by": "stratified", "folds": 5})
+
+
+def test_a_class_that_training_lacks_is_refused_and_counted_where_that_is_allowed(rows, prepared):
+    tables = {"train": rows[:200], "valid": rows[200:300], "test": with_cells(rows[300:], "heat", {7: "warm"})}
+    with pytest.raises(
+        Refused, match=r"Column heat: 1 test row with 1 class that no usable training row has: 'warm'"
+    ) as caught:
+        prepared(tables)
+    assert "data.allow: [untaught_class]" in str(caught.value)
+    found = prepared(tables, allow=["untaught_class"])
+    assert found.facts["set_aside"]["test"] == 1
+    assert [item.allowed for item in found.findings if item.name == "untaught_class"] == [True]
+
+
+def test_an_entity_with_a_bad_row_is_set_aside_whole_and_named_by_its_row_in_the_file(rows, prepared):
+    machines = rows.assign(machine=[f"M{number // 4:02d}" for number in range(400)])
+    tables = {
+        "train": machines[:200],
+        "valid": machines[200:300],
+        "test": with_cells(machines[300:], "weight", {5: "abc"}),
+    }
+    found = prepared(tables, columns={"target": "heat", "id": "name", "entity": "machine"})
+    assert found.facts["set_aside"]["test"] == 4
+    assert len(found.part("test")) == 96
+    assert found.facts["set_aside"]["reasons"] == {
+        "another row of machine … is bad: row …": 3,
+        "weight: … is not a number": 1,
+    }
+    (finding,) = [item for item in found.findings if item.name == "rows_set_aside"]
+    assert "test.csv row 5, another row of machine 'M76' is bad: row 6" in finding.message
+    assert "test.csv row 6, weight: 'abc' is not a number" in finding.message
 
 
 def test_an_id_that_repeats_is_refused_within_a_table_and_across_tables(rows, prepared):

@@ -219,6 +219,37 @@ def test_a_row_with_an_error_is_null_elsewhere():
     assert found.loc[[7, 9], "share"].tolist() == [0.1, 0.3]
 
 
+def test_a_row_without_a_number_is_an_error_and_not_a_good_row():
+    grades = pd.array([1, 2, None], dtype="Int64")
+    found = promises.checked_score(fit, lambda table: scored(share=[np.nan, np.inf, 0.3], grade=grades), OUTPUTS)(ROWS)
+    assert found["error"].tolist() == [
+        "the model gave no number for share",
+        "the model gave no number for share",
+        "the model gave no number for grade",
+    ]
+    assert found.drop(columns="error").isna().all(axis=None)
+
+
+def test_a_nullable_output_may_be_null_but_not_infinite():
+    outputs = (Output(name="share", type="float", nullable=True), Output(name="grade", type="integer"))
+    found = promises.checked_score(fit, lambda table: scored(share=[np.nan, -np.inf, 0.3]), outputs)(ROWS)
+    assert found["error"].fillna("").tolist() == ["", "the model gave no number for share", ""]
+    assert found["grade"].tolist()[::2] == [1, 3]
+
+
+def test_a_word_that_is_missing_is_an_error_and_the_scorers_own_error_stays():
+    outputs = (Output(name="share", type="float"), Output(name="class", type="string"))
+    table = scored(**{"class": ["a", None, None], "error": [None, None, "no income"]}).drop(columns="grade")
+    found = promises.checked_score(fit, lambda rows: table, outputs)(ROWS)
+    assert found["error"].fillna("").tolist() == ["", "the model gave no value for class", "no income"]
+
+
+def test_outputs_for_each_class_are_nullable_if_they_were_declared_so():
+    schema = Schema((Field(name="target", source="end", role="target", kind="category", levels=("bad", "good")),))
+    columns = replace(GOOD, outputs=(Output(name="share", type="float", each="target", nullable=True),))
+    assert [item.nullable for item in promises.expanded(columns, schema)] == [True, True]
+
+
 def test_no_rows_have_the_declared_types_too():
     found = promises.checked_score(fit, lambda table: scored().head(0), OUTPUTS)(ROWS.head(0))
     assert [str(dtype) for dtype in found.dtypes] == ["float64", "Int64", "str"]

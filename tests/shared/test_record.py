@@ -37,8 +37,9 @@ def test_a_truth_value_does_not_become_a_number():
 
 
 def test_versions_name_what_a_result_depends_on():
-    assert versions()["numpy"] == np.__version__
-    assert {"python", "keras", "tensorflow", "solvent-suite"} <= set(versions())
+    found = versions("counting:SOLUTION")
+    assert found["numpy"] == np.__version__
+    assert {"python", "keras", "tensorflow", "solvent-suite"} <= set(found)
 
 
 SCHEMA = Schema(
@@ -84,3 +85,13 @@ def test_a_column_without_a_value_has_a_reference_too():
     assert found["inputs"]["Income"] == {"missing": 1.0, "edges": [], "shares": [0.0]}
     assert found["inputs"]["Home"] == {"missing": 1.0, "levels": {}}
     assert found["outputs"]["share"]["missing"] == 0.0
+
+
+def test_declared_codes_are_states_and_no_numbers_of_the_reference():
+    field = Field(name="income", source="Income", role="feature", kind="number", codes=(-9, "none"))
+    train = pd.DataFrame({"income": [-9.0] * 5 + [*range(1, 11)] + [np.nan] * 5})
+    found = drift.reference(train, Schema((field,)), pd.DataFrame())["inputs"]["Income"]
+    assert found["states"] == {"-9": 0.25}
+    assert found["missing"] == 0.25
+    assert min(found["edges"]) == pytest.approx(1.9)
+    assert found["shares"] == [0.1] * 10

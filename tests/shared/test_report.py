@@ -8,15 +8,24 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Figure, report
-from solvent.report import wording
+import solvent
+from solvent import Bundle, Figure, report
+from solvent.report import curves, wording
+from solvent.report.number_target import mean_and_reach
+from solvent.report.scored import Cases
+from solvent.report.two_classes import operating_point
 from solvent.report.verdict import verdict
+from solvent_finance import SOLUTION
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
+import ruler
 
 HOSTILE = "<script>alert('x')</script> $x$ & \"quoted\""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -61,7 +70,7 @@ def loans() -> tuple[dict[str, Any], pd.DataFrame]:
         "created": "2026-11-23T10:40:00+00:00",
         "command": "solvent train example.yaml --out runs/german",
         "versions": {
-            "solvent": "0.1.0",
+            "solvent-suite": "0.1.0",
             "python": "3.11.7",
             "keras": "3.15.1",
             "tensorflow": "2.21.0",
@@ -137,11 +146,11 @@ def loans() -> tuple[dict[str, Any], pd.DataFrame]:
             "sha256": "9f2c" * 16,
             "set_aside": {"train": 2, "valid": 0, "test": 1, "reasons": {"Income: 'abc' is not a number": 3}},
             "split": {
+                "given": False,
                 "by": "stratified",
                 "seed": 0,
                 "fractions": [0.6, 0.2, 0.2],
                 "rows": {"train": 2671, "valid": 891, "test": 891},
-                "copies": {"groups": 0, "rows": 0},
             },
             "parts": {
                 "train": {"rows": 2670, "target": {"bad": 0.281, "good": 0.719}, "from": None, "to": None},
@@ -167,6 +176,7 @@ def loans() -> tuple[dict[str, Any], pd.DataFrame]:
         "test": {
             "solution": "credit",
             "rows": 891,
+            "set_aside": 1,
             "headline": "auc",
             "metrics": {
                 "auc": _estimate(0.83412, 0.80287, 0.86411),
@@ -197,13 +207,14 @@ def loans() -> tuple[dict[str, Any], pd.DataFrame]:
                 "seconds": 1.52,
             },
         },
-        "protocol": "95 % percentile bootstrap, 1,000 resamples of 891 test rows; the model is held fixed.",
+        "protocol": "95 % percentile bootstrap, 1,000 resamples over 891 rows, the model held fixed.",
         "valid": 0.8214,
         "confusion": {"classes": ["bad", "good"], "rows_are": "truth", "counts": [[hits, misses], [false, right]]},
         "slices": [
             {"column": "Home", "level": "owner", "rows": 421, "value": 0.851, "low": 0.808, "high": 0.889},
             {"column": "Home", "level": "rent", "rows": 191, "value": 0.741, "low": 0.652, "high": 0.8213},
-            {"column": "Home", "level": "priv", "rows": 12, "value": 0.7, "low": None, "high": None},
+            {"column": "Home", "level": "priv", "rows": 12, "value": None, "low": None, "high": None},
+            {"column": "Home", "level": "missing", "rows": 25, "value": None, "low": None, "high": None},
             {"column": "Records", "level": "no", "rows": 736, "value": 0.829, "low": 0.79, "high": 0.862},
             {"column": "Records", "level": "yes", "rows": 155, "value": 0.772, "low": 0.691, "high": 0.846},
         ],
@@ -276,10 +287,11 @@ def dishes() -> tuple[dict[str, Any], pd.DataFrame]:
         "confusion": {"classes": classes, "rows_are": "truth", "counts": counts.tolist()},
         "slices": [],
         "findings": [],
-        "protocol": "95 % percentile bootstrap, 1,000 resamples of 600 test rows; the model is held fixed.",
+        "protocol": "95 % percentile bootstrap, 1,000 resamples over 600 rows, the model held fixed.",
     }
     bundle["test"] = {
         "rows": 600,
+        "set_aside": 0,
         "headline": "accuracy",
         "metrics": {"accuracy": _estimate(0.781, 0.748, 0.812), "f1": _estimate(0.772, 0.736, 0.804)},
         "baseline": {"name": "nearest mean", "accuracy": _estimate(0.779, 0.747, 0.811)},
@@ -315,11 +327,12 @@ def prices() -> tuple[dict[str, Any], pd.DataFrame]:
         "facts": {},
         "confusion": None,
         "slices": [{"column": "Town", "level": "Porto", "rows": 300, "value": 35.0, "low": 33.1, "high": 37.2}],
-        "protocol": "95 % percentile bootstrap, 1,000 resamples of 1,500 test rows; the model is held fixed.",
+        "protocol": "95 % percentile bootstrap, 1,000 resamples over 1,500 rows, the model held fixed.",
     }
     bundle["data"]["parts"]["test"]["target"] = {"mean": 201.2, "deviation": 99.8, "low": 8.1, "high": 702.0}
     bundle["test"] = {
         "rows": 1500,
+        "set_aside": 0,
         "headline": "rmse",
         "metrics": {"rmse": _estimate(31.4, 30.3, 32.6), "mae": _estimate(25.1, 24.2, 26.0)},
         "baseline": {"name": "ridge", "rmse": _estimate(28.1, 27.2, 29.1)},
@@ -335,14 +348,20 @@ def prices() -> tuple[dict[str, Any], pd.DataFrame]:
     return bundle, scores
 
 
+def _weighed(bundle: dict[str, Any], scores: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The same with a column of weights: 0, 1 and 2."""
+    bundle["schema"]["fields"].append(_field("weight", "loans", "weight"))
+    return bundle, scores.assign(weight=np.arange(len(scores)) % 3)
+
+
 def untested() -> dict[str, Any]:
     bundle, _ = loans()
     bundle["test"] = bundle["confusion"] = None
     bundle["slices"] = []
-    bundle["protocol"] = ""
+    bundle["protocol"] = None
     bundle["data"]["parts"]["test"] = None
     for rival in bundle["rivals"].values():
-        rival |= {"metrics": {}, "difference": None}
+        rival |= {"metrics": None, "difference": None}
     return bundle
 
 
@@ -355,7 +374,7 @@ def hostile() -> tuple[dict[str, Any], pd.DataFrame]:
             return {name: poison(item, name) for name, item in value.items()}
         if isinstance(value, list):
             return [poison(item, key) for item in value]
-        kept = ("metric", "headline", "severity", "rows_are", "created", "stopped")
+        kept = ("metric", "headline", "severity", "rows_are", "created", "stopped", "role")
         return HOSTILE + value if isinstance(value, str) and key not in kept else value
 
     rivals = {HOSTILE + name: poison(rival) for name, rival in bundle["rivals"].items()}
@@ -421,7 +440,7 @@ def test_the_headline_stands_beside_the_baseline_s_with_intervals_and_the_protoc
     assert "0.834 95 % interval 0.803 to 0.864" in text
     assert "0.813 95 % interval 0.780 to 0.845" in text
     assert "+0.021 95 % interval +0.008 to +0.034" in text
-    assert text.count("1,000 resamples of 891 test rows; the model is held fixed.") >= 3
+    assert text.count("1,000 resamples over 891 rows, the model held fixed.") >= 3
 
 
 @pytest.mark.parametrize(
@@ -547,7 +566,6 @@ def test_the_split_says_sizes_targets_and_what_was_set_aside(credit: str) -> Non
     assert "2,670" in text
     assert "good 71.9 %, bad 28.1 % – – 2" in text
     assert "Income: 'abc' is not a number 3" in text
-    assert "1 more test row could not be read and is in no number." in text
 
 
 def test_training_choices_columns_and_versions_are_told(credit: str) -> None:
@@ -572,7 +590,8 @@ def test_a_slice_that_is_worse_than_the_whole_is_marked(credit: str, priced: str
     text = _Page(credit).text
     assert "rent weaker 191 0.741 0.652 to 0.821" in text
     assert text.count(" weaker ") == 1
-    assert "priv 12 0.700 –" in text
+    assert "priv 12 too few rows to measure" in text
+    assert "missing 25 not defined on these rows" in text
     assert "Porto weaker 300" in _Page(priced).text  # lower is better, and 33.1 lies above 31.4
 
 
@@ -613,25 +632,93 @@ def test_personal_assets_are_said() -> None:
 def test_the_headline_in_one_line() -> None:
     assert report.headline_sentence(loans()[0]) == (
         "AUC 0.834 (95 % interval 0.803 to 0.864) on 891 test rows; "
-        "baseline gradient boosting 0.813 (95 % interval 0.780 to 0.845)."
+        "baseline gradient boosting 0.813 (95 % interval 0.780 to 0.845). "
+        "1 row could not be read or scored and is not among them."
     )
     assert report.headline_sentence(untested()).startswith(
         "No test part: nothing is measured on unseen rows; AUC 0.821"
     )
 
 
-def test_rows_that_could_not_be_scored_are_counted() -> None:
+def test_rows_that_are_in_no_number_are_said_beside_the_headline() -> None:
     bundle, _ = loans()
-    bundle["test"]["set_aside"] = 4
+    bundle["test"]["set_aside"] = 8
     bundle["training"] = []
-    assert "4 more test rows could not be scored and are in no number." in _Page(report.html(bundle)).text
+    said = "8 rows could not be read or scored and are not among them."
+    page = report.html(bundle)
+    card = re.search(r'<div class="verdict.*?</div>', page, re.S)
+    assert card is not None
+    assert f"On 891 test rows. {said}" in card[0]
+    assert report.headline_sentence(bundle).endswith(said)
+    assert said in report.model_card(bundle).split("## Model")[0]
+    bundle["test"]["set_aside"] = 0
+    for text in (report.html(bundle), report.headline_sentence(bundle), report.model_card(bundle)):
+        assert "could not be read or scored" not in text
 
 
-def test_folds_are_explained() -> None:
-    bundle, _ = loans()
-    bundle["folds"] = {"k": 5}
-    bundle["training"] = []
-    assert "5 models were trained, and each row was measured by the one" in _Page(report.html(bundle)).text
+def test_without_a_confusion_table_no_operating_point_is_drawn() -> None:
+    bundle, scores = loans()
+    assert "The dot is the operating point." in report.html(bundle, scores)
+    bundle["confusion"] = None
+    page = report.html(bundle, scores)
+    assert "<h3>ROC curve</h3>" in page
+    assert "The dot is the operating point." not in page
+
+
+def test_classes_that_were_numbers_or_truth_values_in_the_file_are_found() -> None:
+    bundle, scores = loans()
+    scores["truth"] = scores["truth"].map({"bad": "1", "good": "0"})
+    for positive in (1, 1.0, "1.0"):
+        bundle["facts"] |= {"classes": [0, 1], "positive": positive}
+        bundle["confusion"]["classes"] = ["1", "0"]
+        page = report.html(bundle, scores)
+        assert "250 rows are “1”" in page
+        assert "The dot is the operating point." in page
+
+
+def test_weighted_counts_have_one_decimal() -> None:
+    bundle, scores = _weighed(*loans())
+    bundle["confusion"]["counts"] = [[180.25, 20.0], [300.0, 1400.06]]
+    text = _Page(report.html(bundle, scores)).text.replace("\u00a0", " ")
+    assert "bad 180.2 90.0 % 20.0 10.0 % 200.2" in text
+    assert "rows count by their weight, 1,900.3 in all" in text
+
+
+def test_rows_of_no_weight_are_not_there_and_others_count_by_theirs() -> None:
+    bundle, scores = _weighed(*loans())
+    repeated = scores.loc[scores.index.repeat(scores["weight"])].reset_index(drop=True)
+    whole = Cases.of(loans()[0], repeated.drop(columns="weight"))
+    kept = Cases.of(bundle, scores)
+    assert (kept.weight > 0).all()
+    assert len(kept.table) < len(scores)
+    for curve in (curves.roc, curves.precision_recall):
+        weighed, counted = (
+            curve((cases.table["truth"] == "bad").to_numpy(float), cases.table["probability"].to_numpy(), cases.weight)
+            for cases in (kept, whole)
+        )
+        np.testing.assert_allclose(weighed, counted)
+    page = report.html(bundle, scores)
+    assert f"{len(kept.table):,} test rows; rows count by their weight" in page
+    assert "count by their weight" not in report.html(*loans())
+
+
+def test_figures_of_a_number_count_rows_by_their_weight() -> None:
+    values, weight = np.array([1.0, 2.0, 5.0]), np.array([2.0, 2.0, 2.0])
+    mean, reach = mean_and_reach(values, weight)
+    assert mean == pytest.approx(8 / 3)
+    assert reach == pytest.approx(1.959964 * values.std(ddof=1) / 3**0.5)
+    assert mean_and_reach(values, np.array([1.0, 1.0, 2.0]))[0] == pytest.approx(13 / 4)
+    page = report.html(*_weighed(*prices()))
+    assert "999 test rows, 1 without a score left out; rows count by their weight" in page  # the other has no weight
+
+
+def test_weighted_class_by_class_draws_no_interval() -> None:
+    bundle, scores = _weighed(*dishes())
+    bundle["confusion"]["counts"] = (np.array(bundle["confusion"]["counts"]) * 1.5).tolist()
+    page = report.html(bundle, scores)
+    assert "Rows count by their weight, without intervals; weight of the test rows of the class in brackets" in page
+    assert "900.0 in all" in page
+    assert "the columns below add up our rows&#39; weights" in page
 
 
 def test_the_model_card_tells_the_whole_story() -> None:
@@ -641,7 +728,7 @@ def test_the_model_card_tells_the_whole_story() -> None:
         assert f"\n## {heading}\n" in card
     assert "0.834 (0.803 to 0.864)" in card
     assert "+0.021 (+0.008 to +0.034)" in card
-    assert "1,000 resamples of 891 test rows" in card
+    assert "1,000 resamples over 891 rows" in card
     assert "Home = rent" in card
     assert "To rank applications for a human decision." in card
     assert "refusal, overridden" in card
@@ -743,10 +830,130 @@ def test_a_domain_may_draw_images_hatches_and_bands() -> None:
     assert "漢字 ]]&gt;" in page
 
 
-def test_a_bundle_that_holds_the_least_is_shown() -> None:
-    bundle = {"solution": "new", "goal": {"metric": "recall@10", "higher": True}, "test": None}
-    assert "Recall@10" in _Page(report.html(bundle)).text
-    assert report.model_card(bundle).startswith("# New: model card")
+# What training really writes: 2 epochs of credit with weights and a bad row, 1 epoch of a line with folds.
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("credit")
+    sample = SOLUTION.sample(0)
+    rows = sample.rows.assign(loans=np.random.default_rng(0).choice([0.0, 1.0, 2.5], len(sample.rows)))
+    rows["debt"] = rows["debt"].astype(object)
+    rows.loc[:7, "debt"] = "lost"
+    rows.to_csv(folder / "loans.csv", index=False)
+    config = {
+        "solution": "credit",
+        "data": {"rows": str(folder / "loans.csv"), "columns": {**sample.columns, "weight": "loans"}},
+        "settings": {**sample.settings, "training": {**sample.settings["training"], "epochs": 2}},
+        "intended_use": "A test.",
+    }
+    return solvent.train(config, folder / "bundle")
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("ruler")
+    ruler.rows(machines=60, each=4).to_csv(folder / "rows.csv", index=False)
+    split = {"by": "group", "folds": 2}
+    return solvent.train(
+        {
+            "solution": "ruler:SOLUTION",
+            "data": {"rows": str(folder / "rows.csv"), "columns": {"machine": "unit"}, "split": split},
+            "settings": {"training": {"epochs": 1}},
+        },
+        folder / "bundle",
+    )
+
+
+def _texts(bundle: Bundle) -> tuple[str, str]:
+    page = _Page((bundle.path / "report.html").read_text(encoding="utf-8")).text
+    return page.replace("\u00a0", " "), (bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_a_real_report_says_all_that_the_bundle_holds(written: Bundle) -> None:
+    facts = written.facts
+    page, card = _texts(written)
+    version = facts["versions"]["solvent-suite"]
+    assert f"Solvent {version} " in page
+    assert f"Written by Solvent {version};" in page
+    assert f"solvent-suite: {version}" in card
+    test = facts["test"]
+    for found in (test["metrics"]["auc"], test["baseline"]["auc"]):
+        shown = f"{wording.estimate(found)} 95 % interval {wording.interval(found)}"
+        assert shown in page
+        assert f"{wording.estimate(found)} ({wording.interval(found)})" in card
+    assert f"AUC of the baseline, {test['baseline']['name']}" in page
+    assert page.count(facts["protocol"]) >= 3
+    assert facts["protocol"] in card
+    assert facts["findings"]
+    for finding in facts["findings"]:
+        assert re.sub(r"\s+", " ", finding["message"]) in page
+    assert test["set_aside"] > 0
+    assert "could not be read or scored and" in written.headline
+    for limit in facts["limits"]:
+        assert limit in page
+    assert {"ROC curve", "Precision and recall", "Calibration", "Our scores by class"} <= set(
+        re.findall(r"<h3>([^<]*)</h3>", (written.path / "report.html").read_text(encoding="utf-8"))
+    )
+
+
+def test_a_real_confusion_table_is_that_of_the_decisions(written: Bundle) -> None:
+    page, _ = _texts(written)
+    counts = written.facts["confusion"]["counts"]
+    assert [[isinstance(count, float) for count in row] for row in counts] == [[True, True], [True, True]]
+    for level, row in zip(written.facts["confusion"]["classes"], counts, strict=True):
+        shares = [f"{wording.tally(count)} {wording.share(count, sum(row))}" for count in row]
+        assert f"{level} {' '.join(shares)} {wording.tally(float(sum(row)))}".replace("\u00a0", " ") in page
+
+
+def test_the_slices_of_a_real_report_have_their_numbers(written: Bundle) -> None:
+    page, _ = _texts(written)
+    assert written.facts["slices"]
+    for item in written.facts["slices"]:
+        told = f"{item['rows']} {wording.estimate(item)} {wording.interval(item)}"
+        assert re.search(rf"{item['level']}( weaker)? {re.escape(told)}", page)
+
+
+def test_real_curves_agree_with_the_weighted_metrics_in_their_legends(written: Bundle) -> None:
+    scores = pd.read_parquet(written.path / "test_scores.parquet")
+    cases = Cases.of(written.facts, scores)
+    assert 0 < len(cases.table) < len(scores)
+    truth, metrics = (cases.table["truth"] == "bad").to_numpy(float), written.facts["test"]["metrics"]
+    false, true = curves.roc(truth, cases.table["probability"].to_numpy(), cases.weight)
+    assert np.trapezoid(true, false) == pytest.approx(metrics["auc"]["value"])
+    recall, precision = curves.precision_recall(truth, cases.table["probability"].to_numpy(), cases.weight)
+    assert np.diff(recall, prepend=0) @ precision == pytest.approx(metrics["average_precision"]["value"])
+
+
+def test_the_operating_point_of_a_real_report_lies_on_its_curve(written: Bundle) -> None:
+    cases = Cases.of(written.facts, pd.read_parquet(written.path / "test_scores.parquet"))
+    truth = (cases.table["truth"] == "bad").to_numpy(float)
+    false, true = curves.roc(truth, cases.table["probability"].to_numpy(), cases.weight)
+    point = operating_point(written.facts, "bad")
+    assert point is not None
+    assert np.hypot(false - point.false_rate, true - point.recall).min() < 1e-9
+    assert point.recall == pytest.approx(written.facts["test"]["metrics"]["recall"]["value"])
+
+
+def test_a_report_of_folds_says_what_was_measured_and_what_was_kept(folded: Bundle) -> None:
+    page, card = _texts(folded)
+    protocol = folded.facts["protocol"]
+    assert "2 models" in protocol
+    assert protocol in page
+    assert protocol in card
+    assert "Each row was measured by the one of 2 models that had not seen it." in page
+    assert "fitted on all rows but those that choose and calibrate." in page
+    assert "fitted on all rows." not in page
+    assert "All rows 240 100 %" in page
+    assert "first fold" not in page
+    assert "Observed against predicted" in page
+    for limit in folded.facts["limits"]:
+        assert limit in page
+
+
+def test_a_solution_without_classes_shows_no_decisions(folded: Bundle) -> None:
+    assert folded.facts["confusion"] is None
+    assert "Truth in rows" not in _texts(folded)[0]
 
 
 @pytest.mark.browser

@@ -289,6 +289,46 @@ def test_few_test_rows_say_how_wide_intervals_get() -> None:
     )
 
 
+def folds_of(table: pd.DataFrame, count: int) -> list[dict[str, pd.DataFrame]]:
+    place = np.arange(len(table)) % count
+    return [
+        {"test": table[place == k], "valid": table[place == (k + 1) % count], "train": table[(place - k) % count > 1]}
+        for k in range(count)
+    ]
+
+
+def test_with_folds_the_number_of_test_rows_is_that_of_all_rows() -> None:
+    table, known = loans(400)
+    found = scan({"train": table}, known, given=False, folds=folds_of(table, 5))
+    assert "few_rows" not in [item.name for item in found]  # 80 rows in each fold, 400 in all
+    few = scan({"train": table[:60]}, known, given=False, folds=folds_of(table[:60], 3))
+    assert "All folds together have 60 rows" in named(few, "few_rows").message
+    assert "folds: 5" not in named(few, "few_rows").cure
+    one = table.assign(target=words(["good"] * 400))
+    assert (
+        "all 400 train rows"
+        in named(scan({"train": one}, known, given=False, folds=folds_of(one, 5)), "one_class").message
+    )
+
+
+def test_with_folds_what_lies_on_two_sides_is_told_of_the_worst_fold() -> None:
+    table, known = loans(500)
+    table["patient"] = words(np.where(np.arange(500) % 5 == 0, "shared", [f"p{row}" for row in range(500)]))
+    table.loc[1, "patient"] = "shared"  # so in folds 1 and 2 a patient is on two sides
+    known = Schema((*known.fields, Field(name="patient", source="PATIENT", role="entity", kind="id")))
+    found = named(scan({"train": table}, known, given=False, folds=folds_of(table, 5)), "entity_on_both_sides")
+    assert found.severity == "refusal"
+    assert found.message.startswith("In fold 1 of 5: Column PATIENT: 1 of 400 values")
+
+
+def test_with_folds_an_id_that_repeats_is_counted_once() -> None:
+    table, known = loans(100)
+    table["id"] = [0, *range(99)]
+    known = Schema((*known.fields, Field(name="id", source="ID", role="id", kind="id")))
+    found = named(scan({"train": table}, known, given=False, folds=folds_of(table, 5)), "repeated_id")
+    assert "1 id occurs more than once, in 2 rows" in found.message
+
+
 @pytest.mark.parametrize(("rare", "severity"), [(20, "note"), (5, "warning")])
 def test_imbalance_says_what_always_answering_the_common_class_gets(rare: int, severity: str) -> None:
     table = pd.DataFrame({"target": words(["good"] * (1000 - rare) + ["bad"] * rare)})

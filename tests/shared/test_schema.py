@@ -305,6 +305,33 @@ def test_a_word_may_be_a_code_of_a_number_column():
     np.testing.assert_array_equal(result.good["income"], [1, np.nan, 2, 3])
 
 
+def test_one_bad_row_makes_its_whole_entity_bad() -> None:
+    schema = learnt(CREDIT, {"target": "bad", "entity": "person"}, loans(person=["a", "b", "c", "d"], x=[1, 2, 3, 4]))
+    rows = pd.DataFrame(
+        {
+            "bad": ["yes"] * 6,
+            "person": ["M01", "M02", "M01", "M03", None, "M01"],
+            "x": ["1", "2", "oops", "3", "abc", "4"],
+        }
+    )
+    for targets in (True, False):
+        found = checked(schema, rows, targets=targets)
+        told = dict(zip(found.bad["row"], found.bad["reasons"], strict=True))
+        assert told[1] == told[6] == "another row of person 'M01' is bad: row 3"
+        assert told[3] == "x: 'oops' is not a number"
+        assert set(found.good.index) == {1, 3}  # a row of no entity takes no other with it
+
+
+def test_a_row_that_fails_after_the_check_takes_its_entity_with_it() -> None:
+    schema = learnt(CREDIT, {"target": "bad", "entity": "person"}, loans(person=[1, 1, 2, 2], x=[1, 2, 3, 4]))
+    rows = schema.rename(loans(person=[7, 8, 7.0, 7], x=1), table_name="loans.csv", targets=True)
+    assert schema.torn(rows, [2]) == {
+        0: "another row of person '7' is bad: row 3",
+        3: "another row of person '7' is bad: row 3",
+    }
+    assert schema.torn(rows, []) == {}
+
+
 @pytest.mark.parametrize(("unit", "cell"), [("s", "86400"), ("ms", 86_400_000)])
 def test_unix_times_need_their_unit(unit, cell):
     columns = Columns(inputs=(Column(name="time", kind="time", role="time"),))

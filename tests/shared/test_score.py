@@ -290,12 +290,12 @@ def test_an_entity_with_a_bad_row_is_set_aside_whole_and_never_cut(tmp_path: Pat
     bad = rows_of(tmp_path / "out" / "quarantine").to_pandas()
     assert bad["row"].tolist() == [1, 3, 4, 6]
     assert bad["reasons"].tolist() == [
-        "machine: another row of 'a' was set aside",
+        "another row of machine 'a' is bad: row 3",
         "income: 'abc' is not a number",
         "the scorer can't take 13",
-        "machine: another row of 'c' was set aside",
+        "another row of machine 'c' is bad: row 4",
     ]
-    assert manifest["reasons"]["machine: another row of … was set aside"] == 2
+    assert manifest["reasons"]["another row of machine … is bad: row …"] == 2
 
 
 def test_notes_are_added_up_over_the_parts(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from solvent.errors import Refused
 from solvent.schema import Field, Schema
-from solvent.split import PARTS, Parts, Split, cut, folds, halves
+from solvent.split import PARTS, Parts, Split, cut, folds, halves, refuse_lost_classes
 from solvent.split.deal import quotas
 
 ALL_KINDS = ("number", "category", "text", "image")
@@ -301,6 +301,30 @@ def test_folds_test_every_row_once_and_never_tear_an_entity() -> None:
         assert np.allclose(np.array(sizes(parts)) / len(table), (0.6, 0.2, 0.2), atol=0.03)
 
 
+@pytest.mark.parametrize("by", ["stratified", "random"])
+def test_a_class_that_is_too_rare_for_the_folds_is_refused_before_training(by: str) -> None:
+    known = schema(label="target category")
+
+    def refusal(rare: int) -> str:
+        table = pd.DataFrame({"label": ["good"] * 200 + ["bad"] * rare}, dtype="str")
+        with pytest.raises(Refused) as caught:
+            refuse_lost_classes(table, folds(table, Split(by=by, folds=5), known), known, seed=0)
+        return str(caught.value)
+
+    assert refusal(1).startswith("data.split.folds is 5: in fold ")
+    assert " has no row of class 'bad' of column LABEL, which has 1 row in all. Use fewer folds" in refusal(1)
+    assert "the half of the validation rows that " in refusal(4)
+    assert ("by: stratified" in refusal(4)) == (by == "random")
+
+
+def test_a_class_that_is_rare_in_halves_only_is_no_reason_to_refuse_several_others() -> None:
+    known = schema(label="target category")
+    table = pd.DataFrame({"label": ["good"] * 200 + ["fair"] * 100 + ["bad"] * 4}, dtype="str")
+    refuse_lost_classes(table, folds(table, Split(by="stratified", folds=4), known), known, seed=0)
+    two = pd.DataFrame({"label": ["good"] * 200 + ["bad"] * 100}, dtype="str")
+    refuse_lost_classes(two, folds(two, Split(by="stratified", folds=5), known), known, seed=0)
+
+
 def test_halves_cut_whole_entities_and_keep_the_classes() -> None:
     table, known = patients()
     table.index = table.index + 1000
@@ -362,6 +386,8 @@ def test_too_few_rows_are_refused() -> None:
         ({"column": "part"}, "leave it out"),
         ({"by": "time", "folds": 5}, "leave them out"),
         ({"folds": 1}, "greater than or equal to 2"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"seed": 2**32}, "less than or equal to 4294967295"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: dict, says: str) -> None:

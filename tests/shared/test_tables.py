@@ -8,10 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from solvent import tables
 from solvent.errors import Refused, SolventError
-from solvent.tables import BAD_ROW, Source
+from solvent.tables import BAD_ROW, Source, database
 
 
 def written(tmp_path, content, name="loans.csv"):
@@ -284,6 +285,31 @@ def test_a_bad_address_is_refused_and_no_password_is_shown(tmp_path, monkeypatch
     literal = refusal("postgresql://me:hunter2@host/shop")
     assert "its password stands in the address" in literal
     assert "hunter2" not in literal + tables.label({"sql": "postgresql://me:hunter2@host/shop", "query": "select 1"})
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://host/shop?user=me&password=hunter2",
+        "postgresql://host/shop?sslkey=a&SSLPassword=hunter2",
+        "mysql://host/shop?passwd=hunter2",
+        "mysql://host/shop?pwd=${PASSWORD}&pwd=hunter2",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dme%3BPWD%3Dhunter2",
+        "postgresql://me:hunter2@host:${PORT}/shop",
+        "postgresql://me@host:${PORT}/shop?password=hunter2",
+    ],
+)
+def test_a_password_anywhere_in_the_address_is_refused_and_not_shown(address):
+    with pytest.raises(Refused, match=r"its password stands in the address.*write \$\{NAME\} in its place") as caught:
+        tables.read({"sql": address, "query": "select 1"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_from_the_environment_reaches_the_driver_and_no_message(shop, monkeypatch):
+    monkeypatch.setenv("PASSWORD", "hunter2")
+    url = database._url(f"sqlite:///{shop}?password=${{PASSWORD}}&timeout=5", shop.parent)
+    assert dict(url.query) == {"password": "hunter2", "timeout": "5"}
+    assert database._without_password(SQLAlchemyError("no user with 'hunter2'."), url) == "no user with '***'"
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

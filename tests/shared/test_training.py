@@ -228,6 +228,18 @@ def test_a_column_with_the_role_weight_multiplies_the_class_weights() -> None:
     np.testing.assert_allclose(both, np.array([1, 2, 3, 6]) / 3)
 
 
+def test_balanced_classes_weigh_the_same_in_sum_whatever_their_rows_weigh() -> None:
+    codes, rows = np.array([0, 0, 0, 1]), pd.DataFrame({"weight": [1.0, 2.0, 3.0, 2.0]})
+    found = training.row_weights(rows, codes, ["no", "yes"], Training(class_weight="balanced"))
+    np.testing.assert_allclose(found, [1 / 3, 2 / 3, 1, 2])
+
+
+@pytest.mark.parametrize(("weight", "named"), [([0.0, 0, 0, 0], "'no', 'yes'"), ([1.0, 1, 1, 0], "'yes'")])
+def test_a_class_whose_rows_all_have_no_weight_is_refused(weight: list[float], named: str) -> None:
+    with pytest.raises(Refused, match=rf"role weight is 0 in every training row of class {named}: .*data\.columns"):
+        training.row_weights(pd.DataFrame({"weight": weight}), np.array([0, 0, 0, 1]), ["no", "yes"], Training())
+
+
 def test_classes_that_yaml_reads_as_numbers_or_truths_are_names() -> None:
     assert Training(class_weight={0: 1, True: 2}).class_weight == {"0": 1.0, "true": 2.0}
 

@@ -7,6 +7,7 @@ import pytest
 from solvent import Columns, Data, Refused, devices
 from solvent.schema import Schema
 from solvent_finance import network, woe
+from solvent_finance import settings as settings_module
 from solvent_finance.binning import MISSING, UNSEEN, bin_numbers, first_in_order, learn_bins, names_of_bins, sizes
 from solvent_finance.decision import probability, truth
 from solvent_finance.sample import loans
@@ -84,12 +85,12 @@ def test_smoothness_penalises_steps_between_ranges_only(learnt):
 def test_known_effects_are_recovered(tmp_path):
     """Risk in the made loans rises with debt, is lowest in middle age, and highest for tenants."""
     sample = loans(1)
-    schema = Schema.declare(
-        Columns(features=("number", "category")), {"id": "loan", "ignore": ["status"]}, list(sample.rows), table="made"
-    )
-    rows = schema.rename(sample.rows, table_name="made", targets=False)
+    columns = settings_module.columns(Credit())
+    declared = {"target": "status", "id": "loan"}
+    schema = Schema.declare(columns, declared, list(sample.rows), table="made")
+    rows = schema.rename(sample.rows, table_name="made", targets=True)
     schema = schema.learn(rows)
-    good = schema.check(rows, targets=False).good.assign(target=sample.rows["status"])
+    good = schema.check(rows, targets=True).good
     with devices.scope(devices.Device()):
         settings = Credit(**sample.settings)
         fitted = network.fit(settings, Data(good[:1000], good[1000:], schema, {}, 0, tmp_path))

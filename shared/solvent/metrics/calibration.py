@@ -17,6 +17,7 @@ from .inputs import codes, flags, numbers, probabilities, row_weights
 from .sums import ratio
 
 __all__ = [
+    "NORMAL_975",
     "Reliability",
     "apply",
     "expected_calibration_error",
@@ -25,16 +26,20 @@ __all__ = [
     "fit_temperature",
     "logit",
     "reliability",
+    "wilson",
 ]
 
+LEAST_SLOPE = 1e-3  # in units of the scores' own spread
 _LARGEST_LOG_TEMPERATURE = float(np.log(100))
-_NORMAL_975 = 1.959963984540054
+NORMAL_975 = 1.959963984540054  # 95 % of a normal distribution lie within so many deviations
 
 
 def fit_platt(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Any]:
     """Fit the probability `sigmoid(slope * logit + intercept)`, two classes.
 
-    The targets are drawn in a little from 0 and 1, as Platt did, so that separable rows give a finite slope.
+    The targets are drawn in a little from 0 and 1, as Platt did, so that separable rows give a finite slope. The slope
+    is never negative: calibration must not turn the order of the scores around. Where the rows would have it so, all
+    probabilities come close to the rate of the rows, and `bounded` says so.
 
     Args:
         logits: log odds of 1, finite, shape `(rows,)`.
@@ -67,7 +72,18 @@ def fit_platt(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = No
 
     start = np.array([0.0, np.log((positives + 1) / (negatives + 1))])
     slope, height = minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-9}).x
-    return {"kind": "platt", "slope": float(slope / spread), "intercept": float(height - slope * centre / spread)}
+    found = {"kind": "platt", "slope": float(slope / spread), "intercept": float(height - slope * centre / spread)}
+    if slope > -1e-9:
+        return found
+    # Scores without signal: the rate of the rows, and the order that the model gave.
+    mean = float(share @ target)
+    rate = float(np.log(mean / (1 - mean)))
+    return {
+        "kind": "platt",
+        "slope": LEAST_SLOPE / spread,
+        "intercept": rate - LEAST_SLOPE * centre / spread,
+        "bounded": True,
+    }
 
 
 def fit_temperature(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Any]:
@@ -165,7 +181,7 @@ class Reliability(NamedTuple):
 
     Args:
         mean_predicted: in [0, 1].
-        observed: the share of 1 among the bin's rows.
+        observed: the share of 1 among the bin's rows, which count by their weight.
         rows: how many the bin holds.
         low: lower end of the 95 % Wilson interval of `observed`.
         high: its upper end.
@@ -178,27 +194,45 @@ class Reliability(NamedTuple):
     high: np.ndarray
 
 
-def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Reliability:
+def reliability(
+    truth: ArrayLike, probability: ArrayLike, bins: int = 10, weight: ArrayLike | None = None
+) -> Reliability:
     """Compare probabilities with outcomes in bins of equal width; empty bins are left out.
 
     Args:
         truth: 0 or 1, shape `(rows,)`.
         probability: of 1, in [0, 1], shape `(rows,)`.
+        weight: of the rows, shape `(rows,)`, not negative; a row of weight 0 is not there. Unequal weights tell less
+            than as many equal ones, so the intervals go by the number of equal ones that tells as much.
 
-    Source: Wilson, Probable Inference, 1927 (the interval).
+    Source: Kish, Survey Sampling, 1965 (that number).
     """
     truth = flags("truth", truth)
     probability = probabilities("probability", probability, len(truth))
+    weight = row_weights(weight, len(truth))
     in_bin = _bins(probability, bins)
-    count = np.bincount(in_bin, minlength=bins)
-    held = count > 0
-    count = count[held]
-    observed = np.bincount(in_bin, truth, bins)[held] / count
-    mean_predicted = np.bincount(in_bin, probability, bins)[held] / count
-    squared = _NORMAL_975**2
-    middle = (observed + squared / (2 * count)) / (1 + squared / count)
-    reach = np.sqrt(observed * (1 - observed) * squared / count + (squared / (2 * count)) ** 2) / (1 + squared / count)
-    return Reliability(mean_predicted, observed, count, np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1))
+    rows = np.bincount(in_bin[weight > 0], minlength=bins)
+    held = rows > 0
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.bincount(in_bin, values, bins)[held])
+
+    whole = total(weight)
+    observed = total(weight * truth) / whole
+    low, high = wilson(observed, whole**2 / total(weight**2))
+    return Reliability(total(weight * probability) / whole, observed, rows[held], low, high)
+
+
+def wilson(share: ArrayLike, rows: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of shares in [0, 1] that were seen among so many rows, more than 0; any shape.
+
+    Source: Wilson, Probable Inference, 1927.
+    """
+    share, rows = np.asarray(share, np.float64), np.asarray(rows, np.float64)
+    squared = NORMAL_975**2
+    middle = (share + squared / (2 * rows)) / (1 + squared / rows)
+    reach = np.sqrt(share * (1 - share) * squared / rows + (squared / (2 * rows)) ** 2) / (1 + squared / rows)
+    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
 
 
 def expected_calibration_error(

@@ -72,9 +72,10 @@ def multiclass(
         weight: of the rows, shape `(rows,)`, not negative.
 
     Returns:
-        accuracy; f1 (mean over the classes that occur in truth or decision); auc (each class against the rest, mean
-        over the classes that have rows on both sides); log_loss; brier (sum over classes, 0 to 2); ece (of the most
-        probable class, 10 bins of equal width).
+        Of each class against the rest, the plain mean over classes: auc (over the classes that have rows on both
+        sides); average_precision and recall (that have rows); precision (that were called); f1 (that have rows or were
+        called). Of all rows: accuracy; log_loss; brier (sum over classes, 0 to 2); ece (of the most probable class, 10
+        bins of equal width).
 
     Raises:
         ValueError: if a value is missing or out of its range, or shapes differ.
@@ -83,22 +84,26 @@ def multiclass(
     rows, classes = probability.shape
     truth, decision = codes("truth", truth, classes, rows), codes("decision", decision, classes, rows)
     weight = row_weights(weight, rows)
-    is_class = np.eye(classes)[truth]
+    is_class, called = np.eye(classes)[truth], np.eye(classes)[decision]
+    hit = is_class * called
     curves = [Curve(is_class[:, code], probability[:, code], weight) for code in range(classes)]
     top_is_right = (probability.argmax(axis=1) == truth).astype(np.float64)
     return {
         "auc": Weighted(rows, lambda weights: _mean_of_defined(np.stack([c.auc(weights) for c in curves], axis=-1))),
+        "average_precision": Weighted(
+            rows, lambda weights: _mean_of_defined(np.stack([c.average_precision(weights) for c in curves], axis=-1))
+        ),
         "accuracy": mean(truth == decision, weight),
-        "f1": _macro_f1(is_class, np.eye(classes)[decision], weight),
+        "precision": _macro(hit, called, weight),
+        "recall": _macro(hit, is_class, weight),
+        "f1": _macro(2 * hit, is_class + called, weight),
         "log_loss": mean(_surprise(probability[np.arange(rows), truth]), weight),
         "brier": mean(((probability - is_class) ** 2).sum(axis=1), weight),
         "ece": expected_calibration_error(top_is_right, probability.max(axis=1), weight),
     }
 
 
-def confusion(
-    truth: ArrayLike, decision: ArrayLike, classes: int, weight: ArrayLike | None = None
-) -> np.ndarray:
+def confusion(truth: ArrayLike, decision: ArrayLike, classes: int, weight: ArrayLike | None = None) -> np.ndarray:
     """How often each class (row) was called each class (column): counts, shape `(classes, classes)`.
 
     Args:
@@ -131,9 +136,10 @@ def _distributions(probability: ArrayLike) -> np.ndarray:
     return table
 
 
-def _macro_f1(is_class: np.ndarray, called: np.ndarray, weight: np.ndarray) -> Sums:
-    classes = is_class.shape[1]
-    rows = np.hstack([2 * is_class * called, is_class + called]) * weight[:, None]
+def _macro(numerator: np.ndarray, denominator: np.ndarray, weight: np.ndarray) -> Sums:
+    """The mean over classes of a quotient of sums; both have the shape `(rows, classes)`."""
+    classes = numerator.shape[1]
+    rows = np.hstack([numerator, denominator]) * weight[:, None]
     return Sums(rows, lambda sums: _mean_of_defined(ratio(sums[..., :classes], sums[..., classes:])))
 
 

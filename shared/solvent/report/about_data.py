@@ -6,52 +6,53 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from . import wording
+from . import sections, wording
 
-__all__ = ["columns", "copies", "parts", "reasons"]
+__all__ = ["columns", "copies", "cut", "parts", "reasons"]
 
 JSON = Any
 
 
 def parts(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """Train, valid and test: rows, share of all, target, dates, rows set aside."""
-    data = bundle.get("data") or {}
-    known = {name: part for name, part in (data.get("parts") or {}).items() if part and part.get("rows")}
-    total = sum(part.get("rows") or 0 for part in known.values())
-    aside = data.get("set_aside") or {}
-    boundaries = (data.get("split") or {}).get("boundaries") or {}
-    meaning = {"train": "Training", "valid": "Validation", "test": "Test"}
-    order = sorted(known, key=lambda name: list(meaning).index(name) if name in meaning else 3)
+    data = bundle["data"]
+    known = {name: part for name, part in data["parts"].items() if part}
+    total = sum(part["rows"] for part in known.values())
+    # With folds every row is trained on and tested once: they are one part.
+    labels = {"train": "All rows" if bundle["folds"] else "Training", "valid": "Validation", "test": "Test"}
     return [
         {
             "name": name,
-            "label": meaning.get(name, wording.humane(name)),
-            "rows": known[name].get("rows"),
-            "share": (known[name].get("rows") or 0) / total if total else 0,
-            "target": _target(known[name].get("target") or {}),
-            "from": known[name].get("from") or boundaries.get(name),
-            "to": known[name].get("to"),
-            "aside": aside.get(name),
+            "label": labels[name],
+            "rows": known[name]["rows"],
+            "share": known[name]["rows"] / total,
+            "target": _target(known[name]["target"] or {}),
+            "from": known[name]["from"],
+            "to": known[name]["to"],
+            "aside": data["set_aside"][name],
         }
-        for name in order
+        for name in labels
+        if name in known
     ]
 
 
 def reasons(bundle: Mapping[str, JSON]) -> list[tuple[str, int]]:
     """Why rows were set aside, the most frequent reason first."""
-    found = ((bundle.get("data") or {}).get("set_aside") or {}).get("reasons") or {}
-    return sorted(found.items(), key=lambda item: -item[1])
+    return sorted(bundle["data"]["set_aside"]["reasons"].items(), key=lambda item: -item[1])
+
+
+def cut(bundle: Mapping[str, JSON]) -> list[tuple[str, str]]:
+    """How the rows were cut; what differs from fold to fold is left out."""
+    of_one_fold = ("fold", "fractions", "groups") if bundle["folds"] else ()
+    return sections.facts(bundle["data"]["split"], ("copies", "rows", *of_one_fold))
 
 
 def copies(bundle: Mapping[str, JSON]) -> str:
     """Which texts, images or sources came more than once and were kept on one side."""
-    found = ((bundle.get("data") or {}).get("split") or {}).get("copies") or {}
-    by_column = {name: item for name, item in found.items() if isinstance(item, Mapping)} or {"": found}
+    count, found = wording.count, bundle["data"]["split"].get("copies", {})
     said = [
-        f"{wording.count(item['rows'])} rows share {wording.count(item.get('contents', item.get('groups')))} contents"
-        + (f" of {wording.shorten(name)}" if name else "")
-        for name, item in by_column.items()
-        if item.get("rows")
+        f"{count(item['rows'])} rows share {count(item['contents'])} contents of {wording.shorten(name)}"
+        for name, item in found.items()
     ]
     if not said:
         return "No copies of texts, images or sources had to be kept together."
@@ -69,43 +70,33 @@ def _target(target: Mapping[str, JSON]) -> list[tuple[str, str]]:
 
 def columns(bundle: Mapping[str, JSON]) -> tuple[list[dict[str, JSON]], list[tuple[str, str]]]:
     """The schema's fields, and the columns that were left out with the reason."""
-    schema = bundle.get("schema") or {}
-    fields = schema.get("fields", []) if isinstance(schema, Mapping) else schema
-    ignored = schema.get("ignored", []) if isinstance(schema, Mapping) else []
     rows = [
         {
-            "source": field.get("source") or field.get("name"),
-            "name": field.get("name"),
-            "role": wording.plain(field.get("role")),
-            "kind": wording.plain(field.get("kind")),
-            "unit": field.get("unit"),
-            "meaning": field.get("meaning"),
+            **{key: field[key] for key in ("source", "name", "unit", "meaning", "missing")},
+            "role": field["role"],
+            "kind": wording.plain(field["kind"]),
             "values": _values(field),
-            "missing": field.get("missing"),
         }
-        for field in fields
+        for field in bundle["schema"]["fields"]
     ]
-    pairs = ignored.items() if isinstance(ignored, Mapping) else ignored
-    return rows, [(str(name), str(why)) for name, why in pairs]
+    return rows, [(name, why) for name, why in bundle["schema"]["ignored"]]
 
 
 def _values(field: Mapping[str, JSON]) -> str:
     said = []
-    if field.get("levels") is not None:
+    if field["levels"] is not None:
         levels = [wording.shorten(level, 28) for level in field["levels"]]
         more = f" … {len(levels) - 8} more" if len(levels) > 8 else ""
         said.append(f"{len(levels)} levels: {', '.join(levels[:8])}{more}")
-    low, high = wording.finite(field.get("low")), wording.finite(field.get("high"))
-    if low is not None and high is not None:
-        said.append(f"{wording.plain(low)} to {wording.plain(high)}")
-    if (mean := wording.finite(field.get("mean"))) is not None:
-        said.append(f"mean {wording.plain(mean)}")
-    allowed = field.get("allowed")
-    if allowed:
-        said.append("allowed {} to {}".format(*(_end(end) for end in allowed)))
-    if field.get("codes"):
+    if field["low"] is not None:
+        said.append(f"{wording.plain(field['low'])} to {wording.plain(field['high'])}")
+    if field["mean"] is not None:
+        said.append(f"mean {wording.plain(field['mean'])}")
+    if field["allowed"]:
+        said.append("allowed {} to {}".format(*(_end(end) for end in field["allowed"])))
+    if field["codes"]:
         said.append(f"codes for no information: {wording.plain(field['codes'])}")
-    if field.get("longest") is not None:
+    if field["longest"] is not None:
         said.append(f"up to {wording.count(field['longest'])} characters")
     return "; ".join(said) or wording.NOTHING
 

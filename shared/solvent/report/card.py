@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import about_data, metric_names, sections, wording
-from .verdict import verdict
+from .verdict import headline_sentence, verdict
 
 __all__ = ["model_card"]
 
@@ -17,12 +17,13 @@ _MARKUP = re.compile(r"([\\`*_\[\]#|~$!])")
 
 def model_card(bundle: Mapping[str, JSON]) -> str:
     """Write the model card of a bundle as Markdown; a user's strings are escaped."""
-    test = bundle.get("test")
-    ours = "network" if bundle.get("parameters") else "model"
+    test = bundle["test"]
+    ours = "network" if bundle["parameters"] else "model"
     blocks = [
-        f"# {_text(wording.humane(bundle.get('solution', '')))}: model card",
-        _text(bundle.get("summary") or ""),
+        f"# {_text(wording.humane(bundle['solution']))}: model card",
+        _text(bundle["summary"]),
         f"**{_text(verdict(bundle).sentence)}**",
+        _text(headline_sentence(bundle)),
         *_details(bundle, ours),
         *_evaluation(bundle, test, ours),
         *_data(bundle),
@@ -57,13 +58,13 @@ def _code(text: str, language: str = "") -> str:
 
 def _details(bundle: Mapping[str, JSON], ours: str) -> list[str]:
     outputs = [
-        [_text(output["name"]), _text(output["type"]), _text(output.get("meaning") or wording.NOTHING)]
-        for output in bundle.get("outputs") or []
+        [_text(output["name"]), _text(output["type"]), _text(output["meaning"] or wording.NOTHING)]
+        for output in bundle["outputs"]
     ]
     pairs = [
-        ("Made", wording.moment(bundle.get("created"))),
-        ("Solution", wording.plain(bundle.get("target"))),
-        (f"Weights of the {ours}", wording.count(bundle.get("parameters"))),
+        ("Made", wording.moment(bundle["created"])),
+        ("Solution", wording.plain(bundle["target"])),
+        (f"Weights of the {ours}", wording.count(bundle["parameters"])),
     ]
     return ["## Model", _list(pairs), *([_table(["Output", "Type", "Meaning"], outputs, right=3)] if outputs else [])]
 
@@ -74,9 +75,9 @@ def _span(found: Mapping[str, JSON] | None) -> str:
 
 
 def _evaluation(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None, ours: str) -> list[str]:
-    goal = bundle.get("goal") or {}
-    label = metric_names.metric_label(goal.get("metric", ""))
-    direction = "higher" if goal.get("higher", True) else "lower"
+    goal = bundle["goal"]
+    label = metric_names.metric_label(goal["metric"])
+    direction = "higher" if goal["higher"] else "lower"
     models = sections.models(bundle)
     header = ["Model", f"{label}, validation rows"]
     if test:
@@ -98,7 +99,8 @@ def _evaluation(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None, our
     blocks.append(_table(header, rows))
     if not test:
         return [*blocks, "No test part: nothing here is measured on unseen rows."]
-    blocks.append(f"{wording.count(test['rows'])} test rows. {_text(sections.protocol(bundle))}")
+    weighed = " Rows count by their weight." if sections.weighed(bundle) else ""
+    blocks.append(f"{wording.count(test['rows'])} test rows. {_text(sections.protocol(bundle))}{weighed}")
     names = ["our " + ours, *(_text(model["name"]) for model in models[1:])]
     found = [[_text(row["label"]), *map(_span, row["found"])] for row in sections.metrics(bundle)]
     blocks.append(_table(["Metric (95 % interval)", *names], found))
@@ -110,12 +112,12 @@ def _evaluation(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None, our
     ]
     if weaker:
         blocks += [f"Slices whose whole interval of {label} is worse than that of all test rows:", "\n".join(weaker)]
-    point = sections.facts((bundle.get("facts") or {}).get("operating_point"))
+    point = sections.facts(bundle["facts"].get("operating_point"))
     return [*blocks, *(["### Operating point", _list(point)] if point else [])]
 
 
 def _data(bundle: Mapping[str, JSON]) -> list[str]:
-    data = bundle.get("data") or {}
+    data = bundle["data"]
     rows = [
         [
             part["label"],
@@ -126,8 +128,8 @@ def _data(bundle: Mapping[str, JSON]) -> list[str]:
         ]
         for part in about_data.parts(bundle)
     ]
-    source = f"{_text(wording.plain(data.get('source')))}, {wording.count(data.get('rows'))} rows"
-    split = sections.facts(data.get("split"), ("boundaries", "copies", "rows"))
+    source = f"{_text(wording.plain(data['source']))}, {wording.count(data['rows'])} rows"
+    split = about_data.cut(bundle)
     reasons = [(reason, f"{wording.count(count)} rows") for reason, count in about_data.reasons(bundle)[:15]]
     blocks = ["## Data", source, _table(["Part", "Rows", "Target", "Dates", "Set aside"], rows) if rows else ""]
     blocks += ["Split:", _list(split)] if split else []
@@ -138,14 +140,14 @@ def _findings(bundle: Mapping[str, JSON]) -> list[str]:
     lines = []
     for finding in sections.findings(bundle):
         overridden = " (refusal, overridden)" if finding["severity"] == "refusal" else f" ({finding['severity']})"
-        cure = f" Cure: {_text(finding['cure'])}" if finding.get("cure") else ""
+        cure = f" Cure: {_text(finding['cure'])}" if finding["cure"] else ""
         lines.append(f"- **{_text(wording.humane(finding['name']))}**{overridden}: {_text(finding['message'])}{cure}")
     return ["## What the scan found", "\n".join(lines) or "Nothing to report."]
 
 
 def _use(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None) -> list[str]:
-    limits = "\n".join(f"- {_text(limit)}" for limit in bundle.get("limits") or [])
-    personal = bundle.get("personal") or []
+    limits = "\n".join(f"- {_text(limit)}" for limit in bundle["limits"])
+    personal = bundle["personal"]
     people = (
         f"This bundle holds rows about people in its assets: {_text(', '.join(personal))}. "
         "Store, share and delete the whole bundle as you must the data itself."
@@ -155,22 +157,19 @@ def _use(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None) -> list[st
     if test:
         people += " `test_scores.parquet` holds the target and the scores of every test case."
     return [
-        *("## Intended use", _text(bundle.get("intended_use") or "None was stated.")),
+        *("## Intended use", _text(bundle["intended_use"] or "None was stated.")),
         *("## Limits", limits or "None were stated."),
         *("## Personal data", people),
     ]
 
 
 def _reproduce(bundle: Mapping[str, JSON]) -> list[str]:
-    data = bundle.get("data") or {}
-    versions = [(str(name), wording.plain(value)) for name, value in (bundle.get("versions") or {}).items()]
-    facts = [*versions, *sections.facts(bundle.get("machine"))]
-    facts.append(("SHA-256 of the rows", wording.plain(data.get("sha256"))))
-    command = bundle.get("command")
-    config = sections.yaml_text(bundle.get("config"))
+    facts = [*bundle["versions"].items(), *sections.facts(bundle["machine"])]
+    facts.append(("SHA-256 of the rows", wording.plain(bundle["data"]["sha256"])))
+    config = sections.yaml_text(bundle["config"])
     return [
         "## To reproduce it",
-        _code(str(command), "sh") if command else "",
+        _code(bundle["command"], "sh"),
         _list(facts),
         _code(config, "yaml") if config else "",
     ]

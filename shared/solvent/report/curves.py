@@ -6,48 +6,36 @@ import numpy as np
 
 from ..metrics.curve import Curve
 
-__all__ = ["precision_recall", "roc", "thin", "wilson"]
-
-_NORMAL_975 = 1.959963984540054
+__all__ = ["precision_recall", "roc", "thin"]
 
 
-def _counts(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ones = np.ones(len(truth))
-    true, false = Curve(truth, score, ones).counts(ones[None])
+def _counts(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    true, false = Curve(truth, score, weight).counts(np.ones((1, len(truth))))
     return true[0], false[0]
 
 
-def roc(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def roc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """False and true positive rate at every distinct threshold, from (0, 0) to (1, 1).
 
     Args:
         truth: 0 or 1, both present, shape `(rows,)`.
         score: higher means rather 1, shape `(rows,)`.
+        weight: what each row counts, above 0, shape `(rows,)`.
     """
-    true, false = _counts(truth, score)
+    true, false = _counts(truth, score, weight)
     return false / false[-1], true / true[-1]
 
 
-def precision_recall(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def precision_recall(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Recall and precision at every distinct threshold, the highest first.
 
     Args:
         truth: 0 or 1, at least one 1, shape `(rows,)`.
         score: higher means rather 1, shape `(rows,)`.
+        weight: what each row counts, above 0, shape `(rows,)`.
     """
-    true, false = (counts[1:] for counts in _counts(truth, score))
+    true, false = (counts[1:] for counts in _counts(truth, score, weight))
     return true / true[-1], true / (true + false)
-
-
-def wilson(hits: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % interval of shares `hits / rows`, `rows` above 0.
-
-    Source: Wilson, Probable Inference, 1927.
-    """
-    rate, squared = hits / rows, _NORMAL_975**2
-    middle = (rate + squared / (2 * rows)) / (1 + squared / rows)
-    reach = np.sqrt(rate * (1 - rate) * squared / rows + (squared / (2 * rows)) ** 2) / (1 + squared / rows)
-    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
 
 
 def thin(across: np.ndarray, up: np.ndarray, points: int = 300) -> tuple[np.ndarray, np.ndarray]:

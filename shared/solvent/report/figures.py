@@ -66,19 +66,18 @@ def domain(studio: Studio, figures: Iterable[Figure], protocol: str) -> list[Dra
 
 def forest(studio: Studio, bundle: Mapping[str, JSON], protocol: str) -> Drawn | None:
     """Every model's headline with its interval, and beside it the paired difference of ours to each."""
-    test = bundle.get("test")
-    rivals: Mapping[str, JSON] = bundle.get("rivals") or {}
+    test, rivals = bundle["test"], bundle["rivals"]
     if not test:
         return None
     metric = test["headline"]
-    baseline = (test.get("baseline") or {}).get("name")
+    baseline = (test["baseline"] or {}).get("name")
     names = sorted(rivals, key=lambda name: name != baseline)
-    found = [("ours", (test["metrics"] or {}).get(metric), None)]
-    found += [(name, (rivals[name].get("metrics") or {}).get(metric), rivals[name].get("difference")) for name in names]
+    found = [("ours", test["metrics"][metric], None)]
+    found += [(name, rivals[name]["metrics"].get(metric), rivals[name]["difference"]) for name in names]
     if not any(wording.finite((headline or {}).get("value")) is not None for _, headline, _ in found):
         return None
     label = metric_names.metric_label(metric)
-    rises = metric_names.metric_rises(metric, bundle.get("goal"))
+    rises = metric_names.metric_rises(metric, bundle["goal"])
     better = "" if rises is None else ("   (higher is better →)" if rises else "   (← lower is better)")
 
     def paint(canvas: Any) -> None:
@@ -139,18 +138,17 @@ def histories(studio: Studio, training: Sequence[Mapping[str, JSON]], goal: Mapp
     """For each stage its losses and its monitored metrics over the epochs, the best epoch marked."""
     drawn = []
     for stage in training:
-        history = {name: list(values) for name, values in (stage.get("history") or {}).items()}
+        history = stage["history"]
         series = {name: values for name, values in history.items() if name not in ("epoch", "learning_rate")}
         losses = [name for name in series if name.endswith("loss")]
         others = [name for name in series if name not in losses]
-        best = goal.get("metric")
+        best = goal["metric"]
         # The headline alone if the stage followed it: six metrics on one scale say nothing.
         others = [name for name in others if name.removeprefix("val_") == best] or others[:3]
-        name = wording.shorten(stage.get("stage", "network"), 40)
+        name = wording.shorten(stage["stage"], 40)
         for kind, lines in (("loss", losses), ("monitored metric", others)):
             if lines:
-                epochs = history.get("epoch") or list(range(1, 1 + max(len(series[line]) for line in lines)))
-                paint = _history_painter(epochs, {line: series[line] for line in lines}, stage.get("best_epoch"))
+                paint = _history_painter(history["epoch"], {line: series[line] for line in lines}, stage["best_epoch"])
                 drawn.append(studio.draw(f"Stage {name}: {kind}", _history_caption(stage, lines), paint, height=2.7))
     return drawn
 
@@ -166,10 +164,10 @@ def _history_caption(stage: Mapping[str, JSON], lines: Sequence[str]) -> str:
         "patience": "it stopped getting better",
         "epochs": "all epochs were run",
         "max_minutes": "its time was over",
-    }.get(stage.get("stopped", ""), wording.plain(stage.get("stopped")))
-    kept = "" if stage.get("best_epoch") is None else f" The weights of epoch {stage['best_epoch']} were kept."
+    }.get(stage["stopped"], wording.plain(stage["stopped"]))
+    kept = "" if stage["best_epoch"] is None else f" The weights of epoch {stage['best_epoch']} were kept."
     return (
-        f"{wording.plain(stage.get('epochs'))} epochs; {ended}.{kept} "
+        f"{stage['epochs']} epochs; {ended}.{kept} "
         "Validation rows chose the epoch, so their curve flatters; no interval."
     )
 

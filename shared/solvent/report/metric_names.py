@@ -48,9 +48,9 @@ def metric_meaning(name: str) -> str:
     return _METRICS[base][1] if base in _METRICS else ""
 
 
-def metric_rises(name: str, goal: Mapping[str, Any] | None = None) -> bool | None:
+def metric_rises(name: str, goal: Mapping[str, Any]) -> bool | None:
     """Whether higher is better; None where it is not known."""
-    if goal and goal.get("metric") == name:
-        return bool(goal.get("higher", True))
+    if goal["metric"] == name:
+        return bool(goal["higher"])
     base = name.partition("@")[0]
     return _METRICS[base][2] if base in _METRICS else None

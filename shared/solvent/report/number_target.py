@@ -6,28 +6,29 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.calibration import NORMAL_975
 from . import drawing, wording
 from .figures import Drawn, Studio
-from .scored import Model, floats, rows_shown
+from .scored import Cases, Model, Points, floats, rows_shown
 
-__all__ = ["number_target"]
+__all__ = ["mean_and_reach", "number_target"]
 
 _MOST_POINTS = 1000
 
 
-def number_target(studio: Studio, scores: Any, models: list[Model]) -> list[Drawn]:
+def number_target(studio: Studio, cases: Cases, models: list[Model]) -> list[Drawn]:
     """Observed against predicted, calibration, residuals along the prediction, and the size of the errors."""
-    truth = floats(scores, "truth")
+    truth = floats(cases.table, "truth")
     known = []
     for model in models:
-        prediction = floats(scores, f"{model.prefix}prediction")
+        prediction = floats(cases.table, f"{model.prefix}prediction")
         if truth is not None and prediction is not None:
             scored = np.isfinite(truth) & np.isfinite(prediction)
-            known.append((model, truth[scored], prediction[scored]))
-    if not known or known[0][0].prefix or not len(known[0][1]):
+            known.append(Points(model, truth[scored], prediction[scored], cases.weight[scored]))
+    if not known or known[0].model.prefix or not len(known[0].truth):
         return []
-    _, observed, predicted = known[0]
-    basis = rows_shown(len(observed), len(scores) - len(observed))
+    observed, predicted, weight = known[0].truth, known[0].score, known[0].weight
+    basis = rows_shown(known[0], cases)
     shown = np.arange(len(observed))
     note = "."
     if len(observed) > _MOST_POINTS:
@@ -50,33 +51,32 @@ def number_target(studio: Studio, scores: Any, models: list[Model]) -> list[Draw
         if len(observed) >= 50:
             tenths = np.array_split(np.argsort(predicted, kind="stable"), 10)
             middle = [np.median(predicted[tenth]) for tenth in tenths]
-            for quantile, line in ((10, (0, (2, 2))), (50, "-"), (90, (0, (2, 2)))):
-                ends = [np.percentile(error[tenth], quantile) for tenth in tenths]
+            for percent, line in ((10, (0, (2, 2))), (50, "-"), (90, (0, (2, 2)))):
+                ends = [_percentile(error[tenth], percent, weight[tenth]) for tenth in tenths]
                 axes.plot(middle, ends, color=drawing.INK, linestyle=line, linewidth=1.2)
         axes.set(xlabel="our prediction", ylabel="observed − predicted")
 
     def spread(canvas: Any) -> None:
         axes = canvas.add_subplot()
-        errors = [(model, target - guess) for model, target, guess in known]
-        limit = max(float(np.percentile(np.abs(error), 99)) for _, error in errors) or 1.0
+        errors = [(points, points.truth - points.score) for points in known]
+        limit = max(_percentile(np.abs(error), 99, points.weight) for points, error in errors) or 1.0
         edges = np.linspace(-limit, limit, 41)
         axes.axvline(0, color=drawing.FAINT, linewidth=1)
-        for model, error in errors:
+        for points, error in errors:
+            look = {"color": points.model.colour, "linestyle": points.model.line}
             inside = np.clip(error, -limit, limit)
-            axes.hist(inside, edges, histtype="step", color=model.colour, linestyle=model.line, linewidth=1.5)
-            axes.plot([], [], color=model.colour, linestyle=model.line, label=model.label())
-        axes.set(xlabel="observed − predicted", ylabel="test rows")
+            axes.hist(inside, edges, weights=points.weight, histtype="step", linewidth=1.5, **look)
+            axes.plot([], [], label=points.model.label(), **look)
+        axes.set(xlabel="observed − predicted", ylabel="weight of the test rows" if cases.weighed else "test rows")
         axes.legend()
 
     def calibration(canvas: Any) -> None:
         axes = canvas.add_subplot()
-        for place, (model, target, guess) in enumerate(known):
+        for place, points in enumerate(known):
+            model, guess, held = points.model, points.score, points.weight
             tenths = np.array_split(np.argsort(guess, kind="stable"), min(10, max(1, len(guess) // 20)))
-            middle = [guess[tenth].mean() for tenth in tenths]
-            mean = np.array([target[tenth].mean() for tenth in tenths])
-            half = [
-                1.959964 * target[tenth].std(ddof=1) / len(tenth) ** 0.5 if len(tenth) > 1 else 0 for tenth in tenths
-            ]
+            middle = [np.average(guess[tenth], weights=held[tenth]) for tenth in tenths]
+            mean, half = np.transpose([mean_and_reach(points.truth[tenth], held[tenth]) for tenth in tenths])
             look = {"color": model.colour, "marker": "os"[place], "linestyle": model.line, "linewidth": 1.2}
             axes.errorbar(middle, mean, half, label=model.label(), **look)
         ends = axes.get_xlim()
@@ -108,3 +108,23 @@ def number_target(studio: Studio, scores: Any, models: list[Model]) -> list[Draw
             width=4.6,
         ),
     ]
+
+
+def _percentile(values: np.ndarray, percent: float, weight: np.ndarray) -> float:
+    return float(np.percentile(values, percent, weights=weight, method="inverted_cdf"))
+
+
+def mean_and_reach(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """The weighted mean, and half the width of its 95 % interval; 0 for a single row.
+
+    Args:
+        values: shape `(rows,)`.
+        weight: above 0, shape `(rows,)`.
+
+    Source: Cochran, Sampling Techniques, 1977, section 6.4 (the variance of a ratio).
+    """
+    rows, mean = len(values), float(np.average(values, weights=weight))
+    if rows < 2:
+        return mean, 0.0
+    variance = (weight**2 @ (values - mean) ** 2) / weight.sum() ** 2 * rows / (rows - 1)
+    return mean, NORMAL_975 * float(variance) ** 0.5

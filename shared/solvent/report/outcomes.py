@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..schema.kinds import canonical
 from .figures import Drawn, Studio
 from .number_target import number_target
-from .scored import canonical, models
+from .scored import Cases, models
 from .several_classes import several_classes
 from .two_classes import two_classes
 
@@ -18,14 +19,17 @@ JSON = Any
 
 def outcomes(studio: Studio, bundle: Mapping[str, JSON], scores: Any) -> list[Drawn]:
     """The curves that the columns of `scores` allow; none where there is nothing to draw."""
-    if scores is None or not bundle.get("test") or "truth" not in scores or not len(scores):
+    if scores is None or "truth" not in scores:
         return []
-    facts = bundle.get("facts") or {}
-    classes = [canonical(level) for level in facts.get("classes") or []]
-    if "probability" in scores and facts.get("positive") is not None:
-        return two_classes(studio, bundle, scores, models(bundle), canonical(facts["positive"]))
+    cases = Cases.of(bundle, scores)
+    facts = bundle["facts"]
+    # A solution may keep its classes as they were given, 1 or True; the rows have the schema's spelling of them.
+    positive = canonical(facts.get("positive"))
+    classes = [level for item in facts.get("classes") or [] if (level := canonical(item)) is not None]
+    if "probability" in scores and positive is not None:
+        return two_classes(studio, bundle, cases, models(bundle), positive)
     if classes and all(f"probability_{level}" in scores for level in classes):
-        return several_classes(studio, scores, models(bundle), classes)
+        return several_classes(studio, cases, models(bundle), classes)
     if "prediction" in scores:
-        return number_target(studio, scores, models(bundle))
+        return number_target(studio, cases, models(bundle))
     return []

@@ -49,6 +49,7 @@ def html(bundle: Mapping[str, JSON], scores: Any = None, figures: Sequence[Any] 
         wording.share,
         wording.shorten,
         wording.signed,
+        wording.tally,
         wording.tied,
     )
     page.filters |= {word.__name__: word for word in words}
@@ -58,56 +59,57 @@ def html(bundle: Mapping[str, JSON], scores: Any = None, figures: Sequence[Any] 
 
 def context(bundle: Mapping[str, JSON], scores: Any, figures: Sequence[Any]) -> dict[str, JSON]:
     """All that the template shows."""
+    from ..record import SUITE
     from .figures import Studio, domain, forest, histories
     from .outcomes import outcomes
     from .several_classes import class_by_class
 
-    test, data, known = bundle.get("test"), bundle.get("data") or {}, bundle.get("facts") or {}
-    split = data.get("split") or {}
-    goal = bundle.get("goal") or {}
+    test, data, known, goal = bundle["test"], bundle["data"], bundle["facts"], bundle["goal"]
     studio = Studio()
     protocol = sections.protocol(bundle)
     rows, ignored = about_data.columns(bundle)
     baseline = (test or {}).get("baseline")
-    rivals = bundle.get("rivals") or {}
+    rivals = bundle["rivals"]
     return {
         "bundle": bundle,
         "data": data,
-        "split": split,
         "test": test,
-        "title": wording.humane(bundle.get("solution", "")),
-        "metric": goal.get("metric", ""),
-        "higher": goal.get("higher", True),
+        "title": wording.humane(bundle["solution"]),
+        "metric": goal["metric"],
+        "higher": goal["higher"],
+        "suite": bundle["versions"][SUITE],
         "protocol": protocol,
-        "ours": "network" if bundle.get("parameters") else "model",
+        "not_measured": sections.set_aside(bundle),
+        "weighed": sections.weighed(bundle),
+        "ours": "network" if bundle["parameters"] else "model",
         "verdict": verdict(bundle),
         "pressing": sections.pressing(bundle),
-        "headline": test["metrics"].get(test["headline"]) if test else None,
+        "headline": test["metrics"][test["headline"]] if test else None,
         "baseline": baseline,
-        "difference": rivals.get(baseline["name"], {}).get("difference") if baseline else None,
+        "difference": rivals[baseline["name"]]["difference"] if baseline else None,
         "forest": forest(studio, bundle, protocol),
         "models": sections.models(bundle),
         "metrics": sections.metrics(bundle),
-        "confusion": sections.confusion(bundle) if test else None,
+        "confusion": sections.confusion(bundle),
         "point": sections.facts(known.get("operating_point")),
         "calibration": sections.facts(known.get("calibration"), ("x", "y")),
-        "classes": class_by_class(studio, bundle.get("confusion")) if test else None,
+        "classes": class_by_class(studio, bundle),
         "outcomes": outcomes(studio, bundle, scores),
         "slices": sections.slices(bundle),
         "domain": domain(studio, figures, f"{wording.count(test['rows'])} test rows." if test else ""),
         "findings": sections.findings(bundle),
-        "stages": bundle.get("training") or [],
-        "histories": histories(studio, bundle.get("training") or [], goal),
+        "stages": bundle["training"],
+        "histories": histories(studio, bundle["training"], goal),
         "choices": sections.choices(bundle),
         "parts": about_data.parts(bundle),
         "aside": about_data.reasons(bundle),
-        "split_facts": sections.facts(split, ("boundaries", "copies", "rows")),
+        "split_facts": about_data.cut(bundle),
         "copies": about_data.copies(bundle),
         "columns": rows,
         "ignored": ignored,
         "known": sections.facts(known, ("choices", "operating_point", "calibration")),
-        "config": sections.yaml_text(bundle.get("config")),
-        "settings": sections.yaml_text(bundle.get("settings")),
-        "versions": [(str(name), wording.plain(value)) for name, value in (bundle.get("versions") or {}).items()],
-        "machine": sections.facts(bundle.get("machine")),
+        "config": sections.yaml_text(bundle["config"]),
+        "settings": sections.yaml_text(bundle["settings"]),
+        "versions": list(bundle["versions"].items()),
+        "machine": sections.facts(bundle["machine"]),
     }

@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 
 from ..metrics.calibration import reliability
-from . import drawing, wording
+from . import drawing, sections, wording
 
-__all__ = ["Model", "canonical", "floats", "models", "reliability_painter", "rows_shown", "unit_square"]
+__all__ = [
+    "Cases",
+    "Model",
+    "Points",
+    "columns_below",
+    "floats",
+    "models",
+    "reliability_painter",
+    "rows_shown",
+    "unit_square",
+]
 
 JSON = Any
 
@@ -31,20 +41,42 @@ class Model:
 
 def models(bundle: Mapping[str, JSON]) -> list[Model]:
     """Ours, and the baseline if there is one."""
-    baseline = (bundle["test"].get("baseline") or {}).get("name")
+    baseline = (bundle["test"]["baseline"] or {}).get("name")
     found = [Model("ours", "", drawing.OURS, "-")]
     if baseline is not None:
         found.append(Model(baseline, f"{baseline}: ", drawing.BASELINE, (0, (5, 2))))
     return found
 
 
-def canonical(value: JSON) -> str:
-    """A level as the schema writes it: `1` for 1 and 1.0, `true` for True."""
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
+@dataclass(frozen=True)
+class Cases:
+    """The scored test rows that count: those of weight 0 are not among them.
+
+    Args:
+        weight: above 0, all 1 where no column has that role; shape `(rows,)`.
+        weighed: whether a column has it.
+    """
+
+    table: Any
+    weight: np.ndarray
+    weighed: bool
+
+    @classmethod
+    def of(cls, bundle: Mapping[str, JSON], scores: Any) -> Cases:
+        if not sections.weighed(bundle):
+            return cls(scores, np.ones(len(scores)), False)
+        weight = np.asarray(scores["weight"], dtype=np.float64)
+        return cls(scores[weight > 0], weight[weight > 0], True)
+
+
+@dataclass(frozen=True)
+class Points:
+    """What a figure draws of one model; every array has shape `(rows,)`."""
+
+    model: Model
+    truth: np.ndarray
+    score: np.ndarray
+    weight: np.ndarray
 
 
 def floats(scores: Any, column: str) -> np.ndarray | None:
@@ -56,44 +88,49 @@ def floats(scores: Any, column: str) -> np.ndarray | None:
     return np.asarray(pd.to_numeric(scores[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan))
 
 
-def rows_shown(count: int, left_out: int) -> str:
-    """How many rows a figure is made of, and how many it had to leave out."""
+def rows_shown(ours: Points, cases: Cases) -> str:
+    """How many rows a figure is made of, how many it had to leave out, and whether they count by their weight."""
+    left_out = len(cases.table) - len(ours.score)
     out = f", {wording.count(left_out)} without a score left out" if left_out else ""
-    return f"{wording.count(count)} test rows{out}"
+    weighed = "; rows count by their weight" if cases.weighed else ""
+    return f"{wording.count(len(ours.score))} test rows{out}{weighed}"
+
+
+def columns_below(cases: Cases) -> str:
+    """What the columns under a calibration curve do."""
+    return "add up our rows' weights" if cases.weighed else "count our rows"
 
 
 def unit_square(axes: Any, across: str, up: str) -> None:
     axes.set(xlabel=across, ylabel=up, xlim=(-0.015, 1.015), ylim=(-0.015, 1.03))
 
 
-def reliability_painter(
-    known: list[tuple[Model, np.ndarray, np.ndarray]], across: str, up: str
-) -> Callable[[Any], None]:
+def reliability_painter(known: list[Points], across: str, up: str, weighed: bool) -> Callable[[Any], None]:
     def paint(canvas: Any) -> None:
         axes, below = canvas.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         axes.plot([0, 1], [0, 1], color=drawing.FAINT, linewidth=1)
-        for place, (model, target, probability) in enumerate(known):
-            predicted, observed, _, low, high = reliability(target, probability)
+        for place, points in enumerate(known):
+            predicted, observed, _, low, high = reliability(points.truth, points.score, weight=points.weight)
             axes.errorbar(
                 predicted,
                 observed,
                 (np.maximum(observed - low, 0), np.maximum(high - observed, 0)),
-                color=model.colour,
+                color=points.model.colour,
                 marker="os"[place],
-                linestyle=model.line,
+                linestyle=points.model.line,
                 linewidth=1.2,
                 elinewidth=1.1,
-                label=model.label(),
+                label=points.model.label(),
             )
         unit_square(axes, "", up)
         axes.legend(loc="upper left")
-        counts, edges = np.histogram(known[0][2], np.linspace(0, 1, 11))
+        counts, edges = np.histogram(known[0].score, np.linspace(0, 1, 11), weights=known[0].weight)
         below.bar(edges[:-1] + 0.05, counts, 0.09, color=drawing.OURS, alpha=0.55)
         for left, rows in zip(edges[:-1], counts, strict=True):
             if rows:
-                text = wording.count(rows) if rows < 10_000 else f"{rows / 1000:.0f}k"
+                text = wording.tally(rows if weighed else int(rows)) if rows < 10_000 else f"{rows / 1000:.0f}k"
                 below.annotate(text, (left + 0.05, rows), (0, 1), textcoords="offset points", ha="center", fontsize=6.5)
-        below.set(xlabel=across, ylabel="rows", yticks=[], ylim=(0, max(counts) * 1.45))
+        below.set(xlabel=across, ylabel="weight" if weighed else "rows", yticks=[], ylim=(0, max(counts) * 1.45))
         below.grid(visible=False)
         below.spines["left"].set_visible(False)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import metric_names, wording
+from .verdict import set_aside
 
 __all__ = [
     "Span",
@@ -18,7 +19,9 @@ __all__ = [
     "models",
     "pressing",
     "protocol",
+    "set_aside",
     "slices",
+    "weighed",
     "yaml_text",
 ]
 
@@ -52,16 +55,15 @@ def _spans(found: Sequence[Mapping[str, JSON]], mark: JSON) -> list[Span]:
 
 def models(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """Ours and each rival, the baseline first: validation and test headline, paired difference, cost."""
-    test, rivals = bundle.get("test") or {}, bundle.get("rivals") or {}
-    headline = (bundle.get("goal") or {}).get("metric") or test.get("headline")
+    test, rivals, headline = bundle["test"] or {}, bundle["rivals"], bundle["goal"]["metric"]
     baseline = (test.get("baseline") or {}).get("name")
     rows = [
         {
             "name": "ours",
-            "valid": bundle.get("valid"),
-            "test": (test.get("metrics") or {}).get(headline),
+            "valid": bundle["valid"],
+            "test": test["metrics"][headline] if test else None,
             "difference": None,
-            "seconds": (bundle.get("seconds") or {}).get("fit"),
+            "seconds": bundle["seconds"]["fit"],
         }
     ]
     for name in sorted(rivals, key=lambda name: name != baseline):
@@ -69,31 +71,33 @@ def models(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
         rows.append(
             {
                 "name": name,
-                "valid": rival.get("valid"),
-                "test": (rival.get("metrics") or {}).get(headline),
-                "difference": rival.get("difference"),
-                "seconds": rival.get("seconds"),
+                "valid": rival["valid"],
+                "test": (rival["metrics"] or {}).get(headline),
+                "difference": rival["difference"],
+                "seconds": rival["seconds"],
             }
         )
     return [{**row, "baseline": row["name"] == baseline, "ours": place == 0} for place, row in enumerate(rows)]
 
 
 def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """Every metric of every model, the headline first."""
-    test, rivals = bundle.get("test") or {}, bundle.get("rivals") or {}
-    ours = test.get("metrics") or {}
-    baseline = (test.get("baseline") or {}).get("name")
+    """Every metric of every model, the headline first; none where there is no test part."""
+    test, rivals = bundle["test"], bundle["rivals"]
+    if not test:
+        return []
+    ours = test["metrics"]
+    baseline = (test["baseline"] or {}).get("name")
     order = sorted(rivals, key=lambda name: name != baseline)
-    names = list(dict.fromkeys([*ours, *(metric for name in order for metric in rivals[name].get("metrics") or {})]))
-    names.sort(key=lambda name: name != test.get("headline"))
+    names = list(dict.fromkeys([*ours, *(metric for name in order for metric in rivals[name]["metrics"])]))
+    names.sort(key=lambda name: name != test["headline"])
     return [
         {
             "name": name,
             "label": metric_names.metric_label(name),
             "meaning": metric_names.metric_meaning(name),
-            "rises": metric_names.metric_rises(name, bundle.get("goal")),
-            "headline": name == test.get("headline"),
-            "found": [ours.get(name), *((rivals[rival].get("metrics") or {}).get(name) for rival in order)],
+            "rises": metric_names.metric_rises(name, bundle["goal"]),
+            "headline": name == test["headline"],
+            "found": [ours.get(name), *(rivals[rival]["metrics"].get(name) for rival in order)],
         }
         for name in names
     ]
@@ -101,8 +105,7 @@ def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
 
 def findings(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """The scan's findings: overridden refusals, then warnings, then notes."""
-    found = list(bundle.get("findings") or [])
-    return sorted(found, key=lambda item: _SEVERITIES.index(item["severity"]) if item["severity"] in _SEVERITIES else 1)
+    return sorted(bundle["findings"], key=lambda item: _SEVERITIES.index(item["severity"]))
 
 
 def pressing(bundle: Mapping[str, JSON]) -> str:
@@ -120,26 +123,20 @@ def pressing(bundle: Mapping[str, JSON]) -> str:
 
 def protocol(bundle: Mapping[str, JSON]) -> str:
     """How the test numbers were measured, and how many test rows are in none of them."""
-    test = bundle.get("test") or {}
-    said = [bundle.get("protocol") or ""]
-    unread = ((bundle.get("data") or {}).get("set_aside") or {}).get("test") or 0
-    failed = test.get("set_aside") or 0
-    for rows, why in ((unread, "could not be read"), (failed, "could not be scored")):
-        if test and rows:
-            noun, verb = ("row", "is") if rows == 1 else ("rows", "are")
-            said.append(f"{wording.count(rows)} more test {noun} {why} and {verb} in no number.")
-    return " ".join(filter(None, said))
+    return " ".join(filter(None, (bundle["protocol"], set_aside(bundle))))
+
+
+def weighed(bundle: Mapping[str, JSON]) -> bool:
+    """Whether rows count by a column that has the role weight."""
+    return any(field["role"] == "weight" for field in bundle["schema"]["fields"])
 
 
 def confusion(bundle: Mapping[str, JSON]) -> dict[str, JSON] | None:
     """The confusion table with truth in rows, shares of each row, and for many classes the most frequent mistakes."""
-    found = bundle.get("confusion")
-    if not found or not found.get("classes"):
+    found = bundle["confusion"]
+    if found is None:
         return None
-    classes = [str(level) for level in found["classes"]]
-    counts = [list(row) for row in found["counts"]]
-    if found.get("rows_are") != "truth":
-        counts = [list(row) for row in zip(*counts, strict=True)]
+    classes, counts = found["classes"], found["counts"]
     totals = [sum(row) for row in counts]
     mistakes = sorted(
         (
@@ -172,25 +169,32 @@ def confusion(bundle: Mapping[str, JSON]) -> dict[str, JSON] | None:
 
 
 def slices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """The slices by column; a level is marked as weaker where its whole interval lies on the worse side of ours."""
-    found = list(bundle.get("slices") or [])
-    test = bundle.get("test") or {}
-    overall = ((test.get("metrics") or {}).get(test.get("headline")) or {}).get("value")
-    level = wording.finite(overall)
-    higher = bool((bundle.get("goal") or {}).get("higher", True))
+    """The slices by column; a level is marked as weaker where its whole interval lies on the worse side of ours.
+
+    A level that has no value says why in `unmeasured`.
+    """
+    found, test = bundle["slices"], bundle["test"]
+    if not found:
+        return []
+    from ..evaluation import FEWEST_ROWS
+
+    overall, higher = test["metrics"][test["headline"]]["value"], bundle["goal"]["higher"]
     columns: dict[str, list[dict[str, JSON]]] = {}
     for item, span in zip(found, _spans(found, overall), strict=True):
-        low, high = wording.finite(item.get("low")), wording.finite(item.get("high"))
-        weaker = (
-            level is not None and low is not None and high is not None and (high < level if higher else low > level)
-        )
-        columns.setdefault(str(item.get("column")), []).append({**item, "span": span, "weaker": weaker})
+        low, high = item["low"], item["high"]
+        weaker = None not in (overall, low, high) and (high < overall if higher else low > overall)
+        unmeasured = ""
+        if item["value"] is None:
+            few = item["rows"] < FEWEST_ROWS
+            unmeasured = "too few rows to measure" if few else "not defined on these rows"
+        told = {**item, "span": span, "weaker": weaker, "unmeasured": unmeasured}
+        columns.setdefault(item["column"], []).append(told)
     return [{"column": column, "levels": levels} for column, levels in columns.items()]
 
 
 def choices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """What was tried on validation rows: for each choice its values, their metric, and which one won."""
-    found = (bundle.get("facts") or {}).get("choices") or []
+    found = bundle["facts"].get("choices") or []
     return [
         {
             "what": wording.humane(choice.get("what", "choice")),

@@ -10,34 +10,34 @@ import numpy as np
 
 from . import curves, drawing, wording
 from .figures import Drawn, Studio
-from .scored import Model, canonical, floats, reliability_painter, rows_shown, unit_square
+from .scored import Cases, Model, Points, columns_below, floats, reliability_painter, rows_shown, unit_square
 
-__all__ = ["two_classes"]
+__all__ = ["OperatingPoint", "operating_point", "two_classes"]
 
 JSON = Any
 
 
 def two_classes(
-    studio: Studio, bundle: Mapping[str, JSON], scores: Any, models: list[Model], positive: str
+    studio: Studio, bundle: Mapping[str, JSON], cases: Cases, models: list[Model], positive: str
 ) -> list[Drawn]:
     """ROC, precision and recall, calibration and the scores of each class; none where the rows hold one class only."""
-    truth = np.array([canonical(value) == positive for value in scores["truth"]], dtype=float)
+    truth = (cases.table["truth"] == positive).to_numpy(dtype=np.float64)
     known = []
     for model in models:
-        probability = floats(scores, f"{model.prefix}probability")
+        probability = floats(cases.table, f"{model.prefix}probability")
         if probability is not None and np.isfinite(probability).any():
-            scored = np.isfinite(probability) & scores["truth"].notna().to_numpy()
-            known.append((model, truth[scored], np.clip(probability[scored], 0, 1)))
-    if not known or known[0][0].prefix or not 0 < known[0][1].sum() < len(known[0][1]):
+            scored = np.isfinite(probability)
+            known.append(Points(model, truth[scored], np.clip(probability[scored], 0, 1), cases.weight[scored]))
+    if not known or known[0].model.prefix or not 0 < known[0].truth.sum() < len(known[0].truth):
         return []
-    ours, rows = known[0], rows_shown(len(known[0][1]), len(scores) - len(known[0][1]))
+    ours = known[0]
     label = wording.shorten(positive, 26)
-    rate = ours[1].mean()
-    basis = f"{rows}, {wording.count(ours[1].sum())} of them “{label}”."
+    rate = np.average(ours.truth, weights=ours.weight)
+    basis = f"{rows_shown(ours, cases)}; {wording.count(ours.truth.sum())} rows are “{label}”."
     test = bundle["test"]
-    theirs = test.get("baseline") or {}
+    theirs = test["baseline"] or {}
     point = wording.finite((bundle["facts"].get("operating_point") or {}).get("value"))
-    corner = _corner(bundle, positive)
+    corner = operating_point(bundle, positive)
 
     def quoted(model: Model, metric: str, name: str) -> str:
         found = (test["metrics"] if not model.prefix else theirs).get(metric)
@@ -46,8 +46,8 @@ def two_classes(
     def roc(canvas: Any) -> None:
         axes = canvas.add_subplot()
         axes.plot([0, 1], [0, 1], color=drawing.FAINT, linewidth=1)
-        for model, target, probability in known:
-            line = curves.thin(*curves.roc(target, probability))
+        for points in known:
+            model, line = points.model, curves.thin(*curves.roc(points.truth, points.score, points.weight))
             axes.plot(*line, color=model.colour, linestyle=model.line, label=model.label(quoted(model, "auc", "AUC")))
         if corner:
             axes.plot(corner.false_rate, corner.recall, "o", color=drawing.OURS, markersize=7, label="operating point")
@@ -57,8 +57,8 @@ def two_classes(
     def precision_recall(canvas: Any) -> None:
         axes = canvas.add_subplot()
         axes.axhline(rate, color=drawing.FAINT, linewidth=1)
-        for model, target, probability in known:
-            line = curves.thin(*curves.precision_recall(target, probability))
+        for points in known:
+            model, line = points.model, curves.thin(*curves.precision_recall(points.truth, points.score, points.weight))
             text = model.label(quoted(model, "average_precision", "AP"))
             axes.plot(*line, color=model.colour, linestyle=model.line, label=text)
         if corner and corner.precision is not None:
@@ -69,18 +69,17 @@ def two_classes(
     def spread(canvas: Any) -> None:
         axes = canvas.add_subplot()
         edges = np.linspace(0, 1, 31)
-        _, target, probability = ours
         for mark, colour, name in ((0, drawing.MUTED, f"not {label}"), (1, drawing.OURS, label)):
-            held = probability[target == mark]
+            held, weights = ours.score[ours.truth == mark], ours.weight[ours.truth == mark]
+            weights = weights / weights.sum()
             text = f"{name} ({wording.count(len(held))})"
-            weights = np.full(len(held), 1 / max(len(held), 1))
             axes.hist(held, edges, weights=weights, color=colour, alpha=0.45, histtype="stepfilled", linewidth=0)
             axes.hist(held, edges, weights=weights, color=colour, histtype="step", linewidth=1.4, label=text)
         if point is not None:
             text = f"operating point {wording.plain(point)}"
             axes.axvline(point, color=drawing.INK, linewidth=1.2, linestyle=(0, (4, 2)), label=text)
         axes.margins(y=0.22)
-        axes.set(xlabel=f"our probability of {label}", ylabel="share of the class's rows", xlim=(0, 1))
+        axes.set(xlabel=f"our probability of {label}", ylabel="share of the class", xlim=(0, 1))
         axes.legend(loc="upper right")
 
     marked = " The dot is the operating point." if corner else ""
@@ -96,8 +95,8 @@ def two_classes(
         studio.draw(
             "Calibration",
             "Observed rate beside the stated probability, in ten bins of equal width; bars are 95 % Wilson intervals, "
-            f"the columns below count our rows. {basis}",
-            reliability_painter(known, f"stated probability of {label}", f"observed rate of {label}"),
+            f"the columns below {columns_below(cases)}. {basis}",
+            reliability_painter(known, f"stated probability of {label}", f"observed rate of {label}", cases.weighed),
             width=4.6,
             height=4.0,
         ),
@@ -106,25 +105,24 @@ def two_classes(
 
 
 @dataclass(frozen=True)
-class _Corner:
+class OperatingPoint:
+    """Where decisions lie on the curves; `precision` is None where none was positive."""
+
     recall: float
     false_rate: float
     precision: float | None
 
 
-def _corner(bundle: Mapping[str, JSON], positive: str) -> _Corner | None:
+def operating_point(bundle: Mapping[str, JSON], positive: str) -> OperatingPoint | None:
     """Where the operating point lies, read off the confusion table that the page shows."""
-    confusion = bundle.get("confusion") or {}
-    classes = [canonical(level) for level in confusion.get("classes") or []]
-    if len(classes) != 2 or positive not in classes:
+    confusion = bundle["confusion"]
+    if confusion is None or len(confusion["classes"]) != 2 or positive not in confusion["classes"]:
         return None
     counts = np.asarray(confusion["counts"], dtype=float)
-    if confusion.get("rows_are") != "truth":
-        counts = counts.T
-    here = classes.index(positive)
+    here = confusion["classes"].index(positive)
     hits, missed = counts[here, here], counts[here, 1 - here]
     false = counts[1 - here, here]
     rest = false + counts[1 - here, 1 - here]
     if not hits + missed or not rest:
         return None
-    return _Corner(hits / (hits + missed), false / rest, hits / (hits + false) if hits + false else None)
+    return OperatingPoint(hits / (hits + missed), false / rest, hits / (hits + false) if hits + false else None)

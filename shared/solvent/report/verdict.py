@@ -9,27 +9,34 @@ from typing import Any, Literal
 from .metric_names import metric_label
 from .wording import MINUS, count, estimate, finite, interval, number, shorten, signed
 
-__all__ = ["Verdict", "headline_sentence", "verdict"]
+__all__ = ["Verdict", "headline_sentence", "set_aside", "verdict"]
 
 
 def headline_sentence(bundle: Mapping[str, Any]) -> str:
     """The headline on the test rows with its interval, beside the baseline's, in one line."""
-    test, metric = bundle.get("test"), (bundle.get("goal") or {}).get("metric", "")
+    test, metric = bundle["test"], bundle["goal"]["metric"]
     if not test:
         return (
             f"No test part: nothing is measured on unseen rows; {metric_label(metric)} "
-            f"{number(bundle.get('valid'))} on the validation rows, which also chose."
+            f"{number(bundle['valid'])} on the validation rows, which also chose."
         )
 
     def told(found: Mapping[str, Any] | None) -> str:
         return estimate(found) + (f" (95 % interval {interval(found)})" if interval(found) else " (no interval)")
 
-    metric = test["headline"]
-    ours = f"{metric_label(metric)} {told(test['metrics'].get(metric))} on {count(test['rows'])} test rows"
-    baseline = test.get("baseline")
-    return ours + (
-        f"; baseline {shorten(baseline['name'])} {told(baseline.get(metric))}." if baseline else "; no baseline."
-    )
+    ours = f"{metric_label(metric)} {told(test['metrics'][metric])} on {count(test['rows'])} test rows"
+    baseline = test["baseline"]
+    theirs = f"baseline {shorten(baseline['name'])} {told(baseline.get(metric))}" if baseline else "no baseline"
+    return f"{ours}; {theirs}. {set_aside(bundle)}".strip()
+
+
+def set_aside(bundle: Mapping[str, Any]) -> str:
+    """How many test rows are not among the measured ones; empty where all are."""
+    rows = bundle["test"]["set_aside"] if bundle["test"] else 0
+    if not rows:
+        return ""
+    noun, verb = ("row", "is") if rows == 1 else ("rows", "are")
+    return f"{count(rows)} {noun} could not be read or scored and {verb} not among them."
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,8 @@ class Verdict:
 
 def verdict(bundle: Mapping[str, Any]) -> Verdict:
     """Read the paired difference to the baseline on the test rows, in the direction of the goal."""
-    ours = "network" if bundle.get("parameters") else "model"
-    test = bundle.get("test")
+    ours = "network" if bundle["parameters"] else "model"
+    test = bundle["test"]
     if not test:
         return Verdict(
             "unknown",
@@ -58,17 +65,15 @@ def verdict(bundle: Mapping[str, Any]) -> Verdict:
             "There was no test part: nothing here is measured on unseen rows, "
             f"so whether the {ours} is worth it is open.",
         )
-    baseline = (test.get("baseline") or {}).get("name")
+    baseline = (test["baseline"] or {}).get("name")
     if baseline is None:
         return Verdict(
             "unknown",
             "No baseline",
             f"No simpler model was run beside it, so whether the {ours} is worth its cost is open.",
         )
-    goal = bundle.get("goal") or {}
-    metric = metric_label(test["headline"])
-    higher = bool(goal.get("higher", True))
-    difference = (bundle.get("rivals") or {}).get(baseline, {}).get("difference") or {}
+    metric, higher = metric_label(test["headline"]), bundle["goal"]["higher"]
+    difference = bundle["rivals"][baseline]["difference"] or {}
     value, low, high = (finite(difference.get(key)) for key in ("value", "low", "high"))
     name = shorten(baseline)
     if value is None or low is None or high is None:

@@ -26,6 +26,7 @@ __all__ = [
     "share",
     "shorten",
     "signed",
+    "tally",
     "tied",
 ]
 
@@ -76,6 +77,11 @@ def count(value: Any) -> str:
     """A whole number with thousands apart."""
     known = finite(value)
     return NOTHING if known is None else _fixed(known, 0)
+
+
+def tally(value: Any) -> str:
+    """A count of rows, or with one decimal the sum of their weights, which is a float."""
+    return _fixed(value, 1) if isinstance(value, float) else count(value)
 
 
 def percent(share: Any) -> str:

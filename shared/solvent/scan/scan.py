@@ -5,7 +5,7 @@ Messages are for whoever owns the data: what, where, how many, and the cure. Col
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import Refused
+from ..metrics.calibration import wilson
 from ..schema import Field, Schema
 from ..solution import Finding, Severity
 from ..split import PARTS
@@ -33,28 +34,67 @@ _ORDER = {"refusal": 0, "warning": 1, "note": 2}
 
 
 def scan(
-    parts: Frames, schema: Schema, *, given: bool, allow: Collection[str] = (), near_copies: Severity = "note"
+    parts: Frames,
+    schema: Schema,
+    *,
+    given: bool,
+    allow: Collection[str] = (),
+    near_copies: Severity = "note",
+    folds: Sequence[Frames] = (),
 ) -> list[Finding]:
     """Report what is remarkable about the rows of a run, refusals first. Never raises for what it finds.
 
+    With folds every row is trained on, and tested once. So what is said of columns, classes and the number of test
+    rows goes by all rows; what lies on two sides is looked for in every fold, and told of the fold that has most of it.
+
     Args:
-        parts: typed, good rows under `train`, `valid` and `test`; a part may be missing or empty.
+        parts: typed, good rows under `train`, `valid` and `test`; a part may be missing or empty. With folds: all rows
+            under `train`.
         given: the user gave the parts; nothing moved copies to one side.
         allow: names of findings that the user accepts.
         near_copies: how severe texts are that differ in case and punctuation only and lie on both sides.
+        folds: the parts of each fold.
     """
-    parts = {name: parts[name] for name in PARTS if name in parts and len(parts[name])}
-    found = [*_repeated_ids(parts, schema), *_torn(parts, schema), *_one_class(parts, schema)]
+    parts = _filled(parts)
+    found = [*_repeated_ids(parts, schema), *_one_class(parts, schema)]
     if "train" in parts:
         found += _target_leaks(parts["train"], schema)
         found += _poor_columns(parts["train"], schema)
         found += _imbalance(parts["train"], schema)
-    found += repeated_contents(parts, schema, given=given, near_copies=near_copies)
-    found += equal_rows(parts, schema)
-    found += _few_rows(parts, schema)
-    found += _shifted(parts, schema)
+    found += _few_rows(parts["train"] if folds else parts.get("test"), schema, folded=bool(folds))
+    across = [list(_across_parts(_filled(each), schema, given, near_copies)) for each in folds or [parts]]
+    found += _worst(across) if folds else across[0]
     found = [replace(item, allowed=item.name in allow) for item in found]
     return sorted(found, key=lambda item: _ORDER[item.severity])
+
+
+def _filled(parts: Frames) -> dict[str, pd.DataFrame]:
+    return {name: parts[name] for name in PARTS if name in parts and len(parts[name])}
+
+
+def _across_parts(parts: Frames, schema: Schema, given: bool, near_copies: Severity) -> Iterator[Finding]:
+    """What lies on two sides of one cut, or differs between them."""
+    yield from _torn(parts, schema)
+    yield from repeated_contents(parts, schema, given=given, near_copies=near_copies)
+    yield from equal_rows(parts, schema)
+    yield from _shifted(parts, schema)
+
+
+def _worst(by_fold: Sequence[Sequence[Finding]]) -> list[Finding]:
+    """Of each kind of finding about each column, that of the fold that has most of it; its message says which."""
+    worst: dict[tuple[str, tuple[str, ...]], Finding] = {}
+    for number, found in enumerate(by_fold, start=1):
+        for item in found:
+            # how many columns have shifted is the count itself, so they can't tell such findings apart
+            key = (item.name, () if item.name == "shifted_column" else item.columns)
+            known = worst.get(key)
+            if known is None or _weight(item) > _weight(known):
+                worst[key] = replace(item, message=f"In fold {number} of {len(by_fold)}: {item.message}")
+    return list(worst.values())
+
+
+def _weight(item: Finding) -> tuple[int, int]:
+    return -_ORDER[item.severity], item.count or 0
 
 
 def refuse(findings: Collection[Finding]) -> None:
@@ -226,14 +266,15 @@ def _imbalance(train: pd.DataFrame, schema: Schema) -> Iterator[Finding]:
         )
 
 
-def _few_rows(parts: Frames, schema: Schema) -> Iterator[Finding]:
-    if "test" not in parts:
+def _few_rows(test: pd.DataFrame | None, schema: Schema, *, folded: bool) -> Iterator[Finding]:
+    """What is measured on so few rows that little will be known of it."""
+    if test is None:
         return
-    test = parts["test"]
     says, columns, least = [], [], len(test)
     if len(test) < TEST_ROWS:
+        where = "All folds together have" if folded else "The test part has"
         says.append(
-            f"The test part has {many(len(test), 'row')}: a 95 % interval around an accuracy of 0.80 is "
+            f"{where} {many(len(test), 'row')}: a 95 % interval around an accuracy of 0.80 is "
             f"± {_half_width(len(test)):.2f} wide, around an RMSE about ± {1.96 / np.sqrt(2 * len(test)):.0%}."
         )
     for field in schema.targets:
@@ -252,7 +293,9 @@ def _few_rows(parts: Frames, schema: Schema) -> Iterator[Finding]:
             name="few_rows",
             severity="warning",
             message=" ".join(says),
-            cure="Give more rows, a larger test part (data.split.fractions), or use data.split.folds: 5.",
+            cure="Give more rows."
+            if folded
+            else "Give more rows, a larger test part (data.split.fractions), or use data.split.folds: 5.",
             columns=tuple(columns),
             count=least,
         )
@@ -260,8 +303,8 @@ def _few_rows(parts: Frames, schema: Schema) -> Iterator[Finding]:
 
 def _half_width(rows: int) -> float:
     """Half the width of Wilson's 95 % interval around a share of 0.8."""
-    z = 1.96
-    return float(z / (1 + z**2 / rows) * np.sqrt(0.8 * 0.2 / rows + z**2 / (4 * rows**2)))
+    low, high = wilson(0.8, rows)
+    return float(high - low) / 2
 
 
 def _shifted(parts: Frames, schema: Schema) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from .check import Checked
 from .field import Field
+from .reasons import reason_kinds
 from .schema import Schema
 
-__all__ = ["Checked", "Field", "Schema"]
+__all__ = ["Checked", "Field", "Schema", "reason_kinds"]

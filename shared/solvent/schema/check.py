@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from ..tables import BAD_ROW
 from . import kinds
 from .field import Field
+from .reasons import Reasons, rows_of_torn
 
 __all__ = ["Checked", "check", "is_code"]
 
@@ -33,24 +34,6 @@ class Checked:
     notes: dict[str, int]
 
 
-class Reasons:
-    """Why rows are bad. A reason is only made for a bad row."""
-
-    def __init__(self, rows: int) -> None:
-        self.bad = np.zeros(rows, dtype=bool)
-        self._texts: dict[int, list[str]] = {}
-
-    def add(self, failing: np.ndarray, reason: Callable[[int], str]) -> None:
-        """Args: failing: shape `(rows,)`; reason: a row's position -> why it is bad."""
-        if failing.any():
-            self.bad |= failing
-            for position in np.flatnonzero(failing).tolist():
-                self._texts.setdefault(position, []).append(reason(position))
-
-    def texts(self) -> list[str]:
-        return ["; ".join(self._texts[position]) for position in np.flatnonzero(self.bad).tolist()]
-
-
 def check(fields: Sequence[Field], table: pd.DataFrame, targets: bool, unique_ids: bool = True) -> Checked:
     """Read the fields' cells and part the rows.
 
@@ -68,10 +51,24 @@ def check(fields: Sequence[Field], table: pd.DataFrame, targets: bool, unique_id
         for field in fields:
             if field.role == "id":
                 _check_repeated(field, read[field.name], table[field.name], reasons)
+    for field in fields:
+        if field.role == "entity":
+            torn = rows_of_torn(field.source, read[field.name], reasons.bad, numbered(table))
+            reasons.add(np.isin(np.arange(len(table)), list(torn)), torn.__getitem__)
+    for field in fields:
+        if field.role == "entity":
+            _set_whole_entities_aside(field, pd.Series(read[field.name].array), reasons)
     columns = {name: cells.array for name, cells in read.items()}
     typed = pd.DataFrame(columns, index=table.index, copy=False)
     bad = _bad_rows(table.drop(columns=BAD_ROW, errors="ignore"), reasons)
     return Checked(typed[~reasons.bad] if len(bad) else typed, bad, notes)
+
+
+def _set_whole_entities_aside(field: Field, entities: pd.Series, reasons: Reasons) -> None:
+    """What is left of an entity with a bad row is another series: all its rows are bad."""
+    torn = entities[reasons.bad].dropna().unique()
+    also = entities.isin(torn).to_numpy() & ~reasons.bad
+    reasons.add(also, lambda row: f"{field.source}: another row of {entities.iloc[row]!r} was set aside")
 
 
 def is_code(field: Field, values: pd.Series) -> pd.Series:
@@ -79,12 +76,16 @@ def is_code(field: Field, values: pd.Series) -> pd.Series:
     return values.isin(field.states)
 
 
+def numbered(table: pd.DataFrame) -> np.ndarray:
+    """What messages call the rows, from 1: their places in the source, where the index knows them."""
+    known = isinstance(table.index, pd.RangeIndex)
+    return (table.index.to_numpy() if known else np.arange(len(table))).astype(np.int64) + 1
+
+
 def _bad_rows(table: pd.DataFrame, reasons: Reasons) -> pd.DataFrame:
     cells = table[reasons.bad]
-    numbered = isinstance(table.index, pd.RangeIndex)
-    rows = cells.index.to_numpy() if numbered else np.flatnonzero(reasons.bad)
     found = pd.DataFrame(
-        {"row": rows.astype(np.int64) + 1, "reasons": pd.Series(reasons.texts(), dtype="str").to_numpy()}
+        {"row": numbered(table)[reasons.bad], "reasons": pd.Series(reasons.texts(), dtype="str").to_numpy()}
     )
     return pd.concat([found.astype({"reasons": "str"}).set_axis(cells.index), cells], axis=1)
 

@@ -11,13 +11,14 @@ Inside the house a column has its role's name, or its own; messages use the user
 | id | row bad | - | role id: a repeated one makes the later row bad, and it keeps its type; others are strings |
 
 A missing cell makes its row bad where the field is `required`. A target that is missing, or is of a class that
-training did not have, makes its row bad. Declared codes ("no information") are exempt from ranges and statistics; a
-code that is a word reads as missing in a number column.
+training did not have, makes its row bad. One bad row makes all rows of its `entity` bad: what is left of a machine's
+series or a patient's images would be another one. Declared codes ("no information") are exempt from ranges and
+statistics; a code that is a word reads as missing in a number column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
@@ -31,6 +32,7 @@ from ..wording import listed, suggestion
 from . import check, declare, kinds
 from .check import Checked
 from .field import Field
+from .reasons import rows_of_torn
 
 __all__ = ["Checked", "Field", "Schema"]
 
@@ -155,6 +157,24 @@ class Schema:
             raise Refused(f"The table lacks the column {listed(missing)}. Its columns: {listed(table.columns)}.")
         there = [field for field in self.fields if field.name in table.columns and field.is_read(targets)]
         return check.check(there, table, targets, unique_ids)
+
+    def torn(self, table: pd.DataFrame, bad: Collection[Hashable]) -> dict[Hashable, str]:
+        """Why other rows are bad too, once rows have failed after the check: they are of the same entity.
+
+        Args:
+            table: in the house's names.
+            bad: the index of the rows that failed, for whatever reason.
+
+        Returns:
+            The reasons by the rows' index.
+        """
+        found: dict[Hashable, str] = {}
+        for field in self.by_role("entity") if bad else ():
+            cells = kinds.read(table[field.name], "category").values
+            failed = table.index.isin([*bad, *found])
+            torn = rows_of_torn(field.source, cells, failed, check.numbered(table))
+            found |= {table.index[position]: why for position, why in torn.items()}
+        return found
 
     @property
     def features(self) -> tuple[Field, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .. import tables
 from ..errors import Refused, SolventError
-from ..schema import kinds
+from ..schema import kinds, reason_kinds
 from ..solution import Output, Score, Type
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "Part", "Scored", "read_parts", "score_part"]
 
 ROW, REASONS, ERROR = "row", "reasons", "error"
-QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
 OTHERS = re.compile(r": [\d,]+ other unseen categories$")
 
 
@@ -143,7 +141,6 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
     for index, why in part.repeated.items():
         known = reasons.get(index, why)
         reasons[index] = known if why in known else f"{known}; {why}"
-    reasons |= _torn_entities(renamed, reasons, schema)
     good = checked.good[~checked.good.index.isin(list(reasons))] if reasons else checked.good
     names = [output.name for output in layout.outputs]
     outputs = pd.DataFrame(columns=names, index=good.index, dtype=object)
@@ -152,7 +149,7 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
         _refuse_other_rows(outputs, good)
         errors = outputs[ERROR].dropna()
         reasons |= zip(errors.index, errors, strict=True)
-        reasons |= _torn_entities(renamed, reasons, schema)
+        reasons |= schema.torn(renamed, reasons)
     kept = good.index[~good.index.isin(list(reasons))] if reasons else good.index
     bad = raw.index[raw.index.isin(list(reasons))]
     if not kept.append(bad).sort_values().equals(raw.index):
@@ -163,21 +160,9 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
         rows=len(raw),
         scored=tables.typed(scored, layout.types),
         set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad]),
-        reasons=Counter(kind for index in bad for kind in _kinds(reasons[index])),
+        reasons=Counter(kind for index in bad for kind in reason_kinds(reasons[index])),
         notes=_notes(checked.notes),
     )
-
-
-def _torn_entities(rows: pd.DataFrame, reasons: Mapping[Hashable, str], schema: Schema) -> dict[Hashable, str]:
-    """Why the other rows of an entity with a bad row are bad too: what is left of it is another series."""
-    also: dict[Hashable, str] = {}
-    for each in schema.by_role("entity") if reasons else ():
-        cells = kinds.read(rows[each.name], "category").values
-        torn = cells[cells.index.isin(list(reasons))].dropna().unique()
-        for index, cell in cells[cells.isin(torn)].items():
-            if index not in reasons:
-                also[index] = f"{each.source}: another row of {cell!r} was set aside"
-    return also
 
 
 def _refuse_other_rows(found: pd.DataFrame, good: pd.DataFrame) -> None:
@@ -201,12 +186,3 @@ def _notes(found: Mapping[str, int]) -> Counter[str]:
     for note, count in found.items():
         notes[OTHERS.sub(": other unseen categories", note)] += count
     return notes
-
-
-def _kinds(reasons: str) -> set[str]:
-    """The reasons of one row without their cells: a million different bad cells are one kind."""
-    found = set()
-    for reason in QUOTED.sub("…", reasons).split("; "):
-        column, colon, why = reason.rpartition(": ")
-        found.add(f"{column}{colon}{NUMBER.sub('…', why)}")
-    return found

@@ -14,6 +14,7 @@ Domains import `Split` for their settings, so what needs numpy and pandas is in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..schema import Schema
 
-__all__ = ["PARTS", "Parts", "Split", "cut", "folds", "halves"]
+__all__ = ["PARTS", "Parts", "Split", "cut", "folds", "halves", "refuse_lost_classes"]
 
 PARTS = ("train", "valid", "test")
 
@@ -53,7 +54,7 @@ class Split(Section):
         Annotated[float, Setting(ge=0, le=1)],
         Annotated[float, Setting(ge=0, le=1)],
     ] = (0.6, 0.2, 0.2)
-    seed: int = Setting(default=0, ge=0)
+    seed: int = Setting(default=0, ge=0, le=2**32 - 1)
     within: str | None = None
     column: str | None = None
     folds: int | None = Setting(default=None, ge=2)
@@ -145,3 +146,19 @@ def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:
     from . import cutting
 
     return cutting.folds(table, split, schema)
+
+
+def refuse_lost_classes(table: pd.DataFrame, cuts: Sequence[Parts], schema: Schema, seed: int) -> None:
+    """Refuse folds in which a class is lost, before anything is trained: a rare one needs rows in every fold.
+
+    Args:
+        table: typed good rows, which the positions of `cuts` are of.
+        seed: that validation rows are cut in two by.
+
+    Raises:
+        Refused: if the training part of a fold lacks a class, or the validation rows that choose, or those that
+            calibrate, are of one class.
+    """
+    from . import classes
+
+    classes.refuse_lost_classes(table, cuts, schema, seed)

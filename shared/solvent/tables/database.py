@@ -17,14 +17,17 @@ from ..wording import listed
 __all__ = ["label", "pieces"]
 
 FETCH_ROWS = 50_000
+SECRETS = ("password", "passwd", "pwd", "sslpassword")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+# in the text of an address that is no address yet, and in a driver's own text, such as odbc_connect=...;PWD=...
+WRITTEN = re.compile(rf"^\w[\w+]*://[^:/@]*:([^@]*)@|(?:^|[?&;])\s*(?:{'|'.join(SECRETS)})\s*=([^&;]*)", re.IGNORECASE)
 
 
 def label(address: str) -> str:
     """A short name of the database for messages: "query on shop.db"."""
     try:
         url = sql.make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return "query on a database"
     return f"query on {Path(url.database).name if url.database else url.drivername}"
 
@@ -96,21 +99,22 @@ def _url(address: str, base: Path) -> sql.URL:
     """The address with its variables filled in: part by part, since a password may hold any character."""
     try:
         url = sql.make_url(address)
-        if url.password and not VARIABLE.search(str(url.password)):
-            raise Refused(
-                f"{label(address)}: its password stands in the address. Put it into the environment and write "
-                "${NAME} in its place."
-            )
+        _refuse_literal(_secrets(url), address)
         url = url.set(
             username=url.username and _filled(url.username),
             password=url.password and _filled(str(url.password)),
             host=url.host and _filled(url.host),
             database=url.database and _filled(url.database),
+            query={
+                key: _filled(value) if isinstance(value, str) else tuple(_filled(each) for each in value)
+                for key, value in url.query.items()
+            },
         )
-    except ArgumentError:  # the whole address is a variable, or its port is
+    except (ArgumentError, ValueError):  # the whole address is a variable, or its port is
+        _refuse_literal(_written(address), address)
         try:
             url = sql.make_url(_filled(address))
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:
             raise Refused(
                 "sql: expected an address such as postgresql://user:${PASSWORD}@host/database or sqlite:///shop.db."
             ) from error
@@ -119,6 +123,27 @@ def _url(address: str, base: Path) -> sql.URL:
         if not Path(str(url.database)).is_file():
             raise Refused(f"There is no database {url.database}. Write its path after sqlite:///.")
     return url
+
+
+def _secrets(url: sql.URL) -> list[str]:
+    """The passwords of an address, wherever drivers look for them."""
+    found = [str(url.password or "")]
+    for key, values in url.normalized_query.items():
+        for value in values:
+            found += [value] if key.lower() in SECRETS else _written(value)
+    return [secret for secret in found if secret]
+
+
+def _written(text: str) -> list[str]:
+    return [secret for match in WRITTEN.finditer(text) for secret in match.groups() if secret]
+
+
+def _refuse_literal(secrets: list[str], address: str) -> None:
+    if any(not VARIABLE.search(secret) for secret in secrets):
+        raise Refused(
+            f"{label(address)}: its password stands in the address. Put it into the environment and write "
+            "${NAME} in its place."
+        )
 
 
 def _filled(text: str) -> str:
@@ -130,4 +155,6 @@ def _filled(text: str) -> str:
 
 def _without_password(error: SQLAlchemyError, url: sql.URL) -> str:
     text = str(getattr(error, "orig", None) or error).strip().rstrip(".")
-    return text.replace(str(url.password), "***") if url.password else text
+    for secret in _secrets(url):
+        text = text.replace(secret, "***")
+    return text

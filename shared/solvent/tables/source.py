@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError, model_validator
 
 from ..errors import Refused, SolventError
+from ..files import replacing
 from ..solution import Section, Type
 from ..wording import listed, suggestion
 from . import database, delimited, parquet
@@ -158,17 +159,12 @@ def write(table: pd.DataFrame, path: Path, types: Mapping[str, Type] | None = No
     if path.suffix.lower() not in writers:
         raise Refused(f"{path}: expected a name that ends in .csv or .parquet.")
     columns = parquet.typed(table, types or {})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writers[path.suffix.lower()](columns, temporary)
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
+        with replacing(path) as temporary:
+            writers[path.suffix.lower()](columns, temporary)
     except OSError as error:
         raise SolventError(f"{path} could not be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_csv(columns: Any, path: Path) -> None:
@@ -188,14 +184,6 @@ def _csv_cell(cell: Any) -> str:
     if isinstance(cell, bytes):
         return base64.b64encode(cell).decode("ascii")
     return json.dumps(cell, ensure_ascii=False, default=str)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _path(source: Source, base: Path) -> Path:

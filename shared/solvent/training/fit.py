@@ -23,6 +23,7 @@ from .. import progress
 from ..errors import Refused, SolventError
 from ..schedule import Training
 from ..solution import JSON, Data, Fitted, Goal, Table
+from ..wording import listed
 from .checkpoint import State, Store
 from .feeding import Feed, Rows, example, shape
 from .track import require, tracking
@@ -39,18 +40,28 @@ SECONDS_A_CALL = 1.0
 def row_weights(rows: Table, codes: np.ndarray, classes: list[str], training: Training) -> np.ndarray:
     """What each training row counts, with mean 1: its class's weight times its own, if a column has the role `weight`.
 
+    A row of weight 2 counts as two rows do, also where `balanced` weighs classes by how frequent they are.
+
     Args:
         codes: the class of each row, `(rows,)`, positions in `classes`.
+        classes: the levels of the target, as the user wrote them.
 
     Raises:
-        Refused: if `training.class_weight` names a class that there is not, or leaves one out.
+        Refused: if `training.class_weight` names a class that there is not, or leaves one out; or if all rows of a
+            class weigh 0.
     """
-    own = rows["weight"].to_numpy() if "weight" in rows else np.ones(len(codes))
+    own = rows["weight"].to_numpy(np.float64) if "weight" in rows else np.ones(len(codes))
+    by_rows, by_weight = np.bincount(codes, minlength=len(classes)), np.bincount(codes, own, minlength=len(classes))
+    if nothing := [name for name, rows, weight in zip(classes, by_rows, by_weight, strict=True) if rows and not weight]:
+        raise Refused(
+            f"The column with the role weight is 0 in every training row of class {listed(map(repr, nothing))}: there is "
+            "nothing to learn it from. Give some of these rows a weight above 0, leave the class's rows out, or take "
+            "weight out of data.columns."
+        )
     if training.class_weight is None:
         by_class = np.ones(len(classes))
     elif training.class_weight == "balanced":
-        counts = np.bincount(codes, minlength=len(classes))
-        by_class = len(codes) / (len(classes) * np.maximum(counts, 1))
+        by_class = own.sum() / (len(classes) * np.where(by_rows > 0, by_weight, 1))
     else:
         if set(training.class_weight) != set(classes):
             raise Refused(

@@ -37,7 +37,8 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
 
         def monitor() -> dict[str, float]:
             logits = fitted.predict(_batches(chosen_on))
-            measured = multiclass(answers, keras.ops.softmax(logits).numpy(), logits.argmax(axis=1))
+            chance = keras.ops.softmax(logits).numpy()
+            measured = multiclass(answers, chance, logits.argmax(axis=1), choosing.get("weight"))
             return {name: point(measured[name]) for name in ("accuracy", "log_loss")}
 
         record = training.fit(

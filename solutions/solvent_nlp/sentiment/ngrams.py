@@ -29,7 +29,7 @@ def counts(settings: Sentiment, texts: pd.Series) -> scipy.sparse.csr_matrix:
 
 
 def inverse_document_frequency(found: scipy.sparse.csr_matrix) -> np.ndarray:
-    """The weight of each bucket, smoothed, float32, shape `(buckets,)`."""
+    """The weight of each bucket, smoothed, float32, shape `(buckets,)`; every text counts once, whatever it weighs."""
     documents = np.bincount(found.indices, minlength=found.shape[1])
     return (np.log((1 + found.shape[0]) / (1 + documents)) + 1).astype(np.float32)
 

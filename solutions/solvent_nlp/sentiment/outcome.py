@@ -33,7 +33,7 @@ def outcome(index: pd.Index, classes: list[str], probability: np.ndarray) -> pd.
 
 
 def metrics(settings: Sentiment, rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, float | Sums | Weighted]:
-    """Accuracy, macro F1 and AUC, log loss, Brier, ECE."""
+    """Accuracy; precision, recall, F1, AUC, average precision as means over classes; log loss, Brier, ECE."""
     names = [name for name in scored if name.startswith(PREFIX)]
     classes = [name.removeprefix(PREFIX) for name in names]
     decided = pd.Index(classes).get_indexer(scored["class"])

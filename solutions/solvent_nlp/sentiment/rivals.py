@@ -29,9 +29,9 @@ def logistic(settings: Sentiment, data: Data) -> Score:
     )
     rows, chosen_on = features.fit_transform(data.train["text"]), features.transform(choosing["text"])
     labels, answers = codes(data.train, classes), codes(choosing, classes)
-    own = data.train.get("weight")
+    own, theirs = data.train.get("weight"), choosing.get("weight")
     fitted = [LogisticRegression(C=strength, solver="newton-cg").fit(rows, labels, own) for strength in STRENGTHS]
-    best = make_pipeline(features, max(fitted, key=lambda model: model.score(chosen_on, answers)))
+    best = make_pipeline(features, max(fitted, key=lambda model: model.score(chosen_on, answers, theirs)))
     calibrated = calibration.fit_temperature(
         np.log(best.predict_proba(rest["text"])), codes(rest, classes), rest.get("weight")
     )

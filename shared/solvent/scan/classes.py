@@ -1,0 +1,49 @@
+"""Classes of a target that no training row has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import pandas as pd
+
+from ..schema import Schema, kinds
+from ..solution import Finding
+from ..split import Parts
+from ..wording import listed, many
+
+__all__ = ["untaught"]
+
+
+def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[str] = ()) -> Iterator[Finding]:
+    """Classes that validation or test rows have and no good training row has: a refusal.
+
+    Such rows can't be scored rightly, so they would have to be set aside; whoever reads the metrics would take them
+    for those of all classes.
+
+    Args:
+        table: all rows, in the house's names, as they were read.
+        schema: with the training rows' classes.
+        allow: names of findings that the user accepts.
+    """
+    for field in schema.targets:
+        if field.kind != "category" or not field.levels or field.name not in table:
+            continue
+        cells = kinds.read(table[field.name], "category").values
+        lacking = cells.notna() & ~cells.isin([*field.levels, *field.states])
+        rows = {part: cells.iloc[getattr(cut, part)][lacking.iloc[getattr(cut, part)]] for part in ("valid", "test")}
+        classes = sorted({name for part in rows.values() for name in part})
+        if not classes:
+            continue
+        where = " and ".join(many(len(part), f"{name} row") for name, part in rows.items() if len(part))
+        yield Finding(
+            name="untaught_class",
+            severity="refusal",
+            message=f"Column {field.source}: {where} with {many(len(classes), 'class', 'classes')} that no usable "
+            f"training row has: {listed(map(kinds.shown, classes), 5)}. No model can learn that, and the figures "
+            "would be those of the other classes only.",
+            cure="Mend these cells, split so that training has such rows (data.split: {by: stratified}), or merge the "
+            "class into another.",
+            columns=(field.source,),
+            count=sum(map(len, rows.values())),
+            allowed="untaught_class" in allow,
+        )
