@@ -65,7 +65,9 @@ def test_a_name_that_is_taken_is_refused(tmp_path):
         create("credit", "sentiment", tmp_path / "x")
 
 
-@pytest.mark.parametrize(("name", "taken"), [("finance", "solvent_finance"), ("nlp", "solvent_nlp"), ("suite", "solvent-suite")])
+@pytest.mark.parametrize(
+    ("name", "taken"), [("finance", "solvent_finance"), ("nlp", "solvent_nlp"), ("suite", "solvent-suite")]
+)
 def test_a_name_whose_package_or_distribution_is_installed_is_refused(name, taken, tmp_path):
     done = new(name, "--like", "credit", "--to", tmp_path / "x")
     assert done.exit_code == 2

@@ -6,12 +6,11 @@ import pytest
 
 from solvent import Columns, Data, Refused, devices
 from solvent.schema import Schema
-from solvent_finance import network, woe
-from solvent_finance import settings as settings_module
+from solvent_finance import network, rivals, woe
 from solvent_finance.binning import MISSING, UNSEEN, bin_numbers, first_in_order, learn_bins, names_of_bins, sizes
 from solvent_finance.decision import probability, truth
 from solvent_finance.sample import loans
-from solvent_finance.settings import Credit
+from solvent_finance.settings import Credit, columns
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +81,20 @@ def test_smoothness_penalises_steps_between_ranges_only(learnt):
     assert float(sum(layer.losses)) == 1 + 4 + 0
 
 
+def checked(rows):
+    """Made loans as a solution gets them, with their schema."""
+    roles = {"target": "status", "id": "loan"} | ({"weight": "counts"} if "counts" in rows else {})
+    schema = Schema.declare(columns(Credit()), roles, list(rows), table="made")
+    renamed = schema.rename(rows, table_name="made", targets=True)
+    schema = schema.learn(renamed)
+    return schema.check(renamed, targets=True).good, schema
+
+
 def test_known_effects_are_recovered(tmp_path):
     """Risk in the made loans rises with debt, is lowest in middle age, and highest for tenants."""
-    sample = loans(1)
-    columns = settings_module.columns(Credit())
-    declared = {"target": "status", "id": "loan"}
-    schema = Schema.declare(columns, declared, list(sample.rows), table="made")
-    rows = schema.rename(sample.rows, table_name="made", targets=True)
-    schema = schema.learn(rows)
-    good = schema.check(rows, targets=True).good
+    good, schema = checked(loans(1).rows)
     with devices.scope(devices.Device()):
-        settings = Credit(**sample.settings)
+        settings = Credit(**loans(1).settings)
         fitted = network.fit(settings, Data(good[:1000], good[1000:], schema, {}, 0, tmp_path))
     values = np.split(
         fitted.models["model"].get_layer("shapes").values.numpy(), np.cumsum(sizes(fitted.facts["bins"]))[:-1]
@@ -128,3 +130,71 @@ def test_weights_of_evidence_are_those_of_the_definition():
     assert found["levels"] == pytest.approx(expected)
     table = pd.DataFrame({"home": ["own", "castle", None]})
     np.testing.assert_allclose(woe.transform(table, [found])[:, 0], [expected["own"], 0.0, found["missing"]])
+
+
+def test_weights_of_evidence_count_a_row_of_weight_two_as_two_rows_however_small_the_weights():
+    random = np.random.default_rng(0)
+    debt = random.normal(size=1500)
+    defaulted = (random.random(1500) < 1 / (1 + np.exp(-debt))).astype(int)
+    times = random.integers(0, 4, 1500)
+    table = pd.DataFrame({"debt": debt, "home": np.where(random.random(1500) < 0.5, "own", "rent")})
+    repeated = np.repeat(np.arange(1500), times)
+    expected = woe.learn(table.iloc[repeated], defaulted[repeated])
+    for small in (1, 1 / 1000):
+        found = woe.learn(table, defaulted, pd.Series(times * small))
+        np.testing.assert_allclose(woe.transform(table, found), woe.transform(table, expected), atol=1e-4)
+
+
+def test_quantiles_count_a_row_of_weight_three_as_three_rows():
+    """Weights that fall to 0 from the middle on: the quartiles are those of the rows that are there."""
+    rows = pd.DataFrame({"debt": np.arange(200.0), "home": ["own"] * 100 + ["rent"] * 100})
+    rows["weight"] = np.where(rows["debt"] < 50, 3.0, np.where(rows["debt"] < 100, 1.0, 0.0))
+    schema = Schema.declare(Columns(features=("number", "category")), {"weight": "weight"}, list(rows), table="made")
+    debt, home = learn_bins(rows, schema.learn(rows), most=4, rare=20)
+    # Of 200 in all, the first 50 rows carry 150: 50 at the 17th row, 100 at the 34th, 150 at the 50th.
+    assert debt["edges"] == [16.0, 33.0, 49.0]
+    assert home["levels"] == ["own"]
+
+
+@pytest.fixture(scope="module")
+def contradicted():
+    """Loans to learn from, loans to choose on, and the same among twice as many turned around that weigh nothing."""
+    good, schema = checked(loans(2).rows.assign(counts=1.0))
+    train, valid = good[:900], good[900:]
+    turned = valid.assign(target=np.where(valid["target"] == "bad", "good", "bad"), weight=0.0)
+    return train, valid, pd.concat([valid, turned, turned], ignore_index=True), schema
+
+
+@pytest.mark.parametrize("fit", [rivals.woe, rivals.boosting])
+def test_a_rival_is_chosen_by_rows_that_weigh_something(fit, contradicted, monkeypatch, tmp_path):
+    train, valid, more, schema = contradicted
+    monkeypatch.setattr(rivals, "halves", lambda table, *_: (table, table))
+    scored = [fit(Credit(), Data(train, part, schema, {}, 0, tmp_path))(valid) for part in (valid, more)]
+    pd.testing.assert_frame_equal(*scored, rtol=1e-5)
+
+
+def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkeypatch, tmp_path):
+    train, valid, more, schema = contradicted
+    monkeypatch.setattr(network, "halves", lambda table, *_: (table, table))
+    settings = Credit(smoothness=(3.0, 300.0), training={"epochs": 6, "learning_rate": 0.05, "batch_size": 256})
+    facts = []
+    for name, part in {"plain": valid, "more": more}.items():
+        with devices.scope(devices.Device()):
+            facts.append(network.fit(settings, Data(train, part, schema, {}, 0, tmp_path / name)).facts)
+    tried = [[item["auc"] for item in each["choices"][0]["tried"]] for each in facts]
+    assert tried[0] == pytest.approx(tried[1]) and min(tried[0]) > 0.6
+    assert facts[0]["operating_point"]["value"] == pytest.approx(facts[1]["operating_point"]["value"], abs=1e-6)
+
+
+def test_class_weights_and_the_first_log_odds_go_by_the_targets_own_levels(contradicted, tmp_path):
+    """Two thirds of the weight on the loans that defaulted: the network begins at log 2."""
+    train, valid, _, schema = contradicted
+    data, share = Data(train, valid, schema, {}, 0, tmp_path), (train["target"] == "bad").mean()
+    settings = Credit(
+        smoothness=(3.0,), training={"epochs": 1, "class_weight": {"good": 1 / (1 - share), "bad": 2 / share}}
+    )
+    with devices.scope(devices.Device()):
+        layer = network.fit(settings, data).models["model"].get_layer("shapes")
+    assert layer.settings["bias"] == pytest.approx(np.log(2), rel=1e-5)
+    with pytest.raises(Refused, match=r"names \['bad', 'repaid'\]; expected each of \['bad', 'good'\]"):
+        network.fit(Credit(training={"class_weight": {"repaid": 1, "bad": 2}}), data)

@@ -5,9 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfTransformer
 
+from solvent import Data, devices
+from solvent.metrics import point
+from solvent.schema import Schema
+from solvent_nlp.sentiment import network, rivals
 from solvent_nlp.sentiment.ngrams import counts, inverse_document_frequency, weigh
 from solvent_nlp.sentiment.outcome import codes, metrics, outcome
-from solvent_nlp.sentiment.settings import Sentiment
+from solvent_nlp.sentiment.sample import reviews
+from solvent_nlp.sentiment.settings import Sentiment, columns
 
 SETTINGS = Sentiment(buckets=2**12)
 
@@ -56,3 +61,41 @@ def test_the_class_is_the_most_probable_one_and_metrics_are_those_of_hand():
     surprise = -np.log([0.6, 0.4, 0.8, 0.7]).mean()
     assert found["log_loss"].value(found["log_loss"].rows.sum(axis=0)) == pytest.approx(surprise)
     assert codes(rows, ["a", "b", "c"]).tolist() == [0, 1, 2, 0]
+    by_class = {"precision": (2 / 3 + 1) / 2, "recall": (1 + 0 + 1) / 3}
+    assert {name: point(found[name]) for name in by_class} == pytest.approx(by_class)
+    assert {"average_precision", "auc", "f1", "brier", "ece"} < set(found)
+
+
+@pytest.fixture(scope="module")
+def contradicted():
+    """Texts to learn from, texts to choose on, and the same among twice as many turned around that weigh nothing."""
+    sample = reviews(3)
+    rows = sample.rows.assign(counts=1.0)
+    schema = Schema.declare(columns(SETTINGS), {**sample.columns, "weight": "counts"}, list(rows), table="made")
+    renamed = schema.rename(rows, table_name="made", targets=True)
+    schema = schema.learn(renamed)
+    good = schema.check(renamed, targets=True).good
+    train, valid = good[:300], good[300:]
+    turned = valid.assign(label=np.where(valid["label"] == "praise", "blame", "praise"), weight=0.0)
+    return train, valid, pd.concat([valid, turned, turned], ignore_index=True), schema
+
+
+def test_the_rival_is_chosen_by_rows_that_weigh_something(contradicted, monkeypatch, tmp_path):
+    train, valid, more, schema = contradicted
+    monkeypatch.setattr(rivals, "halves", lambda table, *_: (table, table))
+    monkeypatch.setattr(rivals, "STRENGTHS", (1e-6, 1.0, 30.0))
+    scored = [rivals.logistic(SETTINGS, Data(train, part, schema, {}, 0, tmp_path))(valid) for part in (valid, more)]
+    pd.testing.assert_frame_equal(*scored, rtol=1e-5)
+
+
+def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkeypatch, tmp_path):
+    train, valid, more, schema = contradicted
+    monkeypatch.setattr(network, "halves", lambda table, *_: (table, table))
+    settings = Sentiment(buckets=2**10, dropout=(0.2,), training={"epochs": 3, "batch_size": 32, "learning_rate": 0.02})
+    facts = []
+    for name, part in {"plain": valid, "more": more}.items():
+        with devices.scope(devices.Device()):
+            facts.append(network.fit(settings, Data(train, part, schema, {}, 0, tmp_path / name)).facts)
+    tried = [each["choices"][0]["tried"][0]["accuracy"] for each in facts]
+    assert tried[0] == pytest.approx(tried[1]) and tried[0] > 0.6
+    assert facts[0]["calibration"] == pytest.approx(facts[1]["calibration"], rel=1e-4)
