@@ -12,12 +12,13 @@ install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/it"; exit 1; }
+	@echo "installing into $(VENV): one to three minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	touch $@
 
 demo: install  ## train, evaluate, score and report on 4,454 real loans
-	$(BIN)/solvent demo credit --out runs/demo-credit
+	$(BIN)/solvent demo credit --out runs/demo
 
 test: install  ## all tests, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadscope --durations=15

@@ -23,6 +23,7 @@ from .files import sha256, sync_folder
 from .record import plain
 from .schema import Schema
 from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table, find
+from .tables import Source
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +35,7 @@ FORMAT = 1
 SUMS = "SHA256SUMS"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A trained solution that scores alone, without its training data.
 
@@ -90,6 +91,9 @@ class Bundle:
         schema = Schema.from_json(facts["schema"])
         return cls(folder, solution, settings, fitted, schema, facts, total)
 
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.path)!r}: {self.headline})"
+
     @cached_property
     def outputs(self) -> tuple[Output, ...]:
         """The columns that scoring adds."""
@@ -101,6 +105,12 @@ class Bundle:
         from .report import headline_sentence
 
         return headline_sentence(self.facts)
+
+    def source(self, given: Any) -> Source:
+        """Where a table comes from, read as the training table was: with its decimal sign, where none is named."""
+        source = Source.of(given)
+        decimal = self.facts["data"].get("decimal", ".")
+        return source if "decimal" in source.model_fields_set else source.model_copy(update={"decimal": decimal})
 
     def scorer(self, side: Mapping[str, Table] | None = None) -> Score:
         """Make the function that scores checked rows; do this once a process.

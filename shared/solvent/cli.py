@@ -131,7 +131,7 @@ def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, 
     for name, bar, sign in bars:
         value = found["metrics"][name]["value"]
         if value is None or sign * value < sign * bar:
-            missed.append(f"{name} is {value}, the bar is {'at least' if sign > 0 else 'at most'} {bar:g}")
+            missed.append(f"{name} is {_number(value)}, the bar is {'at least' if sign > 0 else 'at most'} {bar:g}")
     if missed:
         raise BarMissed("; ".join(missed))
 
@@ -187,7 +187,8 @@ def score(
     from .score import score as run
 
     sides = {name: tables.read(tables.Source.of(path)) for name, path in (_pair(text, "--side") for text in side)}
-    manifest = run(Bundle.load(bundle), source, output, chunk_rows=chunk_rows, max_bad=max_bad, side=sides)
+    loaded = Bundle.load(bundle)
+    manifest = run(loaded, loaded.source(source), output, chunk_rows=chunk_rows, max_bad=max_bad, side=sides)
     if as_json:
         _print(manifest)
     else:
@@ -285,6 +286,10 @@ def _estimate(item: dict[str, float | None]) -> str:
         return "not defined on these rows"
     interval = f" (95 %: {item['low']:.4f} to {item['high']:.4f})" if item["low"] is not None else ""
     return f"{item['value']:.4f}{interval}"
+
+
+def _number(value: float | None) -> str:
+    return "not defined on these rows" if value is None else f"{value:.4f}"
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

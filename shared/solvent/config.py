@@ -282,7 +282,7 @@ EXPECTED = {  # by pydantic's word for the error, where its own sentence speaks 
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "expected a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "expected a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "expected true or false"),
-    "string_type": "expected a text",
+    "string_type": "expected a text; yes, no, true and numbers need quotes to be one",
 }
 
 

@@ -16,7 +16,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Kit:
 
     def __init__(self, solution: Solution[Any], target: str, folder: Path) -> None:
         self.solution, self.target, self.folder = solution, target, folder
+        self.kills = 0
         module = importlib.import_module(target.partition(":")[0])
         self.package = Path(module.__file__ or "").parent
         self.module = module.__name__
@@ -71,11 +72,14 @@ class Kit:
 
     @cached_property
     def resumed(self) -> Bundle:
-        """Trained with the same seed, killed right after a checkpoint and again right before one, resumed each time."""
+        """Trained with the same seed, killed right before a checkpoint and again right after one, resumed each time."""
         settings, out = self.config("rows", self.sample.rows), self.folder / "resumed"
-        for resume, kill in ((False, _killed_after(3)), (True, _killed_before(2))):
-            with suppress(Killed), kill:
-                return run.train(settings, out, resume=resume)
+        for resume, kill in ((False, _killed(2, written=False)), (True, _killed(3, written=True))):
+            try:
+                with kill:
+                    return run.train(settings, out, resume=resume)
+            except Killed:
+                self.kills += 1
         return run.train(settings, out, resume=True)
 
     @cached_property
@@ -144,51 +148,26 @@ print(json.dumps({{"heavy": heavy}}))
 
 
 @contextmanager
-def _killed_after(checkpoints: int) -> Iterator[None]:
-    """Let training die right after so many checkpoints."""
+def _killed(checkpoint: int, *, written: bool) -> Iterator[None]:
+    """Let training die right after its n-th checkpoint is written, or right before: then an epoch's weights may lie
+    there as the best, and no state that names them."""
     original, saved = Store.save, 0
 
     def save(self: Store, *arguments: Any) -> None:
         nonlocal saved
-        original(self, *arguments)
         saved += 1
-        if saved == checkpoints:
+        if written:
+            original(self, *arguments)
+        if saved == checkpoint:
             raise Killed
+        if not written:
+            original(self, *arguments)
 
-    with _replaced("save", save):
-        yield
-
-
-@contextmanager
-def _killed_before(checkpoint: int) -> Iterator[None]:
-    """Let training die when new best weights are kept and the checkpoint that names them is not: the n-th, or later."""
-    keep, original, saved, kept = Store.keep_best, Store.save, 0, False
-
-    def keep_best(self: Store, *arguments: Any) -> None:
-        nonlocal kept
-        keep(self, *arguments)
-        kept = True
-
-    def save(self: Store, *arguments: Any) -> None:
-        nonlocal saved, kept
-        saved += 1
-        if kept and saved >= checkpoint:
-            raise Killed
-        original(self, *arguments)
-        kept = False
-
-    with _replaced("keep_best", keep_best), _replaced("save", save):
-        yield
-
-
-@contextmanager
-def _replaced(name: str, method: Callable[..., None]) -> Iterator[None]:
-    original = getattr(Store, name)
-    setattr(Store, name, method)
+    Store.save = save  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
-        setattr(Store, name, original)
+        Store.save = original  # type: ignore[method-assign]
 
 
 def it_learns_its_sample(kit: Kit) -> None:

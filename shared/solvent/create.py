@@ -83,7 +83,12 @@ def _is_installed(distribution: str) -> bool:
 def _renamed(text: str, module: str, package: str, like: str, name: str) -> str:
     """A file of the copy: its own package, its own name, nothing else changed."""
     text = re.sub(rf"(?<![\w.]){re.escape(module)}(?!\w)", package, text)
-    places = [rf'(name=")({like})(")', rf"(solution: )({like})(\s)", rf"(solvent (?:demo|new \w+ --like) )({like})(\b)"]
+    places = [
+        rf'(name=")({like})(")',
+        rf"(solution: )({like})(\s)",
+        rf"(# )({like})(\n)",
+        rf"(solvent (?:demo|new \w+ --like) )({like})(\b)",
+    ]
     for place in places:
         text = re.sub(place, rf"\g<1>{name}\g<3>", text)
     return text

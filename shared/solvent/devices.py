@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -88,7 +89,7 @@ def scope(device: Device) -> Iterator[Placement]:
     _current = Placement(
         strategy=name,
         precision=precision,
-        cpus=len(tf.config.list_logical_devices("CPU")),
+        cpus=os.cpu_count() or 1,
         gpus=len(gpus),
         replicas=strategy.num_replicas_in_sync,
         xla=device.xla,

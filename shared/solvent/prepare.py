@@ -109,6 +109,7 @@ def prepare(run: Run) -> Prepared:
             log.warning("%s: %s", item.name, item.message)
     facts = {
         "source": " + ".join(labels.values()),
+        "decimal": sources[first].decimal,
         "rows": len(table),
         "sha256": fingerprint(table.assign(part=_part_of_each_row(parts, len(table)))),
         "test_sha256": None if how.folds or frames["test"].empty else fingerprint(frames["test"]),

@@ -219,7 +219,7 @@ def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Tabl
     if isinstance(table, pd.DataFrame):
         raw, label = table.reset_index(drop=True), "the table"
     else:
-        source = Source.of(table)
+        source = loaded.source(table)
         raw, label = tables.read(source), tables.label(source)
     checked = loaded.schema.check(loaded.schema.rename(raw, table_name=label, targets=True), targets=True)
     if len(checked.bad):

@@ -18,6 +18,7 @@ from .config import Run
 from .errors import Locked, Refused
 from .files import sha256
 from .prepare import Prepared, fingerprint
+from .promises import BrokenPromise
 from .record import plain, versions
 
 __all__ = ["work_folder"]
@@ -27,7 +28,7 @@ log = logging.getLogger("solvent")
 
 @contextmanager
 def work_folder(out: Path, run: Run, prepared: Prepared, resume: bool) -> Iterator[Path]:
-    """Give the work folder of the bundle `out`, and remove it if the block ends well.
+    """Give the work folder of the bundle `out`; it is kept if the block is killed or fails in a way that may pass.
 
     Raises:
         Locked: if another process trains there.
@@ -38,7 +39,11 @@ def work_folder(out: Path, run: Run, prepared: Prepared, resume: bool) -> Iterat
     handle = _lock(work)
     try:
         _check(work, _identity(run, prepared), resume)
-        yield work
+        try:
+            yield work
+        except (BrokenPromise, Refused):
+            shutil.rmtree(work)  # the same command would fail again, and a mended one can't go on from here
+            raise
         _keep_tracks(work, out)
         shutil.rmtree(work)
     finally:

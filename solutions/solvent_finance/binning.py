@@ -24,7 +24,7 @@ def learn_bins(train: pd.DataFrame, schema: Schema, most: int, rare: int) -> lis
         or `levels`.
     """
     weight = train.get("weight", pd.Series(1.0, train.index))
-    train = train[weight > 0]
+    train, weight = train[weight > 0], weight[weight > 0]
     return [_learn(train[field.name], weight, field, most, rare) for field in schema.features]
 
 

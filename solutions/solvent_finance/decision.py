@@ -55,6 +55,8 @@ def cutoff(settings: Credit, chance: np.ndarray, rows: pd.DataFrame) -> dict[str
         weight=rows.get("weight"),
         chosen_on="validation rows, calibrating half",
     )
+    if settings.scoring.cutoff is not None:
+        found = {"rule": "given as scoring.cutoff", "value": settings.scoring.cutoff, "chosen_on": "no rows", "rows": 0}
     return {**found, "negative": next(name for name in rows["target"].unique() if name != settings.positive)}
 
 

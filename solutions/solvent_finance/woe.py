@@ -18,6 +18,7 @@ from solvent import SolventError
 
 __all__ = ["learn", "transform"]
 
+RARE = 0.01  # levels with a smaller share of the rows share one bin
 TARGET, WEIGHT = "target", "weight"
 MEAN_WEIGHT = 10_000  # optbinning cuts the sum of a bin's weights off to a whole number
 
@@ -69,7 +70,9 @@ def _bin(column: pd.Series, defaulted: np.ndarray, weight: np.ndarray | None) ->
 
     number = pd.api.types.is_numeric_dtype(column)
     cells = column.to_numpy(np.float64) if number else column.astype(object).where(column.notna(), None).to_numpy()
-    binning = OptimalBinning(str(column.name), dtype="numerical" if number else "categorical")
+    binning = OptimalBinning(
+        str(column.name), dtype="numerical" if number else "categorical", cat_cutoff=None if number else RARE
+    )
     binning.fit(cells, defaulted, weight)
     table = binning.binning_table.build()
     weights = [float(weight) for weight in table["WoE"].iloc[: len(table) - 3]]

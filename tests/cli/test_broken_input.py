@@ -383,7 +383,7 @@ def test_a_missed_bar_exits_3_and_still_shows_the_metrics(bundle, loans, solvent
     result = solvent("evaluate", bundle, loans, "--min", "auc=0.999", "--max", "brier=0.001", "--json")
     assert result.exit_code == 3
     metrics = json.loads(result.stdout)["metrics"]
-    assert f"auc is {metrics['auc']['value']}, the bar is at least 0.999" in result.stderr
+    assert f"auc is {metrics['auc']['value']:.4f}, the bar is at least 0.999" in result.stderr
     assert f"brier is {metrics['brier']['value']}, the bar is at most 0.001" in result.stderr
 
 

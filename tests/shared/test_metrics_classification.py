@@ -173,7 +173,7 @@ def test_a_class_without_rows_is_left_out_of_the_means_over_classes():
 
 
 def test_the_means_leave_out_a_class_for_which_the_metric_is_undefined():
-    # Class 0: called twice, once rightly; true twice. Class 1: called once, wrongly; never true. Class 2: true, never called.
+    # Class 0: true twice, called twice, once rightly. Class 1: called, never true. Class 2: true, never called.
     probability = [[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.5, 0.1, 0.4]]
     ours = metrics.multiclass([0, 0, 2], probability, [0, 1, 0])
     assert metrics.point(ours["precision"]) == pytest.approx((1 / 2 + 0) / 2)

@@ -19,7 +19,11 @@ _METRICS: dict[str, tuple[str, str, bool | None]] = {
     "f1": ("F1", "harmonic mean of precision and recall", True),
     "log_loss": ("Log loss", "surprise of the probabilities, in nats", False),
     "brier": ("Brier score", "mean squared error of the probabilities", False),
-    "ece": ("Calibration error", "expected calibration error: gap between stated and observed rates", False),
+    "ece": (
+        "Calibration error",
+        "gap between stated and observed rates; on few rows its interval leans upwards",
+        False,
+    ),
     "gini": ("Gini", "2 × AUC − 1", True),
     "ks": ("KS", "largest distance between the score distributions of the two classes", True),
     "rmse": ("RMSE", "root of the mean squared error, in units of the target", False),

@@ -54,9 +54,9 @@ def row_weights(rows: Table, codes: np.ndarray, classes: list[str], training: Tr
     by_rows, by_weight = np.bincount(codes, minlength=len(classes)), np.bincount(codes, own, minlength=len(classes))
     if nothing := [name for name, rows, weight in zip(classes, by_rows, by_weight, strict=True) if rows and not weight]:
         raise Refused(
-            f"The column with the role weight is 0 in every training row of class {listed(map(repr, nothing))}: there is "
-            "nothing to learn it from. Give some of these rows a weight above 0, leave the class's rows out, or take "
-            "weight out of data.columns."
+            f"The column with the role weight is 0 in every training row of class {listed(map(repr, nothing))}: there "
+            "is nothing to learn it from. Give some of these rows a weight above 0, leave the class's rows out, or "
+            "take weight out of data.columns."
         )
     if training.class_weight is None:
         by_class = np.ones(len(classes))
