@@ -384,7 +384,7 @@ def test_a_missed_bar_exits_3_and_still_shows_the_metrics(bundle, loans, solvent
     assert result.exit_code == 3
     metrics = json.loads(result.stdout)["metrics"]
     assert f"auc is {metrics['auc']['value']:.4f}, the bar is at least 0.999" in result.stderr
-    assert f"brier is {metrics['brier']['value']}, the bar is at most 0.001" in result.stderr
+    assert f"brier is {metrics['brier']['value']:.4f}, the bar is at most 0.001" in result.stderr
 
 
 def test_rows_to_evaluate_without_targets_are_refused(bundle, rows, tmp_path, solvent):
