@@ -27,7 +27,7 @@ class Sentiment(Section):
     buckets: int = Field(2**16, ge=2**8, le=2**20)
     dropout: tuple[float, ...] = Field((0.2, 0.5), min_length=1)
     scoring: Scoring = Scoring()
-    training: Training = Training(epochs=30, batch_size=64, learning_rate=0.003, patience=5)
+    training: Training = Training(epochs=30, batch_size=64, learning_rate=0.01, patience=10)
 
 
 def columns(settings: Sentiment) -> Columns:
