@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from .errors import Refused, SolventError
 from .wording import suggestion
@@ -64,6 +64,18 @@ class Section(BaseModel):
     """A part of the config: frozen, and it refuses keys that it doesn't know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_its_own_defaults(cls, given: Any) -> Any:
+        """A part that is given in part keeps the rest of this section's own default, not of the part's type."""
+        if not isinstance(given, Mapping):
+            return given
+        parts = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
+        return {
+            key: {**parts[key].model_dump(), **value} if key in parts and isinstance(value, Mapping) else value
+            for key, value in given.items()
+        }
 
 
 S = TypeVar("S", bound=Section)

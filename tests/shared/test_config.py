@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from solvent import Refused, config
+from solvent import Refused, Section, Training, config
 
 CREDIT = {"solution": "credit", "data": {"rows": "loans.csv"}}
 
@@ -205,3 +205,12 @@ def test_a_missing_solution_and_a_missing_file_are_said_together(refused):
     said = refused({"data": {"rows": "lons.csv"}})
     assert any("solution: is missing" in line for line in said)
     assert any("Did you mean 'loans.csv'?" in line for line in said)
+
+
+def test_a_section_that_is_given_in_part_keeps_the_rest_of_the_domains_own_defaults():
+    class Domain(Section):
+        training: Training = Training(learning_rate=0.02, batch_size=64)
+
+    found = Domain(training={"epochs": 3}).training
+    assert (found.epochs, found.learning_rate, found.batch_size) == (3, 0.02, 64)
+    assert Domain(training={"learning_rate": 0.5}).training.batch_size == 64
