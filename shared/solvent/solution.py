@@ -327,7 +327,7 @@ class Later:
 
 
 def later(path: str) -> Any:
-    """Name a function without importing its module: `later("solvent_finance.network:fit")`."""
+    """Name a function without importing its module: `later("package.module:function")`."""
     return Later(path)
 
 
