@@ -1,9 +1,10 @@
-"""Measure scored rows: metrics with intervals, rivals beside ours on the same rows, slices."""
+"""Measure scored rows: metrics with intervals, rivals beside ours on the same rows, slices, fairness."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,15 @@ import pandas as pd
 
 from . import promises
 from .errors import Refused
-from .metrics import classification, intervals
-from .schema import Schema
+from .metrics import classification, fairness, intervals
+from .schema import Field, Schema
 from .solution import JSON, Goal, Output, Score, Solution, Sums, Table, Weighted
 
 __all__ = ["OURS", "Judge", "Measured", "Scored"]
 
 OURS = ""  # our model's name among the rivals'
 MOST_SLICED_COLUMNS, MOST_LEVELS, FEWEST_ROWS = 6, 8, 20
+MOST_COMPARED_LEVELS = 20
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,12 @@ class Judge:
             raise Refused("There is no row to measure on: all were set aside. Look at their reasons.")
         found = self.solution.metrics(self.settings, rows, scored)
         metrics = promises.checked_metrics(self.solution.metrics, found, self.goal, len(rows))
+        return Measured(metrics, self._resampling(rows), self.goal)
+
+    def _resampling(self, rows: Table) -> intervals.Resampling:
         whole = self.schema.by_role("entity") or self.schema.by_role("group")
         groups = rows[whole[0].name].to_numpy() if whole and whole[0].name in rows else None
-        return Measured(metrics, intervals.Resampling(len(rows), groups), self.goal)
+        return intervals.Resampling(len(rows), groups)
 
     def headlines(self, scored: Scored) -> dict[str, float]:
         """Every model's headline on the same rows."""
@@ -136,7 +141,7 @@ class Judge:
             scored: the test cases; None where there is no test part.
             valid: every model's headline on validation rows; the best rival by it is the baseline.
             seconds: how long each rival took.
-            outputs: one of them may name the class that the solution decides for.
+            outputs: one of them may name the class that the solution decides for, and which class is adverse.
             copied: index of the test rows that are copies of train or valid rows.
             set_aside: test rows that could not be read.
             folds: of how many models the scores are, out of fold; 0 where they are of one.
@@ -153,6 +158,7 @@ class Judge:
                 "valid": valid[OURS],
                 "confusion": None,
                 "slices": [],
+                "fairness": [],
             }
         measured = {name: self.measure(scored.rows, table) for name, table in scored.by_model.items()}
         metrics = {name: item.estimates() for name, item in measured.items()}
@@ -177,6 +183,7 @@ class Judge:
             "valid": valid[OURS],
             "confusion": self._confusion(scored, outputs),
             "slices": [*self._without(scored, copied), *self._slices(scored)],
+            "fairness": self._fairness(scored, outputs),
         }
 
     def _baseline(self, rivals: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -214,7 +221,7 @@ class Judge:
         return [
             self._slice(scored, part, field.source, "missing" if pd.isna(level) else str(level))
             for field in [*self.schema.by_role("protected"), *few][:MOST_SLICED_COLUMNS]
-            for level, part in scored.rows.groupby(field.name, sort=True, observed=True, dropna=False)
+            for level, part in scored.rows.groupby(self._levels(field, scored.rows), observed=True, dropna=False)
         ]
 
     def _slice(self, scored: Scored, part: Table, column: str, level: str) -> dict[str, JSON]:
@@ -223,6 +230,77 @@ class Judge:
         if len(part) >= FEWEST_ROWS:
             estimate = self.measure(part, scored.ours.loc[part.index]).headline_estimate()
         return {"column": column, "level": level, "rows": len(part), **estimate}
+
+    def _fairness(self, scored: Scored, outputs: Sequence[Output]) -> list[dict[str, JSON]]:
+        """How our decisions fall on each level of the protected columns, where an output has an adverse class."""
+        return [
+            self._compared(scored, output, field)
+            for output in outputs
+            if output.adverse is not None
+            for field in self.schema.by_role("protected")
+            if field.name in scored.rows
+        ]
+
+    def _compared(self, scored: Scored, output: Output, field: Field) -> dict[str, JSON]:
+        """Every level of a protected column against the heaviest one that is known."""
+        rows, levels = scored.rows, self._levels(field, scored.rows)
+        weight = self._weight(rows)
+        names = [*levels.cat.categories, "missing"]
+        codes = np.where(levels.isna(), len(names) - 1, levels.cat.codes)
+        counts, total = np.bincount(codes, minlength=len(names)), np.bincount(codes, weight, minlength=len(names))
+        there = sorted(np.flatnonzero(counts).tolist(), key=lambda code: -total[code])
+        shown = sorted(there[:MOST_COMPARED_LEVELS])
+        known = [code for code in there if code < len(names) - 1 and names[code] not in field.states]
+        reference = next((code for code in known if counts[code] >= FEWEST_ROWS), None)
+        found = fairness.by_level(
+            np.where(np.isin(codes, shown), codes, -1),
+            reference,
+            favourable=(scored.ours[output.name] != output.adverse).to_numpy(),
+            deserving=(rows[output.predicts] != output.adverse).to_numpy(),
+            weight=weight,
+            resampling=self._resampling(rows),
+            fewest=FEWEST_ROWS,
+        )
+        return {
+            "column": field.source,
+            "output": output.name,
+            "adverse": output.adverse,
+            "reference": None if reference is None else names[reference],
+            "levels": [{"level": names[code], "reference": code == reference, **asdict(found[code])} for code in shown],
+            "left_out": len(there) - len(shown),
+        }
+
+    def _levels(self, field: Field, rows: Table) -> pd.Series[Any]:
+        """The level of each row, a category in the levels' order; missing where the cell is.
+
+        Numbers and times of many values stand in four bands, cut at the quartiles of these rows. A code among numbers
+        says nothing, so it is missing too.
+        """
+        cells = rows[field.name]
+        if field.kind not in ("number", "time"):
+            return pd.Series(cells.map(str, na_action="ignore").astype("category"))
+        known = cells[cells.notna() & ~cells.isin(field.states)]
+        values, codes = np.unique(known.to_numpy(), return_inverse=True)
+        names = [_shown(value) for value in values]
+        if len(values) > MOST_LEVELS:
+            weight = self._weight(rows)
+            ends, codes = fairness.bands(known.to_numpy(), None if weight is None else weight.loc[known.index])
+            edges = [_shown(end) for end in ends]
+            between = [f"over {low} to {high}" for low, high in pairwise(edges)]
+            names = [f"up to {edges[0]}", *between, f"over {edges[-1]}"] if edges else ["any value"]
+        found = pd.Categorical.from_codes(codes, pd.Index(names), ordered=True)
+        return pd.Series(found, index=known.index).reindex(rows.index)
+
+    def _weight(self, rows: Table) -> pd.Series[float] | None:
+        """What each row counts; None where no column has that role."""
+        return next((rows[field.name] for field in self.schema.by_role("weight") if field.name in rows), None)
+
+
+def _shown(value: Any) -> str:
+    """An end of a band: 31, 0.5, 1990-05-31."""
+    if isinstance(value, np.datetime64):
+        return str(pd.Timestamp(value)).removesuffix(" 00:00:00")
+    return np.format_float_positional(value, trim="-")
 
 
 def score_table(schema: Schema, scored: Scored) -> Table:

@@ -1,10 +1,14 @@
 """The judge's tables: what is counted, and what is left out loudly."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Columns, Goal, Output, Section, Solution, Split
+import solvent
+from solvent import Column, Columns, Fitted, Goal, Output, Refused, Section, Solution, Split
 from solvent.evaluation import OURS, Judge, Scored, score_table
 from solvent.metrics import mean
 from solvent.schema import Field, Schema
@@ -122,3 +126,195 @@ def test_rows_that_one_model_cannot_score_are_left_out_of_all():
     found = Scored.of(ROWS, {OURS: fine, "picky": picky})
     assert (len(found.rows), found.failed) == (118, 2)
     assert found.ours.index.equals(found.by_model["picky"].index)
+
+
+# Fairness: cold is the class that nobody wants.
+
+ADVERSE = (Output(name="says", type="string", predicts="heat", adverse="cold"),)
+
+
+def fairness(rows, says, *, outputs=ADVERSE, **kinds):
+    """The report's fairness of rows whose protected columns have these kinds."""
+    protected = [Field(name=name, source=name.upper(), role="protected", kind=kind) for name, kind in kinds.items()]
+    weight = [Field(name="n", source="n", role="weight", kind="number")] if "n" in rows else []
+    fields = (SCHEMA.fields[0], *protected, *weight)
+    solution = replace(SOLUTION, metrics=lambda settings, rows, scored: {"accuracy": 1.0})
+    judge = Judge(solution, Section(), Schema(fields))
+    return report(judge, Scored(rows, {OURS: pd.DataFrame({"says": says}), "always hot": SAYS}, 0), outputs=outputs)
+
+
+def made(shift, rows=3000, seed=0):
+    """Both sexes are hot in 6 of 10 rows; a thermometer reads women lower by `shift`, and above 0 is called hot."""
+    random = np.random.default_rng(seed)
+    table = pd.DataFrame({"sex": random.choice(["f", "m"], rows, p=[0.4, 0.6]), "hot": random.random(rows) < 0.6})
+    reading = np.where(table["hot"], 1, -1) + random.normal(size=rows) - shift * (table["sex"] == "f")
+    table["heat"] = np.where(table.pop("hot"), "hot", "cold")
+    return table, np.where(reading > 0, "hot", "cold")
+
+
+def test_a_planted_unfairness_shows(scored):
+    rows, says = made(shift=1.0)
+    found = fairness(rows, says, sex="category")["fairness"]
+    assert [(item["column"], item["output"], item["adverse"], item["reference"]) for item in found] == [
+        ("SEX", "says", "cold", "m")
+    ]
+    woman, man = found[0]["levels"]
+    hot, called = rows["heat"] == "hot", pd.Series(says) == "hot"
+    women, men = rows["sex"] == "f", rows["sex"] == "m"
+    assert (woman["level"], woman["rows"], woman["deserving"]) == ("f", women.sum(), (women & hot).sum())
+    assert woman["ratio"]["value"] == pytest.approx(called[women].mean() / called[men].mean())
+    assert woman["difference"]["value"] == pytest.approx(called[women & hot].mean() - called[men & hot].mean())
+    # By the normal distribution: of hot rows 0.5 of the women and 0.8413 of the men, of cold ones 0.0228 and 0.1587.
+    assert woman["ratio"]["low"] < (0.6 * 0.5 + 0.4 * 0.0228) / (0.6 * 0.8413 + 0.4 * 0.1587) < woman["ratio"]["high"]
+    assert woman["difference"]["low"] < 0.5 - 0.8413 < woman["difference"]["high"] < -0.2
+    assert woman["ratio"]["high"] < 0.8
+    assert (man["reference"], man["ratio"]["value"]) == (True, pytest.approx(float("nan"), nan_ok=True))
+
+
+def test_without_unfairness_the_intervals_cover_equality():
+    woman, _ = fairness(*made(shift=0.0), sex="category")["fairness"][0]["levels"]
+    assert woman["ratio"]["low"] < 1 < woman["ratio"]["high"]
+    assert woman["difference"]["low"] < 0 < woman["difference"]["high"]
+
+
+def test_the_heaviest_level_is_the_reference_and_missing_or_few_rows_never_are():
+    rows = pd.DataFrame({"heat": "hot", "sex": ["f"] * 30 + ["m"] * 40 + ["x"] * 19 + [None] * 60})
+    says = ["hot"] * 149
+    assert fairness(rows, says, sex="category")["fairness"][0]["reference"] == "m"
+    heavy = rows.assign(n=[2.0] * 30 + [1.0] * 40 + [99.0] * 79)
+    found = fairness(heavy, says, sex="category")["fairness"][0]
+    assert found["reference"] == "f"
+    assert [(level["level"], level["rows"]) for level in found["levels"]] == [
+        ("f", 30), ("m", 40), ("x", 19), ("missing", 60)
+    ]  # fmt: skip
+    assert np.isnan(found["levels"][2]["rate"]["value"])
+    assert found["levels"][3]["ratio"]["value"] == 1.0
+    few = fairness(rows.iloc[70:89].reset_index(drop=True), says[:19], sex="category")["fairness"][0]
+    assert few["reference"] is None
+
+
+def test_a_column_called_weight_that_has_another_role_weighs_nothing():
+    rows, says = made(shift=1.0)
+    plain = fairness(rows, says, sex="category")["fairness"]
+    assert fairness(rows.assign(weight=np.arange(3000.0)), says, sex="category")["fairness"] == plain
+
+
+def test_numbers_and_times_of_many_values_stand_in_bands_in_fairness_and_slices():
+    rows, says = made(shift=0.0)
+    ages = np.arange(3000) % 60 + 20.0
+    ages[:120] = np.nan
+    born = pd.Timestamp("2000-01-01") - pd.to_timedelta(np.arange(3000) % 60, unit="D")
+    found = fairness(rows.assign(age=ages, born=born, children=np.arange(3000) % 3.0),
+                     says, age="number", born="time", children="number")  # fmt: skip
+    age, birth, children = found["fairness"]
+    assert [level["level"] for level in age["levels"]] == [
+        "up to 34", "over 34 to 49", "over 49 to 64", "over 64", "missing"
+    ]  # fmt: skip
+    assert [level["rows"] for level in birth["levels"]] == [750, 750, 750, 750]
+    assert birth["levels"][0]["level"] == "up to 1999-11-17"
+    assert [level["level"] for level in children["levels"]] == ["0", "1", "2"]
+    assert [item["level"] for item in found["slices"] if item["column"] == "AGE"] == [
+        level["level"] for level in age["levels"]
+    ]
+
+
+def test_rare_levels_of_a_column_with_many_are_counted_and_left_out():
+    rows, says = made(shift=0.0)
+    towns = np.where(np.arange(3000) % 100 < 30, np.arange(3000) % 100, 0)
+    found = fairness(rows.assign(town=[f"T{town:02d}" for town in towns]), says, town="category")["fairness"][0]
+    assert (len(found["levels"]), found["left_out"], found["reference"]) == (20, 10, "T00")
+
+
+def test_without_an_adverse_class_a_protected_column_or_a_test_part_there_is_no_fairness(judge, scored):
+    assert report(judge, scored)["fairness"] == []
+    assert fairness(*made(0.0))["fairness"] == []
+    assert fairness(*made(0.0), sex="category")["fairness"] != []
+    assert report(judge, None, outputs=ADVERSE)["fairness"] == []
+
+
+# A protected column is never a feature: a whole training, by a solution that reads all it is allowed to.
+
+
+def greedy_fit(settings, data):
+    """Remembers the heat of every combination of features."""
+    names = [field.name for field in data.schema.features if field.kind == "category"]
+    keys = data.train[names].astype(str).agg(" ".join, axis=1)
+    return Fitted({}, {"names": names, "says": data.train["target"].groupby(keys).agg(lambda t: t.mode()[0]).to_dict()})
+
+
+def greedy_scorer(settings, fitted):
+    def score(table):
+        keys = table[fitted.facts["names"]].astype(str).agg(" ".join, axis=1)
+        return pd.DataFrame({"says": keys.map(fitted.facts["says"]).fillna("cold").astype(str)}, index=table.index)
+
+    return score
+
+
+GREEDY = replace(
+    SOLUTION,
+    columns=lambda settings: Columns(
+        inputs=(Column(name="town", kind="category", required=False),),
+        targets=(Column(name="target", kind="category"),),
+        features=("category",),
+        outputs=(Output(name="says", type="string", predicts="target", adverse="cold"),),
+    ),
+    fit=greedy_fit,
+    scorer=greedy_scorer,
+    rivals={"the same": lambda settings, data: greedy_scorer(settings, greedy_fit(settings, data))},
+    metrics=lambda settings, rows, scored: {"accuracy": mean((rows["target"] == scored["says"]).to_numpy(float))},
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """`sex` and `town` alone decide the target; both are protected, `town` though the solution names it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "toys")
+        import counting
+
+        patch.setattr(counting, "GREEDY", GREEDY, raising=False)
+        folder = tmp_path_factory.mktemp("greedy")
+        random = np.random.default_rng(0)
+        rows = pd.DataFrame({"sex": random.choice(["f", "m"], 900), "colour": random.choice(["red", "blue"], 900)})
+        women = rows["sex"] == "f"
+        rows = rows.assign(heat=np.where(women, "cold", "hot"), town=np.where(women, "A", "B"))
+        rows.to_csv(folder / "rows.csv", index=False)
+        columns = {"target": "heat", "protected": ["sex", "town"]}
+        config = {"solution": "counting:GREEDY", "data": {"rows": str(folder / "rows.csv"), "columns": columns}}
+        yield rows, solvent.train(config, folder / "bundle")
+
+
+def test_a_protected_column_reaches_neither_the_features_nor_a_rival(trained):
+    _, bundle = trained
+    assert bundle.facts["facts"]["names"] == ["colour"]
+    assert 0.4 < bundle.facts["test"]["metrics"]["accuracy"]["value"] < 0.6  # sex alone would give 1
+    assert 0.4 < bundle.facts["test"]["baseline"]["accuracy"]["value"] < 0.6
+
+
+def test_a_bundle_scores_without_its_protected_columns(trained):
+    rows, bundle = trained
+    found = bundle.score(rows.drop(columns=["sex", "town", "heat"]))
+    pd.testing.assert_frame_equal(found, bundle.score(rows))
+    pd.testing.assert_frame_equal(found, bundle.score(rows.assign(sex=rows["sex"].iloc[::-1].to_numpy())))
+
+
+def test_a_real_report_and_card_tell_the_fairness_of_the_bundle(trained):
+    _, bundle = trained
+    assert [(item["column"], len(item["levels"])) for item in bundle.facts["fairness"]] == [("sex", 2), ("town", 2)]
+    assert bundle.facts["outputs"][0]["adverse"] == "cold"
+    assert 'id="fairness"' in (bundle.path / "report.html").read_text(encoding="utf-8")
+    card = (bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "- sex (reference " in card and "says other than cold" in card
+
+
+@pytest.mark.parametrize(("role", "column"), [("protected", "town"), ("ignore", "town"), ("passthrough", "town")])
+def test_a_column_that_a_solution_names_but_does_not_need_gives_way_to_the_config(role, column):
+    schema = Schema.declare(GREEDY.columns(None), {role: [column], "target": "heat"}, ["heat", column], table="t.csv")
+    assert schema.features == ()
+
+
+def test_a_column_that_a_solution_needs_cannot_be_protected():
+    columns = replace(GREEDY.columns(None), inputs=(Column(name="town", kind="category"),))
+    message = r"columns\.protected: this solution reads 'town' as town; a column has one role\. Name another for it"
+    with pytest.raises(Refused, match=message):
+        Schema.declare(columns, {"protected": ["town"], "target": "heat"}, ["heat", "town"], table="t.csv")

@@ -17,7 +17,7 @@ import pytest
 
 import solvent
 from solvent import Bundle, Figure, report
-from solvent.report import curves, wording
+from solvent.report import curves, sections, wording
 from solvent.report.number_target import mean_and_reach
 from solvent.report.scored import Cases
 from solvent.report.two_classes import operating_point
@@ -354,6 +354,35 @@ def _weighed(bundle: dict[str, Any], scores: pd.DataFrame) -> tuple[dict[str, An
     return bundle, scores.assign(weight=np.arange(len(scores)) % 3)
 
 
+def _compared(
+    level: str, rows: int, deserving: int, rate: Any = None, ratio: Any = None, true: Any = None, difference: Any = None
+) -> dict[str, Any]:
+    nothing = (None, None, None)
+    rates = {"rate": rate, "ratio": ratio, "true_positive_rate": true, "difference": difference}
+    found = {name: _estimate(*(numbers or nothing)) for name, numbers in rates.items()}
+    return {"level": level, "reference": False, "rows": rows, "deserving": deserving, **found}
+
+
+def compared() -> tuple[dict[str, Any], pd.DataFrame]:
+    """Two protected columns: one with every kind of level, one with no level that can be the reference."""
+    bundle, scores = loans()
+    m = _compared("m", 500, 360, (0.8, 0.76, 0.83), None, (0.9, 0.87, 0.93)) | {"reference": True}
+    levels = [
+        _compared("f", 300, 210, (0.5, 0.44, 0.56), (0.625, 0.55, 0.71), (0.6, 0.53, 0.67), (-0.3, -0.38, -0.22)),
+        m,
+        _compared("d", 40, 15, (0.7, 0.55, 0.84), (0.875, 0.69, 1.06)),
+        _compared("x", 31, 25, (1.0, 1.0, 1.0), (1.31, 1.27, 1.35), (1.0, 1.0, 1.0), (0.1, 0.07, 0.13)),
+        _compared("missing", 19, 12),
+    ]
+    told = {"output": "class", "adverse": "bad"}
+    few = {"column": "Faith", "reference": None, "levels": [_compared("old", 12, 9)], "left_out": 7}
+    bundle["fairness"] = [
+        {"column": "Sex", "reference": "m", "levels": levels, "left_out": 0, **told},
+        {**few, **told},
+    ]
+    return bundle, scores
+
+
 def untested() -> dict[str, Any]:
     bundle, _ = loans()
     bundle["test"] = bundle["confusion"] = None
@@ -367,7 +396,7 @@ def untested() -> dict[str, Any]:
 
 def hostile() -> tuple[dict[str, Any], pd.DataFrame]:
     """Every string that a user or a domain may choose is an attack."""
-    bundle, scores = loans()
+    bundle, scores = compared()
 
     def poison(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -593,6 +622,52 @@ def test_a_slice_that_is_worse_than_the_whole_is_marked(credit: str, priced: str
     assert "priv 12 too few rows to measure" in text
     assert "missing 25 not defined on these rows" in text
     assert "Porto weaker 300" in _Page(priced).text  # lower is better, and 33.1 lies above 31.4
+
+
+def test_the_levels_of_a_protected_column_stand_beside_their_reference() -> None:
+    page = report.html(compared()[0])
+    text = _Page(page).text.replace("\u00a0", " ")
+    assert "Sex reference: m; favourable: class other than bad" in text
+    assert (
+        "f under four fifths 300 0.500 0.440 to 0.560 0.625 0.550 to 0.710 0.600 0.530 to 0.670 210 rows "
+        "−0.30 −0.38 to −0.22" in text
+    )
+    assert "m reference 500 0.800 0.760 to 0.830 1 0.900 0.870 to 0.930 360 rows 0" in text
+    assert "d 40 0.700 0.550 to 0.840 0.875 0.690 to 1.060 too few rows 15 rows –" in text
+    assert "x reference under four fifths of it 31" in text
+    assert "missing 19 too few rows to measure" in text
+    assert "Faith no level has enough rows to be the reference" in text
+    assert "7 rarer levels are left out" in text
+    assert "Equal rates are not all of fairness" in text
+    assert "29 CFR 1607.4 D" in text
+    protocol = "1,000 resamples over 891 rows"
+    assert text.count(protocol) == _Page(report.html(loans()[0])).text.count(protocol) + 1
+
+
+def test_the_line_of_four_fifths_lies_between_the_ratios_of_fairness() -> None:
+    column, _ = sections.fairness(compared()[0])
+    f, m, d, x, missing = (level["span"] for level in column["levels"])
+    assert f.value < f.high < f.mark < d.value < m.value < x.value
+    assert f.mark - f.value == pytest.approx((m.value - f.value) * (0.8 - 0.625) / (1 - 0.625), abs=0.02)
+    assert (m.low, missing.value) == (None, None)
+    assert [level["under"] for level in column["levels"]] == [True, False, False, False, False]
+    assert [level["over"] for level in column["levels"]] == [False, False, False, True, False]
+
+
+def test_the_model_card_tells_the_fairness_too() -> None:
+    card = report.model_card(compared()[0])
+    assert "- Sex (reference m; favourable: class other than bad)\n  - f: 300 rows, favourable 0.500" in card
+    assert "ratio 0.625 (0.550 to 0.710), true-positive rate difference −0.30 (−0.38 to −0.22); under four" in card
+    assert "  - d: 40 rows, favourable 0.700 (0.550 to 0.840), true-positive rate too few of 15 rows; ratio" in card
+    assert "  - missing: 19 rows, too few to measure" in card
+    assert "  - old: 12 rows, too few to measure" in card
+
+
+@pytest.mark.parametrize("without", [{}, {"fairness": []}])
+def test_a_bundle_that_compared_nothing_or_is_older_has_no_fairness(without: dict[str, Any]) -> None:
+    bundle = loans()[0] | without
+    assert 'id="fairness"' not in report.html(bundle)
+    assert "Fairness" not in report.model_card(bundle)
 
 
 def test_the_curves_follow_the_kind_of_the_target(credit: str, priced: str) -> None:

@@ -1,12 +1,15 @@
-"""Metrics, each a function of rows that can be resampled; their intervals; calibration and operating points."""
+"""Metrics, each a function of rows that can be resampled; their intervals; calibration, operating points, stability."""
 
 from . import calibration, operating_point
 from .classification import binary, confusion, multiclass
+from .curve import Curve
 from .intervals import Estimate, Resampling, compare, draws, estimate, point
 from .regression import regression
+from .stability import psi, psi_without_shift
 from .sums import Metric, mean, quotient, ratio
 
 __all__ = [
+    "Curve",
     "Estimate",
     "Metric",
     "Resampling",
@@ -20,6 +23,8 @@ __all__ = [
     "multiclass",
     "operating_point",
     "point",
+    "psi",
+    "psi_without_shift",
     "quotient",
     "ratio",
     "regression",

@@ -113,7 +113,40 @@ def _evaluation(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None, our
     if weaker:
         blocks += [f"Slices whose whole interval of {label} is worse than that of all test rows:", "\n".join(weaker)]
     point = sections.facts(bundle["facts"].get("operating_point"))
-    return [*blocks, *(["### Operating point", _list(point)] if point else [])]
+    return [*blocks, *(["### Operating point", _list(point)] if point else []), *_fairness(bundle)]
+
+
+def _fairness(bundle: Mapping[str, JSON]) -> list[str]:
+    lines = []
+    for column in sections.fairness(bundle):
+        reference = "no reference" if column["reference"] is None else f"reference {column['reference']}"
+        what = f"{column['column']} ({reference}; favourable: {column['output']} other than {column['adverse']})"
+        lines.append(f"- {_text(what)}")
+        lines += [f"  - {_text(level['level'])}: {_compared(level)}" for level in column["levels"]]
+    if not lines:
+        return []
+    said = (
+        "Ratio: the rate of favourable decisions over the reference's, the most frequent level's; marked where the "
+        "whole interval is beyond 0.8, the four-fifths rule (29 CFR 1607.4 D). True-positive rate: of favourable "
+        "decisions among the rows whose true class is not adverse. Test rows, 95 % intervals in brackets. Equal rates "
+        "are not all of fairness."
+    )
+    return ["### Fairness", said, "\n".join(lines)]
+
+
+def _compared(level: Mapping[str, JSON]) -> str:
+    rows = f"{wording.count(level['rows'])} rows"
+    if level["few"]:
+        return f"{rows}, too few to measure"
+    deserving = f"{wording.count(level['deserving'])} rows"
+    truly = "too few of" if level["few_deserving"] else f"{_span(level['true_positive_rate'])} of"
+    said = f"{rows}, favourable {_span(level['rate'])}, true-positive rate {truly} {deserving}"
+    if level["reference"]:
+        return said
+    span = wording.interval(level["difference"], difference=True)
+    difference = wording.signed(level["difference"]) + (f" ({span})" if span else "")
+    mark = "; under four fifths" if level["under"] else "; reference under four fifths of it" if level["over"] else ""
+    return f"{said}; ratio {_span(level['ratio'])}, true-positive rate difference {difference}{mark}"
 
 
 def _data(bundle: Mapping[str, JSON]) -> list[str]:
@@ -156,10 +189,12 @@ def _use(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None) -> list[st
     )
     if test:
         people += " `test_scores.parquet` holds the target and the scores of every test case."
+    files = ", ".join(f"`{name}`" for name in bundle.get("files", ()))
     return [
         *("## Intended use", _text(bundle["intended_use"] or "None was stated.")),
         *("## Limits", limits or "None were stated."),
         *("## Personal data", people),
+        *(("## For people and other programs", f"Beside this card, and read by no scoring: {files}.") if files else ()),
     ]
 
 

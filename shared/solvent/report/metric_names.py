@@ -26,6 +26,12 @@ _METRICS: dict[str, tuple[str, str, bool | None]] = {
     ),
     "gini": ("Gini", "2 × AUC − 1", True),
     "ks": ("KS", "largest distance between the score distributions of the two classes", True),
+    "profit": ("Profit", "what the decisions brought, for each row", True),
+    "portfolio_profit": (
+        "Portfolio profit",
+        "what the best rows by expected profit brought within the budget, for each row that was asked for",
+        True,
+    ),
     "rmse": ("RMSE", "root of the mean squared error, in units of the target", False),
     "mae": ("MAE", "mean absolute error, in units of the target", False),
     "r2": ("R²", "share of the target's variance that is explained", True),

@@ -96,6 +96,7 @@ def context(bundle: Mapping[str, JSON], scores: Any, figures: Sequence[Any]) -> 
         "classes": class_by_class(studio, bundle),
         "outcomes": outcomes(studio, bundle, scores),
         "slices": sections.slices(bundle),
+        "fairness": sections.fairness(bundle),
         "domain": domain(studio, figures, f"{wording.count(test['rows'])} test rows." if test else ""),
         "findings": sections.findings(bundle),
         "stages": bundle["training"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from . import metric_names, wording
@@ -14,6 +15,7 @@ __all__ = [
     "choices",
     "confusion",
     "facts",
+    "fairness",
     "findings",
     "metrics",
     "models",
@@ -190,6 +192,30 @@ def slices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
         told = {**item, "span": span, "weaker": weaker, "unmeasured": unmeasured}
         columns.setdefault(item["column"], []).append(told)
     return [{"column": column, "levels": levels} for column, levels in columns.items()]
+
+
+def fairness(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """The levels of each protected column against its reference; none where nothing was compared.
+
+    `under`: the whole interval of the level's ratio lies under four fifths; `over`: beside it the reference's does.
+    `few`: it has too few rows to measure; `few_deserving`: it has too few for a true-positive rate.
+    """
+    found = bundle.get("fairness") or []
+    if not found:
+        return []
+    from ..evaluation import FEWEST_ROWS
+    from ..metrics.fairness import FOUR_FIFTHS
+
+    every = [level for column in found for level in column["levels"]]
+    spans = _spans([{"value": 1.0} if level["reference"] else level["ratio"] for level in every], FOUR_FIFTHS)
+    told = []
+    for level, span in zip(every, spans, strict=True):
+        low, high = wording.finite(level["ratio"]["low"]), wording.finite(level["ratio"]["high"])
+        under, over = high is not None and high < FOUR_FIFTHS, low is not None and low > 1 / FOUR_FIFTHS
+        few = {"few": level["rows"] < FEWEST_ROWS, "few_deserving": level["deserving"] < FEWEST_ROWS}
+        told.append({**level, "span": span, "under": under, "over": over, **few})
+    levels = iter(told)
+    return [{**column, "levels": list(islice(levels, len(column["levels"])))} for column in found]
 
 
 def choices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:

@@ -153,10 +153,18 @@ def declared_fields(
 
 def _solutions_fields(columns: Columns, said: Declaration, names: Sequence[str], table: str) -> list[Field]:
     found = []
+    roles = {source: role for role, source in said.single.items()}
+    roles |= {source: role for role in SEVERAL for source in said.several[role]}
     for column in (*columns.inputs, *columns.targets):
         target = column in columns.targets
         source = said.single.get(column.name, column.name)
-        if source in names:
+        if column.name not in said.single and source in roles:  # what is protected or ignored is never read by its name
+            if column.required or target:
+                said.problems.append(
+                    f"columns.{roles[source]}: this solution reads {source!r} as {column.name}; a column has one role. "
+                    f"Name another for it: columns: {{{column.name}: YOUR_COLUMN}}."
+                )
+        elif source in names:
             field = Field(
                 name=column.name,
                 source=source,
