@@ -21,7 +21,7 @@ from . import promises, startup
 from .errors import Refused
 from .files import sha256, sync_folder
 from .record import plain
-from .schema import Schema
+from .schema import Checked, Schema
 from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table, find
 from .tables import Source
 
@@ -143,12 +143,39 @@ class Bundle:
         Raises:
             Refused: if a column is missing.
         """
-        renamed = self.schema.rename(frame, table_name="the table", targets=False)
-        checked = self.schema.check(renamed.reset_index(drop=True), targets=False)
+        checked = self._checked(frame)
         errors = checked.bad["reasons"] if len(checked.bad) else None
         parts = [self._score(checked.good), promises.empty(self.outputs, checked.bad.index, errors)]
         scored = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_index()
         return scored.set_axis(frame.index)
+
+    def explain(self, frame: Table) -> Table:
+        """Say of each row of a table of the user's own columns why it is scored as it is.
+
+        Returns:
+            One row for each row of `frame`, with its index: what the solution's `explain` gives, and `error` where a
+            row could not be read.
+
+        Raises:
+            Refused: if a column is missing, or the solution has no `explain`.
+        """
+        function = self.solution.explain
+        if function is None:
+            raise Refused(
+                f"The solution {self.solution.name} does not explain its scores: its SOLUTION names no `explain`. "
+                "Score the table instead, or add the function to the solution."
+            )
+        checked = self._checked(frame)
+        found = function(self.settings, self.fitted, checked.good)
+        explained = promises.checked_explained(function, found, checked.good).reindex(range(len(frame)))
+        if len(checked.bad):
+            explained.loc[checked.bad.index, promises.ERROR] = checked.bad["reasons"]
+        return explained.set_axis(frame.index)
+
+    def _checked(self, frame: Table) -> Checked:
+        """The rows of a table of the user's own columns, numbered from 0, the good ones and the bad ones."""
+        renamed = self.schema.rename(frame, table_name="the table", targets=False)
+        return self.schema.check(renamed.reset_index(drop=True), targets=False)
 
 
 def save(
@@ -185,6 +212,8 @@ def save(
         (temporary / name).write_text(content, encoding="utf-8")
     for name, table in tables.items():
         table.to_parquet(temporary / name, index=False)
+    for name, data in fitted.files.items():
+        (temporary / name).write_bytes(data)
     files = sorted(file for file in temporary.rglob("*") if file.is_file())
     lines = [f"{sha256(file)}  {file.relative_to(temporary).as_posix()}\n" for file in files]
     (temporary / SUMS).write_text("".join(lines), encoding="utf-8")

@@ -197,6 +197,28 @@ def score(
 
 @main.command()
 @click.argument("bundle", type=Path)
+@click.argument("table")
+@click.argument("out", type=Path)
+def explain(bundle: Path, table: str, out: Path) -> None:
+    """Say in OUT (.csv or .parquet) why BUNDLE scores each row of TABLE as it does."""
+    from . import tables
+    from .bundle import Bundle
+    from .score.parts import Layout
+    from .solution import Output
+
+    _refuse_as_output(out, bundle, table)
+    loaded = Bundle.load(bundle)
+    rows = tables.read(loaded.source(table))
+    explained = loaded.explain(rows)
+    added = [Output(name=name, type="string") for name in explained]
+    carried = Layout.of(loaded.schema, added, rows.columns).carried
+    tables.write(rows[list(carried)].join(explained), out)
+    failed = int(explained["error"].notna().sum())
+    click.echo(f"{len(rows) - failed} rows explained, {failed} with an error: {out}")
+
+
+@main.command()
+@click.argument("bundle", type=Path)
 @click.option("--open", "open_", is_flag=True, help="Open it in the browser.")
 def report(bundle: Path, open_: bool) -> None:
     """Say where BUNDLE's report is."""
@@ -297,6 +319,15 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not sign or not name or not value:
         raise Refused(f"{option} {text!r}: expected NAME=VALUE.")
     return name, value
+
+
+def _refuse_as_output(out: Path, bundle: Path, table: str) -> None:
+    """Raise Refused if OUT can't be written, or writing it would change what is read."""
+    if out.suffix.lower() not in (".csv", ".parquet"):
+        raise Refused(f"{out}: expected a name that ends in .csv or .parquet.")
+    given, target = Path(table).expanduser().resolve(), out.resolve()
+    if given in (target, target.parent) or bundle.resolve() in target.parents:
+        raise Refused(f"{out} is the input, or lies in what is read. Name another output: an input is never changed.")
 
 
 def _bar(text: str, option: str) -> tuple[str, float]:

@@ -248,6 +248,22 @@ def nothing_but_messages_reaches_standard_error(kit: Kit) -> None:
     assert noise == [], f"scoring printed on standard error: {noise[:3]}"
 
 
+def explain_gives_one_row_for_each_row_with_the_same_index(kit: Kit) -> None:
+    """Of a solution that explains; Bundle.explain of one that doesn't is refused."""
+    if kit.solution.explain is None:
+        return
+    rows = kit.rows.head(20)
+    explained = kit.bundle.explain(rows)
+    assert explained[promises.ERROR].isna().all(), explained[promises.ERROR].dropna().iloc[0]
+    assert explained.drop(columns=promises.ERROR).notna().any(axis=1).all(), "a row is not explained at all"
+    strange = rows.set_axis(rows.index[::-1] * 3 + 7)
+    key = _entities(kit).loc[rows.index]
+    for part in (strange, strange.head(0), strange[(key == key.iloc[0]).to_numpy()]):
+        found = kit.bundle.explain(part)
+        assert found.index.equals(part.index)
+        _same(found, explained.set_axis(strange.index).loc[part.index], TOLERANCE)
+
+
 def a_missing_column_is_named(kit: Kit) -> None:
     field = next(item for item in kit.schema.fields if item.role == "feature")
     try:
@@ -331,6 +347,7 @@ CHECKS: list[Callable[[Kit], None]] = [
     the_target_is_never_read_while_scoring,
     each_entity_alone_scores_as_in_the_whole_table,
     a_saved_bundle_scores_the_same_in_a_new_process,
+    explain_gives_one_row_for_each_row_with_the_same_index,
     importing_the_package_imports_nothing_heavy,
     nothing_but_messages_reaches_standard_error,
     a_missing_column_is_named,

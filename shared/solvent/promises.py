@@ -13,23 +13,37 @@ import pandas as pd
 from .errors import Refused, SolventError
 from .schema import Schema
 from .solution import Column, Columns, Figure, Finding, Fitted, Goal, Kind, Output, Score, Sums, Table, Type, Weighted
+from .wording import listed, suggestion
 
 __all__ = [
     "BrokenPromise",
     "checked_cases",
     "checked_columns",
+    "checked_explained",
     "checked_figures",
     "checked_findings",
     "checked_fitted",
     "checked_goal",
     "checked_metrics",
     "checked_score",
+    "checked_unseen",
     "empty",
     "expanded",
     "typed",
 ]
 
 ERROR = "error"
+IN_A_BUNDLE = (  # what a bundle's folder holds already
+    "MODEL_CARD.md",
+    "SHA256SUMS",
+    "assets",
+    "bundle.json",
+    "models",
+    "reference.json",
+    "report.html",
+    "runtime",
+    "test_scores.parquet",
+)
 _DTYPES: dict[Type, Any] = {
     "float": "float64",
     "integer": "Int64",
@@ -83,6 +97,9 @@ def checked_columns(function: Any, value: Any) -> Columns:
         if output.each is not None and output.each not in targets:
             known = f"the name of a target ({', '.join(targets) or 'there is none'})"
             raise _broken(function, f"{output.name} for each {output.each!r}", known)
+        if output.adverse is not None and output.predicts not in targets:
+            expected = f"predicts to name the target ({', '.join(targets) or 'there is none'}) that has this class"
+            raise _broken(function, f"{output.name} with the adverse class {output.adverse!r}", expected)
     names = [*(item.name for item in (*value.inputs, *value.targets)), *(item.name for item in value.outputs)]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise _broken(function, f"the name {doubled[0]!r} twice", "each name once among inputs, targets and outputs")
@@ -95,7 +112,7 @@ def expanded(columns: Columns, schema: Schema) -> tuple[Output, ...]:
     """The outputs of a run: those that stand for each class of a target are spelt out.
 
     Raises:
-        Refused: if a class makes the name of another output.
+        Refused: if a class makes the name of another output, or an adverse class is none of the target's.
     """
     found: list[Output] = []
     for item in columns.outputs:
@@ -106,6 +123,15 @@ def expanded(columns: Columns, schema: Schema) -> tuple[Output, ...]:
                 replace(item, name=f"{item.name}_{level}", meaning=f"{item.meaning}: {level}", each=None)
                 for level in schema.field(item.each).levels or ()
             ]
+    for item in found:
+        if item.adverse is None or item.predicts is None:
+            continue
+        target = schema.field(item.predicts)
+        if target.levels and item.adverse not in target.levels:
+            raise Refused(
+                f"{item.name} counts {item.adverse!r} as adverse, and {target.source} has the classes "
+                f"{listed(target.levels)}.{suggestion(item.adverse, target.levels)} Name one of them in the settings."
+            )
     names = [item.name for item in found]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise Refused(f"The classes of the target give two outputs the name {doubled[0]!r}. Rename a class.")
@@ -154,11 +180,11 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
 
     if not isinstance(value, Fitted):
         raise _broken(function, _kind(value), "solvent.Fitted")
-    for part in ("models", "facts", "assets"):
+    for part in ("models", "facts", "assets", "files"):
         items = getattr(value, part)
         if not isinstance(items, Mapping):
             raise _broken(function, f"{part} as {_kind(items)}", "a mapping of names, such as {'model': ...}")
-        if wrong := [name for name in items if part != "facts" and not _is_file_name(name)]:
+        if wrong := [name for name in items if part in ("models", "assets") and not _is_file_name(name)]:
             expected = "a name of letters, digits, - and _, since it becomes a file's name"
             raise _broken(function, f"{part} named {wrong[0]!r}", expected)
     for name, model in value.models.items():
@@ -167,6 +193,7 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
     for name, asset in value.assets.items():
         if not isinstance(asset, (pd.DataFrame, np.ndarray, bytes)):
             raise _broken(function, f"assets[{name!r}] as {_kind(asset)}", "a DataFrame, an array or bytes")
+    _check_files(function, value.files)
     if isinstance(value.personal, str) or not isinstance(value.personal, (Set, Sequence)):
         raise _broken(function, f"personal as {_kind(value.personal)}", "a frozenset of names of assets")
     if unknown := sorted(set(value.personal) - set(value.assets)):
@@ -176,6 +203,19 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
     if not isinstance(value.batch_rows, int) or value.batch_rows < 1:
         raise _broken(function, f"batch_rows={value.batch_rows!r}", "a whole number of rows, 1 or more")
     return value
+
+
+def _check_files(function: Any, files: Mapping[str, bytes]) -> None:
+    taken = {name.casefold() for name in IN_A_BUNDLE}  # some file systems don't tell case apart
+    for name, data in files.items():
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+            expected = "letters, digits, ., - and _, since it lies in the bundle's folder under this name"
+            raise _broken(function, f"files named {name!r}", expected)
+        if name.casefold() in taken:
+            raise _broken(function, f"files named {name!r}, which the bundle has already", "a name of its own")
+        taken.add(name.casefold())
+        if not isinstance(data, bytes):
+            raise _broken(function, f"files[{name!r}] as {_kind(data)}", "bytes")
 
 
 def _is_file_name(name: Any) -> bool:
@@ -227,6 +267,49 @@ def checked_score(function: Any, score: Any, outputs: Sequence[Output]) -> Score
     return run
 
 
+def checked_explained(function: Any, value: Any, rows: Table) -> Table:
+    """What a solution's `explain` says of rows: a table with their index.
+
+    Returns:
+        The same with `error` as its last column, and whole numbers and booleans in types that hold nulls, so that no
+        type depends on which rows could be explained.
+    """
+    if not isinstance(value, pd.DataFrame):
+        raise _broken(function, _kind(value), "a DataFrame")
+    if not value.index.equals(rows.index):
+        found = f"{len(value)} rows{' with another index' if len(value) == len(rows) else ''}"
+        raise _broken(function, found, f"the same index as the {len(rows)} rows it got")
+    if doubled := sorted(map(str, value.columns[value.columns.duplicated()])):
+        raise _broken(function, f"{doubled[0]!r} twice", "each column once")
+    errors = value[ERROR].astype("str") if ERROR in value else pd.Series(None, index=value.index, dtype="str")
+    kinds = {name: value[name].dtype.kind for name in value.columns.drop(ERROR, errors="ignore")}
+    nullable = {name: "boolean" if kind == "b" else "Int64" for name, kind in kinds.items() if kind in "biu"}
+    return value[list(kinds)].astype(nullable).assign(**{ERROR: errors})
+
+
+def checked_unseen(
+    function: Any, score: Score, valid: Table | None, settings: Any, outputs: Sequence[Output]
+) -> Score:
+    """The scores of validation rows by models that had not seen them: the scorer itself, unless it was refitted.
+
+    Args:
+        valid: what `Fitted.valid` or `Refitted.valid` holds.
+    """
+    refit = getattr(getattr(settings, "training", None), "refit", False)
+    if valid is None and refit:
+        raise _broken(function, "no scores of the validation rows", "`valid`, since settings.training.refit is true")
+    if valid is None:
+        return score
+
+    def held(rows: pd.DataFrame) -> pd.DataFrame:
+        if missing := len(rows.index.difference(valid.index)):
+            raise _broken(function, f"`valid` without {missing} of {len(rows)} validation rows", "a row for each")
+        found: pd.DataFrame = valid.loc[rows.index]
+        return found
+
+    return checked_score(function, held, outputs)
+
+
 def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.DataFrame:
     """The outputs in their declared order and types, and `error`; rows with an error are null elsewhere.
 
@@ -244,10 +327,10 @@ def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.D
                 f"cells of the declared type {item.type} ({error})",
             ) from error
     for item in outputs:
-        nothing = _nothing(columns[item.name], item) & errors.isna().to_numpy()
+        nothing = _nothing(columns[item.name], item)
         if nothing.any():
             what = "number" if item.type in ("float", "integer") else "value"
-            errors = errors.mask(nothing, f"the model gave no {what} for {item.name}")
+            errors = errors.mask(nothing & errors.isna(), f"the model gave no {what} for {item.name}")
     failed = errors.notna()
     if failed.any():
         columns = {name: column.mask(failed) for name, column in columns.items()}

@@ -22,7 +22,7 @@ from .errors import Refused
 from .evaluation import OURS, Judge, Scored, score_table
 from .prepare import Prepared, fingerprint, prepare
 from .record import limits, plain, versions
-from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Table
+from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Refitted, Table
 from .tables import Source
 from .wording import listed
 from .work import work_folder
@@ -116,6 +116,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "facts": trial.fitted.facts,
             "models": sorted(trial.fitted.models),
             "parameters": sum(model.count_params() for model in trial.fitted.models.values()),
+            "files": sorted(trial.fitted.files),
             "personal": sorted(trial.fitted.personal),
             "batch_rows": trial.fitted.batch_rows,
             "schema": trial.data.schema.to_json(),
@@ -255,13 +256,18 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
     with clock("fit"):
         fitted = bundles.as_saved(promises.checked_fitted(solution.fit, solution.fit(settings, data)))
     scorers = {OURS: promises.checked_score(solution.scorer, solution.scorer(settings, fitted), outputs)}
+    # What is said of validation rows must come from models that had not seen them.
+    unseen = {OURS: promises.checked_unseen(solution.fit, scorers[OURS], fitted.valid, settings, outputs)}
     rivals = Clock()
     for name, rival in solution.rivals.items():
         log.info("rival: %s", name)
         with clock("rivals"), rivals(name):
-            scorers[name] = promises.checked_score(rival, rival(settings, data), outputs)
+            found = rival(settings, data)
+            score, held = (found.score, found.valid) if isinstance(found, Refitted) else (found, None)
+            scorers[name] = promises.checked_score(rival, score, outputs)
+            unseen[name] = promises.checked_unseen(rival, scorers[name], held, settings, outputs)
     with clock("score"):
-        valid = Scored.of(judge.cases(valid_rows), scorers)
+        valid = Scored.of(judge.cases(valid_rows), unseen)
         scored = Scored.of(judge.cases(test_rows), scorers) if len(test_rows) else None
     return Trial(data, fitted, rivals.seconds, judge.headlines(valid), valid.ours, scored)
 

@@ -61,6 +61,8 @@ class Training(Section):
         clip: the norm of the whole gradient is cut to this.
         ema: momentum of a moving average of the weights, which is then what is evaluated and kept; null for none.
         class_weight: `balanced` weighs classes by their inverse frequency; or a weight for each class.
+        refit: fit on the validation rows too once everything is chosen. What calibrates, cuts off and is reported of
+            them then comes from models that had not seen them; rivals are refitted likewise.
         track: write each epoch also to TensorBoard or MLflow (the extra `track`); `solvent.track` says where to.
     """
 
@@ -75,4 +77,5 @@ class Training(Section):
     clip: float | None = Field(None, gt=0)
     ema: float | None = Field(None, gt=0, lt=1)
     class_weight: Annotated[Literal["balanced"] | dict[str, float] | None, PlainValidator(_weights)] = None
+    refit: bool = False
     track: tuple[Track, ...] = ()

@@ -36,6 +36,7 @@ __all__ = [
     "Fitted",
     "Goal",
     "Output",
+    "Refitted",
     "Remote",
     "Sample",
     "Section",
@@ -106,6 +107,8 @@ class Output:
         each: a target with classes: there is one such column for each class, named `name_class`.
         predicts: a target with classes: the cells are the class that the solution decides for. The confusion table
             counts them.
+        adverse: the one of those classes that is to the disadvantage of the person decided on, such as a refusal. The
+            report then compares the levels of the protected columns.
         nullable: whether a row that was scored may have nothing here.
     """
 
@@ -114,6 +117,7 @@ class Output:
     meaning: str = ""
     each: str | None = None
     predicts: str | None = None
+    adverse: str | None = None
     nullable: bool = False
 
 
@@ -281,6 +285,10 @@ class Fitted:
         facts: small and readable; `facts["choices"]` says what was tried on validation rows, and what won.
         assets: tables, arrays or bytes that scoring needs.
         personal: names of the assets that hold rows about people.
+        valid: the declared outputs for the cases of the validation rows, by models that had not seen them; needed
+            where `fit` refits on these rows (`training.refit`).
+        files: further files for people and other programs; scoring reads none of them. They lie in the bundle's folder
+            under their names, and a bundle that is loaded holds none.
         batch_rows: rows in each call of a model. The last batch is padded, so that no score depends
             on how the input was cut.
     """
@@ -289,6 +297,8 @@ class Fitted:
     facts: dict[str, JSON] = field(default_factory=dict)
     assets: Mapping[str, Asset] = field(default_factory=dict)
     personal: frozenset[str] = frozenset()
+    valid: Table | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
     batch_rows: int = 1024
 
     def predict(self, inputs: Any, model: str = "model") -> Any:
@@ -303,6 +313,19 @@ class Fitted:
         from . import runtime
 
         return runtime.predict(self.models[model], inputs, self.batch_rows)
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A rival that was fitted on the validation rows too once it was chosen.
+
+    Args:
+        score: of the refitted model.
+        valid: what its forerunners, which had not seen them, made of the cases of the validation rows.
+    """
+
+    score: Score
+    valid: Table
 
 
 class Later:
@@ -351,7 +374,7 @@ class Solution(Generic[S]):
     headline: Callable[[S], Goal]
     fit: Callable[[S, Data], Fitted]
     scorer: Callable[[S, Fitted], Score]
-    rivals: Mapping[str, Callable[[S, Data], Score]]
+    rivals: Mapping[str, Callable[[S, Data], Score | Refitted]]
     metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
     sample: Callable[[int], Sample]
     cases: Callable[[S, Table], Table] = _all_rows

@@ -1,4 +1,4 @@
-"""Credit risk: loan applications in; probability of default and a decision out."""
+"""Credit risk: loan applications in; probability of default, points, a decision and its reasons out."""
 
 from solvent import Solution, later
 
@@ -8,19 +8,21 @@ __all__ = ["SOLUTION"]
 
 SOLUTION = Solution(
     name="credit",
-    summary="Scores loans: probability of default and a decision at the cut-off of least cost.",
+    summary="Scores loans: probability of default, scorecard points, decision, reasons.",
     settings=Credit,
     columns=columns,
     headline=headline,
     split=split,
-    fit=later("solvent_finance.network:fit"),
-    scorer=later("solvent_finance.network:scorer"),
+    fit=later("solvent_finance.model:fit"),
+    scorer=later("solvent_finance.model:scorer"),
     rivals={
         "WOE + logistic regression": later("solvent_finance.rivals:woe"),
         "gradient boosting": later("solvent_finance.rivals:boosting"),
     },
     metrics=later("solvent_finance.portfolio:metrics"),
+    checks=later("solvent_finance.portfolio:checks"),
     figures=later("solvent_finance.portfolio:figures"),
+    explain=later("solvent_finance.reasons:explain"),
     sample=later("solvent_finance.sample:loans"),
     datasets=DATASETS,
 )

@@ -9,6 +9,7 @@ from solvent.schema import Field, Schema
 
 __all__ = ["bin_numbers", "first_in_order", "learn_bins", "names_of_bins", "sizes"]
 
+MOST_DIGITS = 15  # of an edge
 MISSING, UNSEEN = 0, 1  # every column has these two bins first, then its codes, then its ranges or levels
 
 
@@ -16,7 +17,7 @@ def learn_bins(train: pd.DataFrame, schema: Schema, most: int, rare: int) -> lis
     """Find the bins of every feature on training rows; one that weighs 0 is left out.
 
     Args:
-        most: ranges of a number, cut at quantiles of the rows' weights.
+        most: ranges of a number, cut at quantiles of the rows' weights, at decimals of few digits between two cells.
         rare: a level of a category needs so many rows, whatever they weigh, to be a bin of its own.
 
     Returns:
@@ -38,8 +39,25 @@ def _learn(column: pd.Series, weight: pd.Series, field: Field, most: int, rare: 
     if informed.empty:
         return {**found, "edges": []}
     numbers, shares = informed.to_numpy(np.float64), np.linspace(0, 1, most + 1)[1:-1]
-    edges = np.unique(np.quantile(numbers, shares, weights=weight, method="inverted_cdf"))
-    return {**found, "edges": edges[edges < numbers.max()].tolist()}
+    cuts = np.unique(np.quantile(numbers, shares, weights=weight, method="inverted_cdf"))
+    values = np.unique(numbers)
+    cuts = cuts[cuts < values[-1]]
+    above = values[np.searchsorted(values, cuts, side="right")]
+    edges = (_short(low, high) for low, high in zip(cuts.tolist(), above.tolist(), strict=True))
+    return {**found, "edges": sorted({edge for edge in edges if edge is not None})}
+
+
+def _short(low: float, high: float) -> float | None:
+    """The decimal of fewest digits in [low, high): people read it, and every engine reads it as the same number.
+
+    None where it takes more than 15 digits: then SQL can't tell the two bins apart.
+    """
+    for digits in range(1, MOST_DIGITS + 1):
+        for number in (low, low / 2 + high / 2):
+            edge = float(f"{number:.{digits}g}") + 0.0  # no negative zero
+            if low <= edge < high:
+                return edge
+    return None
 
 
 def bin_numbers(table: pd.DataFrame, bins: list[dict[str, Any]]) -> np.ndarray:
@@ -76,8 +94,12 @@ def first_in_order(bins: list[dict[str, Any]]) -> list[int]:
 
 def names_of_bins(bin_: dict[str, Any]) -> list[str]:
     """The bins of one feature in words, in their order."""
-    first = ["missing", "unseen or rare", *(f"code {code}" for code in bin_["codes"])]
+    first = ["missing", "unseen or rare", *(f"code {_plain(code)}" for code in bin_["codes"])]
     if "levels" in bin_:
         return [*first, *bin_["levels"]]
-    ends = [f"{edge:g}" for edge in bin_["edges"]]
+    ends = [f"{edge:.15g}" for edge in bin_["edges"]]
     return [*first, *(f"≤ {end}" for end in ends), f"> {ends[-1]}" if ends else "any number"]
+
+
+def _plain(code: Any) -> str:
+    return code if isinstance(code, str) else f"{code:.15g}"

@@ -1,18 +1,22 @@
-"""From log odds to a calibrated probability and a decision: the same for the network and its rivals."""
+"""From log odds to points, a probability and a decision: the same for the network and its rivals."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from solvent import Refused
 from solvent.metrics import calibration, operating_point
 
+from .profit import amounts
+from .scorecard import Scale
 from .settings import Credit
 
-UNCALIBRATED = {"kind": "platt", "slope": 1.0, "intercept": 0.0}
+__all__ = ["calibrate", "calibrated", "chosen_words", "cutoff", "decide", "outputs", "scale", "truth"]
 
-__all__ = ["calibrate", "cutoff", "decide", "probability", "truth"]
+UNCHANGED = {"kind": "platt", "slope": 1.0, "intercept": 0.0}
 
 
 def truth(settings: Credit, rows: pd.DataFrame) -> np.ndarray:
@@ -31,42 +35,71 @@ def truth(settings: Credit, rows: pd.DataFrame) -> np.ndarray:
 
 
 def calibrate(settings: Credit, logits: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
-    """Learn on rows that chose nothing how log odds become probabilities."""
-    defaulted, weight = truth(settings, rows), rows.get("weight")
-    if settings.calibration == "platt":
-        return calibration.fit_platt(np.asarray(logits).reshape(-1), defaulted, weight)
-    if settings.calibration == "isotonic":
-        return calibration.fit_isotonic(probability(logits), defaulted, weight)
-    return UNCALIBRATED
+    """Learn how a model's log odds become calibrated ones: affine, so that points can say it."""
+    if settings.calibration == "none":
+        return UNCHANGED
+    return calibration.fit_platt(logits, truth(settings, rows), rows.get("weight"))
 
 
-def probability(logits: np.ndarray, calibrated: dict[str, Any] | None = None) -> np.ndarray:
-    """Probability of default, shape `(rows,)`, uncalibrated where nothing is given."""
-    return calibration.apply(calibrated or UNCALIBRATED, np.asarray(logits, np.float64).reshape(-1))
+def calibrated(found: dict[str, Any], logits: np.ndarray) -> np.ndarray:
+    """Calibrated log odds of default, shape `(rows,)`."""
+    return found["slope"] * np.asarray(logits, np.float64).reshape(-1) + found["intercept"]
 
 
-def cutoff(settings: Credit, chance: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
-    """The cut-off of least cost, and the class of the loans below it."""
+def scale(settings: Credit) -> Scale:
+    return Scale(settings.base_points, settings.points_to_double_odds)
+
+
+def cutoff(settings: Credit, log_odds: np.ndarray, rows: pd.DataFrame, chosen_on: str) -> dict[str, Any]:
+    """The cut-off of most profit, and the class of the loans below it.
+
+    Args:
+        log_odds: calibrated, by models that have not seen the rows.
+        chosen_on: the rows in words.
+    """
+    profit, weight = settings.profit, rows.get("weight", pd.Series(1.0, rows.index))
     found = operating_point.by_cost(
         truth(settings, rows),
-        chance,
-        settings.cost_refusal,
-        settings.cost_default,
-        weight=rows.get("weight"),
-        chosen_on="validation rows, calibrating half",
+        calibration.apply(UNCHANGED, log_odds),
+        profit.repaid - profit.refused_good,
+        profit.refused_bad - profit.defaulted,
+        weight=weight.to_numpy() * amounts(rows),
+        chosen_on=chosen_on,
     )
     if settings.scoring.cutoff is not None:
         found = {"rule": "given as scoring.cutoff", "value": settings.scoring.cutoff, "chosen_on": "no rows", "rows": 0}
     return {**found, "negative": next(name for name in rows["target"].unique() if name != settings.positive)}
 
 
-def decide(settings: Credit, index: pd.Index, chance: np.ndarray, cut: dict[str, Any]) -> pd.DataFrame:
-    """The declared outputs."""
+def decide(settings: Credit, probability: np.ndarray, points: np.ndarray, cut: dict[str, Any]) -> dict[str, Any]:
+    """The declared outputs but for the reasons.
+
+    Args:
+        points: whole numbers, shape `(rows,)`. They decide: every engine compares them alike.
+        cut: the operating point.
+    """
     value = cut["value"] if settings.scoring.cutoff is None else settings.scoring.cutoff
-    over = chance >= value
-    columns = {
-        "probability": chance,
-        "class": np.where(over, settings.positive, cut["negative"]),
-        "decision": np.where(over, "refuse", "approve"),
+    refused = points <= scale(settings).highest_refused(value)
+    return {
+        "probability": probability,
+        "points": points,
+        "class": chosen_words((cut["negative"], settings.positive), refused),
+        "decision": chosen_words(("approve", "refuse"), refused),
     }
-    return pd.DataFrame(columns, index=index)
+
+
+def outputs(settings: Credit, index: pd.Index, decided: Mapping[str, Any], reasons: Sequence[Any] = ()) -> pd.DataFrame:
+    """The declared outputs; a reason that is not given is null."""
+    nothing = chosen_words([None], np.zeros(len(index)))
+    names = [f"reason_{number}" for number in range(1, settings.reasons + 1)]
+    return pd.DataFrame({**decided, **dict.fromkeys(names, nothing), **dict(zip(names, reasons, strict=False))}, index)
+
+
+def chosen_words(words: Sequence[str | None], numbers: np.ndarray) -> Any:
+    """Words by their numbers, as pandas holds strings: no cell becomes a Python object.
+
+    Args:
+        numbers: whole numbers or booleans, shape `(rows,)`.
+    """
+    taken = pa.array(words, pa.large_string()).take(pa.array(np.asarray(numbers, np.int64)))
+    return pd.StringDtype(na_value=np.nan).__from_arrow__(taken)

@@ -1,53 +1,403 @@
-"""What a portfolio of scored loans shows: metrics, and the shape functions behind the scores."""
+"""What the scores do to a portfolio of loans: metrics, gains, approvals, profit by cut-off and under a budget."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from solvent import Figure, Fitted, Sums, Weighted
-from solvent.metrics import binary
+from solvent import Figure, Finding, Fitted, Sums, Weighted
+from solvent.metrics import Curve, Estimate, Resampling, binary, estimate, mean, quotient
+from solvent.report.drawing import FAINT, INK, MUTED
 
-from .binning import bin_numbers, names_of_bins, sizes
 from .decision import truth
+from .figures import drift, pairs, shapes
+from .profit import amounts, granted, portfolio, refused, worth
 from .settings import Credit
 
-__all__ = ["figures", "metrics"]
+__all__ = ["checks", "figures", "metrics"]
 
-MOST_FIGURES = 6
+SHARES = np.linspace(0, 1, 101)
+MOST_CUTS = 200  # points of a curve over cut-offs
+FEWEST_APPROVED = 20  # a bad rate among fewer loans is not drawn
+DASHED = (0, (4, 2))
 
 
 def metrics(settings: Credit, rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, float | Sums | Weighted]:
-    """AUC, Gini, KS, Brier, log loss, ECE of the probability; precision and recall of the refusals."""
-    refused = (scored["decision"] == "refuse").to_numpy(np.int64)
-    return dict(binary(truth(settings, rows), scored["probability"].to_numpy(), refused, rows.get("weight")))
+    """Of the probability, of the decisions, and of the money.
+
+    Returns:
+        What `solvent.metrics.binary` gives, where a refusal counts as positive; `profit`, what the decisions brought,
+        and `portfolio_profit`, what the loans of most expected profit brought within the budget: both for each loan
+        asked for, in the unit of `settings.profit`, times the amounts where there are any.
+
+    Raises:
+        Refused: if an amount is missing or negative.
+    """
+    loans = Loans.of(settings, rows, scored)
+    return {
+        **binary(loans.defaulted, loans.probability, loans.refused, loans.weight),
+        "profit": mean(loans.brought(settings), loans.weight),
+        "portfolio_profit": loans.portfolio(settings),
+    }
+
+
+def checks(settings: Credit, rows: pd.DataFrame) -> list[Finding]:
+    """Refuse before training what profit can't be counted by."""
+    amounts(rows)
+    return []
 
 
 def figures(settings: Credit, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:
-    """The shape functions that move the scores of these rows most."""
-    bins = fitted.facts["bins"]
-    values = np.split(fitted.models["model"].get_layer("shapes").values.numpy(), np.cumsum(sizes(bins))[:-1])
-    used = bin_numbers(rows, bins)
-    spread = [np.std(value[used[:, place]]) for place, value in enumerate(values)]
-    for place in np.argsort(spread)[::-1][:MOST_FIGURES]:
-        counts = np.bincount(used[:, place], minlength=len(values[place]))
-        yield _shape(bins[place], values[place], counts)
+    """What lenders look at: defaults found, approvals, profit, the portfolio, drift, and what each column does."""
+    loans = Loans.of(settings, rows, scored)
+    if not loans.weight.any():
+        return
+    if 0 < loans.weight @ loans.defaulted < loans.weight.sum():
+        curves = Curves.of(settings, loans)
+        cutoff = fitted.facts["operating_point"]["value"]
+        yield from (_gains(curves), _lift(curves), _approvals(curves, cutoff))
+        yield from (_profit(settings, curves, cutoff), _portfolio(settings, curves))
+    yield from drift(fitted, rows, scored)
+    yield from shapes(fitted, rows)
+    yield from pairs(fitted, rows)
 
 
-def _shape(bin_: dict[str, Any], values: np.ndarray, counts: np.ndarray) -> Figure:
-    kept = np.flatnonzero(counts)
-    names = [names_of_bins(bin_)[index] for index in kept]
+@dataclass(frozen=True)
+class Loans:
+    """Scored loans and how they ended. Every array has shape `(rows,)`.
+
+    Args:
+        defaulted, refused: 0 or 1.
+        amount: what each counts in profit.
+        weight: how many such loans there are.
+    """
+
+    defaulted: np.ndarray
+    probability: np.ndarray
+    refused: np.ndarray
+    amount: np.ndarray
+    weight: np.ndarray
+    resampling: Resampling
+
+    @classmethod
+    def of(cls, settings: Credit, rows: pd.DataFrame, scored: pd.DataFrame) -> "Loans":
+        groups = rows.get("entity", rows.get("group"))
+        return cls(
+            truth(settings, rows),
+            scored["probability"].to_numpy(np.float64),
+            (scored["decision"] == "refuse").to_numpy(np.int64),
+            amounts(rows),
+            rows.get("weight", pd.Series(1.0, rows.index)).to_numpy(np.float64),
+            Resampling(len(rows), None if groups is None else groups.to_numpy()),
+        )
+
+    def brought(self, settings: Credit) -> np.ndarray:
+        """What the decision on each loan brought."""
+        each = np.where(
+            self.refused, refused(settings.profit, self.defaulted), granted(settings.profit, self.defaulted)
+        )
+        return each * self.amount
+
+    def portfolio(self, settings: Credit) -> Weighted:
+        return portfolio(
+            settings.profit,
+            settings.budget,
+            defaulted=self.defaulted,
+            probability=self.probability,
+            amount=self.amount,
+            weight=self.weight,
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve with its pointwise interval, which is None where the loans are too few for one."""
+
+    across: np.ndarray
+    up: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+
+    def draw(self, axes: Any, shown: np.ndarray | slice = slice(None), **look: Any) -> None:
+        axes.plot(self.across[shown], self.up[shown], **look)
+        if self.low is not None:
+            band = self.across[shown], self.low[shown], self.high[shown]
+            step = "post" if "drawstyle" in look else None
+            axes.fill_between(*band, step=step, color=look["color"], alpha=0.14, linewidth=0)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves over all cut-offs.
+
+    Args:
+        gains: share of the loans, riskiest first -> share of the defaults among them.
+        lift: tenth of the loans, riskiest first -> its default rate over that of all.
+        bad_rate: share of the loans approved, safest first -> default rate among them.
+        profit: cut-off -> realised profit for each loan asked for, up to the next cut-off.
+        lent: share of what was asked for that is lent, safest first -> realised profit for each loan asked for.
+        expected_profit: by the probabilities, at the points of `profit`.
+        expected_lent: by the probabilities, at the points of `lent`.
+        worth_lending: the share of what was asked for that is expected to bring more lent than refused.
+        decided: profit, approved and bad rate of the decisions, and the portfolio's profit.
+    """
+
+    gains: Line
+    lift: Line
+    bad_rate: Line
+    profit: Line
+    lent: Line
+    expected_profit: np.ndarray
+    expected_lent: np.ndarray
+    worth_lending: float
+    default_rate: float
+    decided: dict[str, Estimate]
+    protocol: str
+
+    @classmethod
+    def of(cls, settings: Credit, loans: Loans) -> "Curves":
+        profit, weight = settings.profit, loans.weight
+        by_loans = Curve(loans.defaulted, -loans.probability, weight)
+        by_amounts = Curve(loans.defaulted, -loans.probability, weight * loans.amount)
+        chance = -by_loans.scores
+        cuts = np.unique(np.linspace(0, len(chance), MOST_CUTS + 1).round().astype(np.int64))
+        cuts = np.append(cuts, len(chance))  # the last step goes on to 1
+        count = int((weight > 0).sum())
+        approved = np.linspace(min(1, max(0.02, FEWEST_APPROVED / count)), 1, 99)
+
+        def measured(drawn: np.ndarray) -> tuple[np.ndarray, ...]:
+            """gains, lift, bad_rate, profit and lent, each of shape `(resamples, points)`."""
+            bad, good = by_loans.counts(drawn)
+            share, found = _shares(bad + good), _shares(bad)
+            # Counted from the safest; the gains count from the riskiest.
+            gains = 1 - _between(share, found, 1 - SHARES)
+            rate = bad[:, -1:] / (bad[:, -1:] + good[:, -1:])
+            bad_rate = _between(share, found, approved) * rate / approved
+            bad, good = by_amounts.counts(drawn)
+            brought = good * worth(profit, 0) + bad * worth(profit, 1)
+            brought += good[:, -1:] * refused(profit, 0) + bad[:, -1:] * refused(profit, 1)
+            brought /= (drawn @ weight)[:, None]
+            return (
+                gains,
+                10 * np.diff(gains[:, ::10]),
+                bad_rate,
+                brought[:, cuts],
+                _between(_shares(bad + good), brought, SHARES),
+            )
+
+        with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold no default, or no money
+            points = [line[0] for line in measured(np.ones((1, len(weight))))]
+            ends: list[Any] = [(None, None)] * len(points)
+            if loans.resampling.printable:
+                draws = zip(*(measured(drawn) for drawn in loans.resampling.weights()), strict=True)
+                ends = [np.nanquantile(np.concatenate(line), [0.025, 0.975], axis=0) for line in draws]
+        across = [SHARES, np.arange(1, 11), approved, np.append(np.append(0, chance)[cuts[:-1]], 1), SHARES]
+        lines = [Line(x, y, *band) for x, y, band in zip(across, points, ends, strict=True)]
+
+        share, expected = _expected(settings, by_amounts, weight)
+        decided = {
+            "profit": mean(loans.brought(settings), weight),
+            "approved": mean(1 - loans.refused, weight),
+            "bad_rate": quotient((1 - loans.refused) * loans.defaulted, 1 - loans.refused, weight),
+            "portfolio": loans.portfolio(settings),
+        }
+        return cls(
+            *lines,
+            expected_profit=expected[cuts],
+            expected_lent=np.interp(SHARES, share, expected),
+            worth_lending=float(share[np.count_nonzero(worth(profit, chance) > 0)]),
+            default_rate=float(weight @ loans.defaulted / weight.sum()),
+            decided=estimate(decided, loans.resampling),
+            protocol=loans.resampling.protocol + (" Loans count by their weight." if np.ptp(weight) else ""),
+        )
+
+
+def _expected(settings: Credit, by_amounts: Curve, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lending to the safest 0, 1, 2, ... distinct probabilities: the share of what was asked for, and the profit that
+    the probabilities expect for each loan asked for."""
+    bad, good = by_amounts.counts(np.ones((1, len(weight))))
+    asked, chance = (bad + good)[0], -by_amounts.scores
+    gained = np.append(0, np.cumsum(np.diff(asked) * worth(settings.profit, chance)))
+    without = np.diff(asked) @ refused(settings.profit, chance)
+    share = asked / asked[-1] if asked[-1] else np.linspace(0, 1, len(asked))
+    return share, (gained + without) / weight.sum()
+
+
+def _shares(sums: np.ndarray) -> np.ndarray:
+    """Running sums as shares of the last one."""
+    return sums / sums[:, -1:]
+
+
+def _between(across: np.ndarray, up: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Every resample's curve at the same points, straight between its own: equal scores are taken in equal parts."""
+    return np.array([np.interp(points, x, y) for x, y in zip(across, up, strict=True)])
+
+
+def _gains(curves: Curves) -> Figure:
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, label="in any order")
+        perfect = [0, curves.default_rate, 1], [0, 1, 1]
+        axes.plot(*perfect, color=MUTED, linewidth=1.2, linestyle=DASHED, label="perfect order")
+        curves.gains.draw(axes, color="C0", label="ours, riskiest first")
+        _in_percent(axes, "share of the loans", "share of the defaults among them")
+        axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.03))
+        axes.legend(loc="lower right")
+
+    tenth, fifth = curves.gains.up[10], curves.gains.up[20]
+    return Figure(
+        title="Gains",
+        caption=f"The riskiest tenth of the loans holds {_percent(tenth)} of the defaults, the riskiest fifth "
+        f"{_percent(fifth)}. Band: {curves.protocol}",
+        draw=draw,
+        width=4.6,
+        height=3.6,
+    )
+
+
+def _lift(curves: Curves) -> Figure:
+    line = curves.lift
 
     def draw(axes: Any) -> None:
-        axes.barh(range(len(kept)), values[kept])
-        axes.set_yticks(range(len(kept)), names)
-        axes.invert_yaxis()
-        axes.set_xlabel("added to the log odds of default")
+        axes.bar(line.across, line.up, 0.74, color="C0", alpha=0.8)
+        if line.low is not None:
+            axes.vlines(line.across, line.low, line.high, color=INK, linewidth=1.1)
+        axes.axhline(1, color=MUTED, linewidth=1, linestyle=DASHED)
+        rates = [_percent(lift * curves.default_rate, 0) for lift in line.up]
+        axes.set_xticks(line.across, [f"{place}\n{rate}" for place, rate in zip(line.across, rates, strict=True)])
+        axes.tick_params(axis="x", length=0)
+        axes.grid(axis="x", visible=False)
+        axes.set(xlabel="tenth of the loans, riskiest first; its default rate", ylabel="lift over all loans")
 
     return Figure(
-        title=f"Shape of {bin_['name']}",
-        caption=f"What each bin of {bin_['name']} adds to the log odds of default, before calibration.",
+        title="Lift by tenths",
+        caption=f"The default rate of each tenth over that of all loans, {_percent(curves.default_rate)} (dashed: 1). "
+        f"Equal scores are shared out between tenths. Bars: {curves.protocol}",
         draw=draw,
-        height=max(2.2, 0.26 * len(kept) + 0.9),
+        width=4.6,
+        height=3.6,
     )
+
+
+def _approvals(curves: Curves, cutoff: float) -> Figure:
+    approved, bad = curves.decided["approved"], curves.decided["bad_rate"]
+
+    def draw(axes: Any) -> None:
+        curves.bad_rate.draw(axes, color="C0", label="any cut-off, safest first")
+        text = f"cut-off {cutoff:.3g}: {_percent(approved.value)} approved,\n{_percent(bad.value)} of them default"
+        _point(axes, approved.value, bad, text)
+        _in_percent(axes, "approval rate", "default rate among the approved")
+        axes.set(xlim=(-0.015, 1.015))
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper left")
+
+    return Figure(
+        title="Approval rate and bad rate",
+        caption=f"At the chosen cut-off {cutoff:.3g}, {_with_interval(approved, _percent)} of the loans are approved, "
+        f"and {_with_interval(bad, _percent)} of these default. Approving all: {_percent(curves.default_rate)}. "
+        f"Band and bar: {curves.protocol}",
+        draw=draw,
+        width=4.6,
+        height=3.6,
+    )
+
+
+def _profit(settings: Credit, curves: Curves, cutoff: float) -> Figure:
+    found, loses, gains = curves.decided["profit"], -worth(settings.profit, 1), worth(settings.profit, 0)
+    even = gains / (gains + loses)
+
+    def draw(axes: Any) -> None:
+        axes.axhline(0, color=FAINT, linewidth=1)
+        axes.axvline(even, color=MUTED, linewidth=1, linestyle=DASHED, label=f"break-even {even:.3g}")
+        steps: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.4}
+        axes.plot(curves.profit.across, curves.expected_profit, color="C1", linestyle=DASHED, label="expected", **steps)
+        curves.profit.draw(axes, color="C0", label="realised", **steps)
+        _point(axes, cutoff, found, f"chosen cut-off {cutoff:.3g}")
+        axes.set_xlabel("cut-off: refuse at this probability or more")
+        _in_money(axes)
+        axes.set_xlim(0, min(1, 1.05 * max(curves.profit.across[-2], cutoff, even)))
+        axes.legend(loc="best")
+
+    return Figure(
+        title="Profit by cut-off",
+        caption=f"At the chosen cut-off the decisions bring {_with_interval(found, _number)} for each loan asked for. "
+        f"{_outcomes(settings)} With these, a loan whose probability is right pays below {even:.3g}. Expected: by the "
+        f"probabilities, whatever came of the loans. Band and bar: {curves.protocol}",
+        draw=draw,
+        width=4.6,
+        height=3.8,
+    )
+
+
+def _portfolio(settings: Credit, curves: Curves) -> Figure:
+    found, stop, budget = curves.decided["portfolio"], curves.worth_lending, settings.budget
+    lent = min(stop, budget)
+
+    def draw(axes: Any) -> None:
+        axes.axhline(0, color=FAINT, linewidth=1)
+        ends = curves.lent.up[[0, -1]]
+        axes.plot([0, 1], ends, color=MUTED, linewidth=1.2, linestyle=(0, (1, 1.5)), label="at random")
+        axes.plot(SHARES, curves.expected_lent, color="C1", linestyle=DASHED, label="expected by the probabilities")
+        turn = int(100 * stop)
+        curves.lent.draw(axes, slice(turn + 1), color="C0", label="realised, while a profit is expected")
+        if turn < 100:
+            curves.lent.draw(axes, slice(turn, None), color="C2", label="realised, by probability alone")
+        axes.axvline(budget, color=INK, linewidth=1, linestyle=DASHED, label=f"budget {_percent(budget, 0)}")
+        _point(axes, lent, found, "chosen portfolio")
+        _in_percent(axes, "share of all that is asked for that is lent", None)
+        _in_money(axes)
+        axes.set(xlim=(-0.015, 1.015))
+        axes.legend(loc="best")
+
+    return Figure(
+        title="Portfolio under a budget",
+        caption=f"Money goes to the loans that are expected to bring most for each unit lent over being refused, while "
+        f"that is more than nothing: up to {_percent(stop)} of what is asked for. With a budget of {_percent(budget)} "
+        f"this portfolio brings {_with_interval(found, _number)} for each loan asked for. By probability alone the "
+        f"order is the same, but nothing stops it. {_outcomes(settings)} Band and bar: {curves.protocol}",
+        draw=draw,
+        width=6.4,
+        height=3.8,
+    )
+
+
+def _point(axes: Any, across: float, found: Estimate, text: str) -> None:
+    """A decision that was taken, with its interval."""
+    if found.low is not None and found.high is not None:
+        axes.vlines(across, found.low, found.high, color=INK, linewidth=1.4, zorder=4)
+    axes.plot([across], [found.value], "o", color=INK, markersize=6, zorder=5, label=text)
+
+
+def _in_percent(axes: Any, across: str | None, up: str | None) -> None:
+    for axis, label in ((axes.xaxis, across), (axes.yaxis, up)):
+        if label:
+            axis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
+            axis.set_label_text(label)
+
+
+def _in_money(axes: Any) -> None:
+    axes.yaxis.set_major_formatter(lambda value, _: _number(value, 6))
+    axes.set_ylabel("profit for each loan asked for")
+
+
+def _outcomes(settings: Credit) -> str:
+    profit = settings.profit
+    return (
+        f"For each loan, or each unit of its amount: repaid {profit.repaid:g}, defaulted {profit.defaulted:g}, refused "
+        f"{profit.refused_good:g} (good) and {profit.refused_bad:g} (bad)."
+    )
+
+
+def _percent(share: float, places: int = 1) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.{places}f} %"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    text = f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "−")
+
+
+def _with_interval(found: Estimate, written: Any) -> str:
+    between = "" if found.low is None or found.high is None else f" ({written(found.low)} to {written(found.high)})"
+    return written(found.value) + between

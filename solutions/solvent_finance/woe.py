@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,30 @@ TARGET, WEIGHT = "target", "weight"
 MEAN_WEIGHT = 10_000  # optbinning cuts the sum of a bin's weights off to a whole number
 
 
-def learn(features: pd.DataFrame, defaulted: np.ndarray, weight: pd.Series | None = None) -> list[dict[str, Any]]:
-    """Find optimal bins of every column and their weights of evidence.
+def learn(
+    features: pd.DataFrame, defaulted: np.ndarray, parts: Sequence[np.ndarray], weight: pd.Series | None = None
+) -> list[list[dict[str, Any]]]:
+    """Find optimal bins of every column and their weights of evidence, for each of several parts of the rows.
 
     Args:
         defaulted: 1 or 0, shape `(rows,)`.
+        parts: positions of rows.
         weight: of the rows, shape `(rows,)`; one of weight 2 counts as two rows do, one of weight 0 is left out.
 
     Returns:
-        One description a column: its `name`, the weight of `missing`, and `splits` with `weights` (bin k holds
-        splits[k-1] <= x < splits[k]), or `levels` with the weight of each.
+        For each part one description a column: its `name`, the weight of `missing`, and `splits` with `weights`
+        (bin k holds splits[k-1] <= x < splits[k]), or `levels` with the weight of each.
     """
     with tempfile.TemporaryDirectory() as folder:
-        rows, found = Path(folder) / "rows.parquet", Path(folder) / "bins.json"
+        rows, chosen, found = (Path(folder) / name for name in ("rows.parquet", "parts.parquet", "bins.json"))
         frame = features.assign(**{TARGET: defaulted})
         if weight is not None:
-            frame = frame.assign(**{WEIGHT: weight * (MEAN_WEIGHT / weight.mean())})[weight > 0]
+            frame = frame.assign(**{WEIGHT: weight * (MEAN_WEIGHT / weight.mean())})
         frame.to_parquet(rows)
+        places = pd.DataFrame({"part": np.repeat(np.arange(len(parts)), list(map(len, parts)))})
+        places.assign(place=np.concatenate(parts)).to_parquet(chosen)
         done = subprocess.run(
-            [sys.executable, "-m", "solvent_finance.woe", str(rows), str(found)],
+            [sys.executable, "-m", "solvent_finance.woe", str(rows), str(chosen), str(found)],
             capture_output=True,
             text=True,
             check=False,
@@ -83,8 +89,14 @@ def _bin(column: pd.Series, defaulted: np.ndarray, weight: np.ndarray | None) ->
     return {**found, "levels": levels}
 
 
+def _learn(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    if WEIGHT in frame:
+        frame = frame[frame[WEIGHT] > 0]
+    target, weight = frame[TARGET].to_numpy(), frame[WEIGHT].to_numpy() if WEIGHT in frame else None
+    return [_bin(frame[name], target, weight) for name in frame if name not in (TARGET, WEIGHT)]
+
+
 if __name__ == "__main__":
-    frame = pd.read_parquet(sys.argv[1])
-    target = frame.pop(TARGET).to_numpy()
-    weights = frame.pop(WEIGHT).to_numpy() if WEIGHT in frame else None
-    Path(sys.argv[2]).write_text(json.dumps([_bin(frame[name], target, weights) for name in frame]))
+    frame, parts = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
+    learnt = [_learn(frame.iloc[part["place"].to_numpy()]) for _, part in parts.groupby("part")]
+    Path(sys.argv[3]).write_text(json.dumps(learnt))

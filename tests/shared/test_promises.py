@@ -69,6 +69,10 @@ def test_good_columns_are_given_back():
             "share for each 'label'; expected the name of a target (target).",
         ),
         (
+            replace(GOOD, outputs=(Output(name="class", type="string", adverse="bad"),)),
+            "class with the adverse class 'bad'; expected predicts to name the target (target) that has this class.",
+        ),
+        (
             replace(GOOD, inputs=(Column(name="share", kind="number"),)),
             "the name 'share' twice; expected each name once among inputs, targets and outputs.",
         ),
@@ -96,6 +100,18 @@ def test_a_class_that_makes_the_name_of_another_output_is_refused():
     outputs = (Output(name="share_best", type="float"), Output(name="share", type="float", each="target"))
     with pytest.raises(solvent.Refused, match=r"two outputs the name 'share_best'\. Rename a class"):
         promises.expanded(replace(GOOD, outputs=outputs), schema)
+
+
+def test_an_adverse_class_is_one_of_the_targets_where_they_are_known():
+    columns = replace(GOOD, outputs=(Output(name="class", type="string", predicts="target", adverse="bda"),))
+    target = Field(name="target", source="end", role="target", kind="category", levels=("bad", "good"))
+    message = r"'bda' as adverse, and end has the classes bad, good\. Did you mean 'bad'"
+    with pytest.raises(solvent.Refused, match=message):
+        promises.expanded(columns, Schema((target,)))
+    assert promises.checked_columns(fit, columns) is columns
+    assert promises.expanded(columns, Schema((replace(target, levels=None),))) == columns.outputs
+    good = replace(columns, outputs=(replace(columns.outputs[0], adverse="bad"),))
+    assert promises.expanded(good, Schema((target,))) == good.outputs
 
 
 # headline, checks, figures, cases
@@ -159,6 +175,16 @@ def test_a_fitted_without_models_is_good():
             "personal as a str; expected a frozenset of names of assets.",
         ),
         (Fitted({}, batch_rows=0), "batch_rows=0; expected a whole number of rows, 1 or more."),
+        (Fitted({}, files={"card.csv": "a"}), "files['card.csv'] as a str; expected bytes."),
+        (
+            Fitted({}, files={"a/b.csv": b""}),
+            "files named 'a/b.csv'; expected letters, digits, ., - and _, since it lies in the bundle's folder under "
+            "this name.",
+        ),
+        (
+            Fitted({}, files={"Report.html": b""}),
+            "files named 'Report.html', which the bundle has already; expected a name of its own.",
+        ),
     ],
 )
 def test_another_fitted_is_told(fitted, message):

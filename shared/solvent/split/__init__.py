@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..schema import Schema
+    from ..solution import Data
 
-__all__ = ["PARTS", "Parts", "Split", "cut", "folds", "halves", "refuse_lost_classes"]
+__all__ = ["PARTS", "Bags", "Parts", "Split", "bags", "cut", "folds", "halves", "refuse_lost_classes"]
 
 PARTS = ("train", "valid", "test")
 
@@ -110,6 +111,48 @@ class Parts:
     facts: dict[str, JSON] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Bags:
+    """Who learns from which rows, and which rows choose and calibrate.
+
+    Args:
+        rows: the training rows, then the validation rows.
+        seen: which model learns from which row, bool, shape `(rows, models)`.
+        choosing: positions of the rows that choose.
+        calibrating: positions of the rows that calibrate and cut off.
+        valid: positions of the validation rows.
+        chosen_on: the choosing rows in words, for `facts["choices"]`.
+        calibrated_on: the calibrating rows in words.
+    """
+
+    rows: pd.DataFrame
+    seen: NDArray[np.bool_]
+    choosing: NDArray[np.int64]
+    calibrating: NDArray[np.int64]
+    valid: NDArray[np.int64]
+    chosen_on: str
+    calibrated_on: str
+
+    @property
+    def learnt(self) -> NDArray[np.int64]:
+        """Positions of the rows that some model learns from."""
+        import numpy as np
+
+        return np.flatnonzero(self.seen.any(axis=1))
+
+    def unseen(self, scores: NDArray[np.float64], positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Each row's mean score over the models that have not seen it; NaN where all have.
+
+        Args:
+            scores: of the rows at `positions`, shape `(rows, models)`.
+        """
+        import numpy as np
+
+        by = ~self.seen[positions]
+        count = by.sum(axis=1)
+        return np.asarray(np.where(count > 0, np.where(by, scores, 0).sum(axis=1) / np.maximum(count, 1), np.nan))
+
+
 def cut(table: pd.DataFrame, split: Split, schema: Schema) -> Parts:
     """Cut a table into training, validation and test rows.
 
@@ -135,6 +178,24 @@ def halves(table: pd.DataFrame, schema: Schema, seed: int) -> tuple[pd.DataFrame
     from . import cutting
 
     return cutting.halves(table, schema, seed)
+
+
+def bags(data: Data, *, refit: bool, folds: int, repeats: int = 1) -> Bags:
+    """Deal the rows that are learnt from into folds, for models that each leave one out; entities, groups and copies
+    stay whole, the shares of a category target's classes are kept.
+
+    Args:
+        refit: learn from the validation rows too. Then every row chooses and calibrates by its out-of-fold scores; else
+            one half of the validation rows chooses and the other calibrates.
+        folds: 1 leaves nothing out.
+        repeats: how often the rows are dealt out; there are `folds` times `repeats` models.
+
+    Raises:
+        Refused: if the rows can't be cut.
+    """
+    from . import bagging
+
+    return bagging.bags(data, refit=refit, folds=folds, repeats=repeats)
 
 
 def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:

@@ -14,7 +14,7 @@ from ..solution import JSON
 from ..wording import listed, suggestion
 from . import PARTS, Parts, Split, deal, together
 
-__all__ = ["cut", "folds", "halves"]
+__all__ = ["cut", "fold_numbers", "folds", "halves"]
 
 _SPELLINGS = {
     **{"train": 0, "training": 0},
@@ -23,7 +23,7 @@ _SPELLINGS = {
 }
 # Separate streams of random numbers under one seed. None is 0: default_rng([seed, 0]) is default_rng(seed),
 # which whoever made the rows may have drawn them with.
-_CUT, _FOLDS, _HALVES = 1, 2, 3
+_CUT, _FOLDS, _HALVES, _BAGS = 1, 2, 3, 4
 
 logger = logging.getLogger("solvent")
 
@@ -68,9 +68,7 @@ def cut(table: pd.DataFrame, split: Split, schema: Schema) -> Parts:
 
 def halves(table: pd.DataFrame, schema: Schema, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What `split.halves` promises."""
-    classes = any(item.kind == "category" and item.name in table for item in schema.targets)
-    split = Split(by="stratified" if classes else "random", seed=seed)
-    units, strata = _dealt(table, split, schema, together.whole(schema), {})
+    units, strata = _dealt(table, _even(table, schema, seed), schema, together.whole(schema), {})
     if len(np.unique(units)) < 2:
         raise Refused(
             f"The validation part ({len(table)} rows) can't be cut in two: its rows all belong together. "
@@ -85,14 +83,7 @@ def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:
     if split.folds is None:
         raise Refused("data.split names no folds. Write how many, for example folds: 5.")
     facts: dict[str, JSON] = {}
-    units, strata = _dealt(table, split, schema, together.whole(schema), facts)
-    if len(np.unique(units)) < split.folds:
-        raise Refused(
-            f"data.split.folds is {split.folds}, but only {len(np.unique(units))} groups of rows can be kept apart. "
-            "Use fewer folds, or give more rows."
-        )
-    shares = [1 / split.folds] * split.folds
-    fold_of = deal.deal(units, strata, shares, np.random.default_rng([split.seed, _FOLDS]))
+    fold_of = _folds(table, split, split.folds, schema, facts, _FOLDS)
     found = []
     for fold in range(split.folds):
         rest, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
@@ -104,6 +95,29 @@ def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:
         told["fractions"] = [round(size / len(table), 6) for size in sizes.values()]
         found.append(Parts(rest[inner.train], rest[inner.valid], test, told))
     return found
+
+
+def fold_numbers(table: pd.DataFrame, schema: Schema, folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each row, for models that each leave one out, shape `(rows,)`."""
+    return _folds(table, _even(table, schema, seed), folds, schema, {}, _BAGS)
+
+
+def _even(table: pd.DataFrame, schema: Schema, seed: int) -> Split:
+    """The split that keeps the shares of the target's classes where it has classes."""
+    classes = any(item.kind == "category" and item.name in table for item in schema.targets)
+    return Split(by="stratified" if classes else "random", seed=seed)
+
+
+def _folds(
+    table: pd.DataFrame, split: Split, count: int, schema: Schema, facts: dict[str, JSON], stream: int
+) -> NDArray[np.int64]:
+    units, strata = _dealt(table, split, schema, together.whole(schema), facts)
+    if len(np.unique(units)) < count:
+        raise Refused(
+            f"{count} folds are asked for, but only {len(np.unique(units))} groups of rows can be kept apart. "
+            "Use fewer folds, or give more rows."
+        )
+    return deal.deal(units, strata, [1 / count] * count, np.random.default_rng([split.seed, stream]))
 
 
 def _column(table: pd.DataFrame, name: str, schema: Schema, key: str) -> str:

@@ -1,6 +1,6 @@
 """What a user may set for text classification, and what it reads and writes. Imports neither keras nor pandas."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from solvent import Column, Columns, Dataset, Goal, Output, Section, Split, Training, later
 
@@ -28,6 +28,13 @@ class Sentiment(Section):
     dropout: tuple[float, ...] = Field((0.2, 0.5), min_length=1)
     scoring: Scoring = Scoring()
     training: Training = Training(epochs=30, batch_size=64, learning_rate=0.01, patience=10)
+
+    @field_validator("training")
+    @classmethod
+    def _refits_not_yet(cls, training: Training) -> Training:
+        if training.refit:
+            raise ValueError("refit: this solution does not fit on validation rows; leave it out")
+        return training
 
 
 def columns(settings: Sentiment) -> Columns:

@@ -1,0 +1,190 @@
+"""The values that the network learns: what they are drawn to while it learns, and how sure they are afterwards."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .binning import first_in_order, sizes
+from .design import Design
+from .network import Pull
+from .pairs import purified
+from .settings import Credit
+
+__all__ = ["centred", "structure"]
+
+REFERENCE_STEPS = 31  # a column of 32 ranges has the smoothness that the settings say
+RANGE_SHRINKAGE = 0.1  # of a range's value, which its neighbours hold too, against a level's
+PAIR_SHRINKAGE = 0.3
+PAIR_STEPS = 1.5
+OWN_SHARE = 0.5  # of what a column says alone, that its values are drawn to
+NEWTON_STEPS = 10
+
+
+def structure(
+    settings: Credit, design: Design, smoothness: float, pairs: list[tuple[int, int]]
+) -> tuple[dict[str, Any], Pull]:
+    """Where the network's values lie, and what they are drawn to.
+
+    A step between neighbouring ranges weighs as many times as the column has steps, so that a curve costs the same
+    whether it is drawn with few bins or with many. Values are also drawn to half of what the column says alone.
+    """
+    own_sizes, groups, rows = sizes(design.bins), design.groups, len(design.bags.learnt)
+    first = first_in_order(design.bins)
+    starts = np.cumsum([0, *own_sizes])
+    ordered = [start + np.arange(low, size) for start, low, size in zip(starts, first, own_sizes, strict=False)]
+    steps = Steps()
+    for places in ordered:
+        steps.add(places, 1.0)
+    end = int(starts[-1])
+    for i, j in pairs:
+        shape = groups[i].max() + 1, groups[j].max() + 1
+        cells = end + np.arange(shape[0] * shape[1]).reshape(shape)
+        end += cells.size
+        for column, along in ((i, cells), (j, cells.T)):
+            steps.add(along[np.unique(groups[column][first[column] :])], PAIR_STEPS)
+    begin = np.zeros((end, design.bags.seen.shape[1]))
+    shrinkage = np.full(end, PAIR_SHRINKAGE * settings.shrinkage)
+    for column, size in enumerate(own_sizes):
+        place = slice(starts[column], starts[column] + size)
+        shrinkage[place] = settings.shrinkage * np.where(np.arange(size) < first[column], 1.0, RANGE_SHRINKAGE)
+        alone = _alone(design, column, size, first[column], smoothness)
+        if column in design.trends:
+            alone[first[column] :] = _made_to_rise(alone[first[column] :], design.trends[column])
+        begin[place] = OWN_SHARE * alone
+    share = np.average(design.defaulted, weights=design.weight)
+    layout = {"sizes": own_sizes, "groups": [group.tolist() for group in groups], "pairs": [list(p) for p in pairs]}
+    lower, upper, weight = steps.joined()
+    return {**layout, "models": begin.shape[1]}, Pull(
+        steps=(lower, upper, smoothness * weight / (2 * rows)),
+        shrinkage=shrinkage / (2 * rows),
+        begin=begin,
+        bias=float(np.log(share / (1 - share))),
+        rising=[ordered[column] for column, trend in design.trends.items() if trend > 0],
+        falling=[ordered[column] for column, trend in design.trends.items() if trend < 0],
+    )
+
+
+class Steps:
+    """Places of neighbouring values, and what each step between them weighs."""
+
+    def __init__(self) -> None:
+        self.parts = [(np.array([], np.int64), np.array([], np.int64), np.array([]))]
+
+    def add(self, places: np.ndarray, weight: float) -> None:
+        """Neighbours along the first axis of `places`."""
+        lower, upper = places[:-1].ravel(), places[1:].ravel()
+        weighs = np.full(len(lower), weight * (len(places) - 1) / REFERENCE_STEPS)
+        self.parts.append((lower, upper, weighs))
+
+    def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        lower, upper, weight = (np.concatenate(each) for each in zip(*self.parts, strict=True))
+        return lower, upper, weight
+
+
+def _alone(design: Design, column: int, size: int, first: int, smoothness: float) -> np.ndarray:
+    """What one column says of the log odds of default if it is the only one, for each model by its own rows.
+
+    Returns:
+        shape `(bins, models)`, relative to the log odds of all rows.
+    """
+    rows, bins = design.in_bag, design.numbers[design.bags.learnt, column]
+    defaulted = design.defaulted[design.bags.learnt]
+    models = rows.shape[1]
+    loans = np.stack([np.bincount(bins, rows[:, model], size) for model in range(models)])
+    bad = np.stack([np.bincount(bins, rows[:, model] * defaulted, size) for model in range(models)])
+    rate = (bad.sum(1) / loans.sum(1))[:, None]
+    base = np.log(rate / (1 - rate))
+    difference = np.diff(np.eye(size), axis=0)[first:]
+    penalty = np.eye(size) + smoothness * len(difference) / REFERENCE_STEPS * difference.T @ difference
+    values = np.zeros((models, size))
+    for _ in range(NEWTON_STEPS):
+        chance = 1 / (1 + np.exp(-(base + values)))
+        slope = loans * chance - bad + values @ penalty
+        curvature = penalty + np.einsum("mb,bc->mbc", loans * chance * (1 - chance), np.eye(size))
+        values = values - np.linalg.solve(curvature, slope[..., None])[..., 0]
+    return values.T
+
+
+def _made_to_rise(values: np.ndarray, trend: int) -> np.ndarray:
+    """The values halfway between their running maximum and their later minimum, or the other way round."""
+    values = trend * values
+    highest = np.maximum.accumulate(values)
+    lowest = np.minimum.accumulate(values[::-1])[::-1]
+    return trend * (highest + lowest) / 2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A term's average values in log odds of default, with mean 0 over the training loans.
+
+    Args:
+        error: their standard errors. All but `columns` and `groups` have one shape.
+    """
+
+    columns: tuple[int, ...]
+    groups: tuple[np.ndarray, ...]
+    values: np.ndarray
+    error: np.ndarray
+    loans: np.ndarray
+    defaulted: np.ndarray
+
+
+def centred(design: Design, values: np.ndarray, pairs: list[tuple[int, int]], folds: int) -> tuple[float, list[Shape]]:
+    """Average the models, and move into the start what a term gives all loans alike.
+
+    Args:
+        values: of the network, shape `(values, models)`.
+
+    Returns:
+        What the start has to take over, and a shape for each term.
+    """
+    ends = np.cumsum(sizes(design.bins))
+    own = np.split(values[: ends[-1]], ends[:-1])
+    placed = [tuple(design.groups[c][design.numbers[:, c]] for c in pair) for pair in pairs]
+    shapes = [tuple(design.groups[c].max() + 1 for c in pair) for pair in pairs]
+    cuts = ends[-1] + np.cumsum([0, *(a * b for a, b in shapes)])
+    cells = [values[cut : cut + a * b].reshape(a, b, -1) for cut, (a, b) in zip(cuts, shapes, strict=False)]
+    own_loans, own_bad = zip(
+        *_counts(design, [((n,), (design.numbers[:, c],)) for c, n in enumerate(sizes(design.bins))]), strict=True
+    )
+    if pairs:
+        pair_loans, pair_bad = zip(*_counts(design, list(zip(shapes, placed, strict=True))), strict=True)
+    else:
+        pair_loans, pair_bad = (), ()
+    own, cells = purified(own, cells, pairs, design.groups, pair_loans)
+    columns = [(column,) for column in range(len(own))] + [tuple(pair) for pair in pairs]
+    start, found = 0.0, []
+    for places, each, loans, bad in zip(
+        columns, [*own, *cells], [*own_loans, *pair_loans], [*own_bad, *pair_bad], strict=True
+    ):
+        mean = np.tensordot(loans, each, loans.ndim) / loans.sum()
+        each = each - mean
+        start += float(mean.mean())
+        groups = (np.arange(len(each)),) if len(places) == 1 else tuple(design.groups[c] for c in places)
+        found.append(Shape(places, groups, each.mean(-1), _error(each, folds), loans, bad))
+    return start, found
+
+
+def _counts(design: Design, terms: list[Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Training loans, by their weight, in the places of each term, and how many of them defaulted."""
+    for shape, placed in terms:
+        at, size = np.ravel_multi_index(placed, shape), int(np.prod(shape))
+        yield tuple(
+            np.bincount(at, counted, size).reshape(shape)
+            for counted in (design.counts, design.counts * design.defaulted)
+        )
+
+
+def _error(values: np.ndarray, folds: int) -> np.ndarray:
+    """The standard error of the models' mean, by what leaving out each fold changes.
+
+    Args:
+        values: of models that each leave out one fold, dealt out several times: the last axis is `repeats x folds`.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 11 (the jackknife), over groups.
+    """
+    dealt = values.reshape(*values.shape[:-1], -1, folds)
+    apart = dealt - dealt.mean(-1, keepdims=True)
+    return np.sqrt(((folds - 1) / folds * (apart**2).sum(-1)).mean(-1))
