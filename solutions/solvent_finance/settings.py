@@ -57,7 +57,7 @@ class Credit(Section):
         rare: levels of a category with fewer training loans share one bin with unseen ones.
         smoothness: how strongly neighbouring bins are drawn together; several are tried, and the best on
             validation rows wins.
-        shrinkage: how strongly a level is drawn to half of what it says alone, as so many loans would.
+        shrinkage: how strongly a level is drawn to most of what it says alone, as so many loans would.
         pairs: how many pairs of columns may act together; several are tried, and the best on validation rows wins.
         folds: each network of the average leaves out one of so many folds of the training rows.
         repeats: how often the rows are dealt into folds; the average has `folds` times `repeats` networks.
@@ -77,7 +77,7 @@ class Credit(Section):
     bins: int = Field(32, ge=2, le=255)
     rare: int = Field(20, ge=1)
     smoothness: tuple[float, ...] = Field((30.0, 100.0, 300.0), min_length=1)
-    shrinkage: float = Field(30.0, gt=0)
+    shrinkage: float = Field(60.0, gt=0)
     pairs: tuple[int, ...] = Field((0, 10, 20), min_length=1)
     folds: int = Field(8, ge=2)
     repeats: int = Field(2, ge=1)

@@ -15,10 +15,10 @@ from .settings import Credit
 __all__ = ["centred", "structure"]
 
 REFERENCE_STEPS = 31  # a column of 32 ranges has the smoothness that the settings say
-RANGE_SHRINKAGE = 0.1  # of a range's value, which its neighbours hold too, against a level's
-PAIR_SHRINKAGE = 0.3
+RANGE_SHRINKAGE = 0.05  # of a range's value, which its neighbours hold too, against a level's
+PAIR_SHRINKAGE = 0.15
 PAIR_STEPS = 1.5
-OWN_SHARE = 0.5  # of what a column says alone, that its values are drawn to
+OWN_SHARE = 0.75  # of what a column says alone, that its values are drawn to
 NEWTON_STEPS = 10
 
 
@@ -28,7 +28,7 @@ def structure(
     """Where the network's values lie, and what they are drawn to.
 
     A step between neighbouring ranges weighs as many times as the column has steps, so that a curve costs the same
-    whether it is drawn with few bins or with many. Values are also drawn to half of what the column says alone.
+    whether it is drawn with few bins or with many. Values are also drawn to three quarters of what the column says alone.
     """
     own_sizes, groups, rows = sizes(design.bins), design.groups, len(design.bags.learnt)
     first = first_in_order(design.bins)

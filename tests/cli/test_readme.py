@@ -36,7 +36,7 @@ def place(tmp_path_factory):
 
 def test_every_command_of_the_readme_works(place):
     _, results = place
-    assert {"list", "demo", "train", "evaluate", "compare", "score", "report", "new"} == set(results)
+    assert {"list", "demo", "train", "evaluate", "compare", "score", "explain", "report", "new"} == set(results)
     assert {name: result.exit_code for name, result in results.items()} == dict.fromkeys(results, 0)
 
 

@@ -103,14 +103,14 @@ def test_a_split_without_validation_rows_is_refused(rows, prepared):
 def test_ranges_and_levels_are_those_of_the_training_rows(rows, prepared):
     test = rows[300:].assign(weight=1000.0, colour="green")
     found = prepared({"train": rows[:200], "valid": rows[200:300], "test": test})
-    assert found.schema.field("weight").high == pytest.approx(rows["weight"][:200].max())
+    assert found.schema.field("column weight").high == pytest.approx(rows["weight"][:200].max())
     assert found.schema.field("colour").levels == ("blue", "red")
     assert found.part("test")["weight"].eq(1000).all()
 
 
 def test_with_folds_ranges_are_those_of_all_rows_since_the_kept_model_is_fitted_on_them(rows, prepared):
     found = prepared({"rows": rows}, split={"by": "random", "folds": 4})
-    assert found.schema.field("weight").high == pytest.approx(rows["weight"].max())
+    assert found.schema.field("column weight").high == pytest.approx(rows["weight"].max())
     assert sorted(np.concatenate([cut.test for cut in found.cuts])) == list(range(400))
 
 

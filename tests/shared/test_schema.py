@@ -454,3 +454,14 @@ def test_an_unknown_field_is_refused_with_the_known_ones():
     schema = learnt(CREDIT, {"target": "bad"}, loans(income=[1, 2, 3, 4]))
     with pytest.raises(Refused, match=r"no field 'incme'. Did you mean 'income'\? Known: target, income"):
         schema.field("incme")
+
+
+def test_a_column_that_is_called_like_a_role_but_has_none_is_an_ordinary_feature():
+    """Else a truck's weight would count as the weight of its row."""
+    rows = pd.DataFrame({"weight": [1.0, 2.0], "time": ["a", "b"], "price": [3.0, 4.0]})
+    schema = Schema.declare(Columns(features=("number", "category")), {}, list(rows), table="made")
+    assert {field.source: field.name for field in schema.features} == {
+        "weight": "column weight",
+        "time": "column time",
+        "price": "price",
+    }

@@ -4,6 +4,8 @@ import json
 import os
 import sqlite3
 import stat
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from solvent import Column, Columns, Output, Refused, SolventError, TooManyBadRows
+from solvent.promises import checked_score
 from solvent.schema import Schema
-from solvent.score import publish, run, score, writer
+from solvent.score import parts, publish, run, score, writer
 
 OUTPUTS = (
     Output(name="probability", type="float"),
@@ -120,11 +123,14 @@ def test_each_good_row_comes_out_once_in_order_with_its_score(tmp_path: Path) ->
 def test_the_scores_do_not_depend_on_the_parts(tmp_path: Path) -> None:
     incomes = [*range(20, 60), "abc", 13, *range(60, 80)]
     source = loans(tmp_path / "loans.csv", incomes)
-    tables = []
+    tables, texts = [], []
     for rows in (1, 7, 1000):
         score(bundle(tmp_path), source, tmp_path / "out.parquet", chunk_rows=rows, max_bad=0.5)
         tables.append(pq.read_table(tmp_path / "out.parquet"))
         tables.append(pq.read_table(tmp_path / "out.parquet.quarantine.parquet"))
+        score(bundle(tmp_path), source, tmp_path / "out.csv", chunk_rows=rows, max_bad=0.5)
+        texts.append((tmp_path / "out.csv").read_text())
+    assert texts[0] == texts[1] == texts[2] and texts[0].count("\n") == 61
     assert tables[0].equals(tables[2]) and tables[0].equals(tables[4])
     assert tables[1].equals(tables[3]) and tables[1].equals(tables[5])
     assert (tables[0].num_rows, tables[1].num_rows) == (60, 2)
@@ -257,6 +263,35 @@ def test_the_parts_of_a_query_have_one_type_though_its_cells_differ(tmp_path: Pa
     assert [part["sha256"] for part in manifest["parts"]] == [
         writer.sha256(path) for path in sorted((tmp_path / "out").glob("part-*"))
     ]
+
+
+def test_one_file_has_one_type_though_the_cells_of_its_parts_differ(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as base:
+        base.execute("create table loans (loan, branch, income)")
+        cells = [(1, None, 20), (2, None, "abc"), (3, None, 30), ("four", 7, 40), (5, 8, 50), (6, "x", "def")]
+        base.executemany("insert into loans values (?, ?, ?)", cells)
+    base.close()
+    query = {"sql": f"sqlite:///{tmp_path / 'shop.db'}", "query": "select * from loans order by rowid"}
+    for rows in (1, 2, 100):
+        for output in ("out.parquet", "out.csv"):
+            score(bundle(tmp_path), query, tmp_path / output, chunk_rows=rows, max_bad=0.5)
+        table = pq.read_table(tmp_path / "out.parquet")
+        assert table.schema.types[:2] == [pa.string(), pa.int64()]
+        assert table.select([0, 1]).to_pylist() == [
+            {"loan": "1", "branch": None},
+            {"loan": "3", "branch": None},
+            {"loan": "four", "branch": 7},
+            {"loan": "5", "branch": 8},
+        ]
+        with (tmp_path / "out.csv").open(newline="") as file:
+            lines = list(csv.reader(file))
+        assert [line[:2] for line in lines[1:]] == [["1", ""], ["3", ""], ["four", "7"], ["5", "8"]]
+        bad = pq.read_table(tmp_path / "out.parquet.quarantine.parquet")
+        assert bad.select(["row", "loan", "branch"]).to_pylist() == [
+            {"row": 2, "loan": "2", "branch": None},
+            {"row": 6, "loan": "6", "branch": "x"},
+        ]
+        assert not list(tmp_path.glob(".*.runs"))
 
 
 def test_lists_have_one_type_though_a_part_has_only_empty_ones(tmp_path: Path) -> None:
@@ -429,6 +464,53 @@ def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
     assert len(found[0][0]) == 4
 
 
+@pytest.mark.parametrize("slow", ["reading", "scoring", "writing"])
+@pytest.mark.parametrize("name", ["out", "out.parquet", "out.csv"])
+def test_no_byte_depends_on_what_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, slow: str) -> None:
+    def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments: (time.sleep(0.01), function(*arguments))[1]
+
+    def content() -> dict[str, bytes]:
+        files = [*(tmp_path / name).resolve().rglob("*"), *tmp_path.glob(f"{name}*")]
+        return {path.name: path.read_bytes() for path in files if path.is_file() and "manifest" not in path.name}
+
+    source = loans(tmp_path / "loans.csv", [*range(20, 40), "abc"])
+    score(bundle(tmp_path), source, tmp_path / name, chunk_rows=2, max_bad=0.5)
+    before = content()
+    with monkeypatch.context() as patch:
+        if slow == "reading":
+            patch.setattr(parts, "_repeated", slowly(parts._repeated))
+        if slow == "writing":
+            patch.setattr(writer.Parts, "write", slowly(writer.Parts.write))
+        scorer = slowly(by_income) if slow == "scoring" else by_income
+        score(bundle(tmp_path, function=scorer), source, tmp_path / name, chunk_rows=2, max_bad=0.5)
+    assert content() == before and len(before) >= 2
+
+
+def test_a_scorer_may_use_its_arrays_again_while_the_last_part_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array, again = np.zeros(2), threading.Event()
+
+    def scorer(rows: pd.DataFrame) -> pd.DataFrame:
+        array[:] = rows["income"]
+        again.set()
+        return pd.DataFrame({"probability": pd.Series(array, rows.index, copy=False)}, copy=False)
+
+    write = writer.Parts.write
+
+    def late(self: writer.Parts, part: parts.Scored) -> None:
+        again.clear()
+        again.wait(0.2)
+        write(self, part)
+
+    outputs = (Output(name="probability", type="float"),)
+    monkeypatch.setattr(writer.Parts, "write", late)
+    made = bundle(tmp_path, function=checked_score(scorer, scorer, outputs), outputs=outputs)
+    score(made, loans(tmp_path / "loans.csv", [20, 30, 40, 50, 60, 70]), tmp_path / "out.parquet", chunk_rows=2)
+    assert pq.read_table(tmp_path / "out.parquet")["probability"].to_pylist() == [20, 30, 40, 50, 60, 70]
+
+
 def test_another_source_bundle_or_side_table_is_another_run(tmp_path: Path) -> None:
     made, source = bundle(tmp_path), loans(tmp_path / "loans.csv", [20])
     items = pd.DataFrame({"item": ["a", "b"], "price": [1.0, 2.0]})
@@ -517,6 +599,7 @@ def test_a_failure_at_any_moment_leaves_the_old_output(
     assert len(before) >= 2
     assert {path: path.read_bytes() for path in before} == before
     assert not list(tmp_path.glob(".*.link")) and not list(tmp_path.rglob("*.tmp"))
+    assert threading.active_count() == 1
     assert score(made, tmp_path / "loans.csv", output, max_bad=0.5)["rows_scored"] == 3  # nothing is in the way
 
 
@@ -578,6 +661,21 @@ def test_a_part_that_is_lost_on_the_disk_is_noticed(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(writer.Parts, "settle", loses)
     with pytest.raises(SolventError, match=r"holds 1 rows, 2 were written"):
         score(bundle(tmp_path), loans(tmp_path / "loans.csv", [20, 30, 40, 50]), tmp_path / "out", chunk_rows=2)
+    assert names(tmp_path) == ["loans.csv"]
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out.csv"])
+def test_a_row_that_is_lost_from_the_one_file_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    write = pq.ParquetWriter.write_table
+
+    def loses(writer: pq.ParquetWriter, table: pa.Table) -> None:
+        write(writer, table.slice(1) if table.num_rows == 2 and "probability" in table.column_names else table)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", loses)
+    with pytest.raises(SolventError, match=r"holds 3 rows, 5 were written"):
+        score(bundle(tmp_path), loans(tmp_path / "loans.csv", [20, 30, 40, 50, 60]), tmp_path / output, chunk_rows=2)
     assert names(tmp_path) == ["loans.csv"]
 
 

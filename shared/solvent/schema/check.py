@@ -110,7 +110,7 @@ def _read(
     if kind == "number":
         _check_numbers(field, cells.values, reasons, notes)
     elif field.levels is not None:
-        _check_levels(field, cells.values, reasons, notes)
+        _check_levels(field, cells, reasons, notes)
     return cells.values
 
 
@@ -145,11 +145,11 @@ def _check_numbers(field: Field, values: pd.Series, reasons: Reasons, notes: dic
             notes[f"{field.source}: outside the training range"] = beyond
 
 
-def _check_levels(field: Field, values: pd.Series, reasons: Reasons, notes: dict[str, int]) -> None:
-    known = values.isna() | values.isin(list(field.levels or ()))
-    if field.codes:
-        known |= is_code(field, values)
-    unseen = ~known.to_numpy()
+def _check_levels(field: Field, cells: kinds.Cells, reasons: Reasons, notes: dict[str, int]) -> None:
+    values, known = cells.values, {*(field.levels or ()), *field.states}
+    if known.issuperset(cells.levels):
+        return
+    unseen = ~(values.isna() | values.isin(list(known))).to_numpy()
     if field.role == "target":
         reasons.add(unseen, lambda row: f"{field.source}: unknown class {kinds.shown(values.iloc[row])}")
     elif field.role == "feature" and unseen.any():

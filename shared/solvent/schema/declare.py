@@ -19,7 +19,7 @@ __all__ = ["declared_fields"]
 SINGLE: dict[Role, Kind | None] = {"id": "id", "entity": "id", "group": "id", "time": None, "weight": "number"}
 SEVERAL = ("protected", "passthrough", "ignore")
 KEPT: tuple[Role, ...] = ("protected", "passthrough")
-OWN_NAMES = ("row", "reasons")  # columns that the check adds to bad rows
+OWN_NAMES = ("row", "reasons", *SINGLE)  # what the check adds to bad rows; a role that a column does not have
 
 
 class Declared(Section):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -49,11 +49,13 @@ class Cells:
         values: a missing one for each cell that is missing or unreadable.
         missing: shape `(rows,)`.
         unreadable: shape `(rows,)`; none of these is missing.
+        levels: of categories, each that is there: what is true of all of them needs no look at the rows.
     """
 
     values: pd.Series
     missing: np.ndarray
     unreadable: np.ndarray
+    levels: frozenset[str] = frozenset()
 
 
 def read(cells: pd.Series, kind: Kind, unit: str | None = None) -> Cells:
@@ -104,11 +106,11 @@ def _numbers(cells: pd.Series) -> Cells:
 def _categories(cells: pd.Series) -> Cells:
     text = _text(cells)
     coded = text.dictionary_encode()
-    levels = coded.dictionary
-    spelled = pa.array([canonical(level) for level in levels.to_pylist()], type=levels.type)
-    if not spelled.equals(levels):
-        text = spelled.take(coded.indices)
-    return _from_text(cells, text)
+    found = coded.dictionary.to_pylist()
+    spelled = [canonical(level) for level in found]
+    if spelled != found:
+        text = pa.array(spelled, type=coded.dictionary.type).take(coded.indices)
+    return replace(_from_text(cells, text), levels=frozenset(level for level in spelled if level is not None))
 
 
 def _texts(cells: pd.Series) -> Cells:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from .. import tables
 from ..errors import Refused, SolventError
 from ..schema import kinds, reason_kinds
 from ..solution import Output, Score, Type
+from .repeats import Seen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,7 +96,7 @@ class Scored:
     notes: Counter[str]
 
 
-def read_parts(source: Any, rows: int, schema: Schema) -> Iterator[Part]:
+def read_parts(source: Any, rows: int, schema: Schema) -> Generator[Part, None, None]:
     """Read a source part by part; an empty one is one empty part.
 
     A table with an entity is one part: an entity must not be cut, and its rows may lie anywhere.
@@ -103,24 +104,21 @@ def read_parts(source: Any, rows: int, schema: Schema) -> Iterator[Part]:
     if schema.by_role("entity"):
         yield Part(tables.read(source))
         return
-    seen: set[Hashable] = set()
+    seen = {each.name: Seen() for each in schema.by_role("id")}
     for raw in tables.chunks(source, rows):
         yield Part(raw, _repeated(raw, schema, seen))
 
 
-def _repeated(raw: pd.DataFrame, schema: Schema, seen: set[Hashable]) -> dict[Hashable, str]:
+def _repeated(raw: pd.DataFrame, schema: Schema, seen: Mapping[str, Seen]) -> dict[Hashable, str]:
     """Rows with an id that was seen in an earlier part; adds this part's ids."""
     found: dict[Hashable, str] = {}
     for each in schema.by_role("id"):
         if each.source not in raw:
             continue  # Schema.rename refuses it
         cells = kinds.read(raw[each.source], each.kind or "category")
-        values = cells.values[~cells.missing]
-        ids = values.tolist()
-        for index, value in zip(values.index, ids, strict=True):
-            if value in seen:
-                found[index] = f"{each.source}: {kinds.shown(raw[each.source][index])} is there already, further up"
-        seen.update(ids)
+        ids = cells.values[~(cells.missing | cells.unreadable)]
+        for index in ids.index[seen[each.name].add(ids)]:
+            found[index] = f"{each.source}: {kinds.shown(raw[each.source][index])} is there already, further up"
     return found
 
 
@@ -141,7 +139,9 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
     for index, why in part.repeated.items():
         known = reasons.get(index, why)
         reasons[index] = known if why in known else f"{known}; {why}"
-    good = checked.good[~checked.good.index.isin(list(reasons))] if reasons else checked.good
+    good = checked.good
+    if len(reasons) > len(checked.bad):
+        good = good[~good.index.isin(list(part.repeated))]
     names = [output.name for output in layout.outputs]
     outputs = pd.DataFrame(columns=names, index=good.index, dtype=object)
     if len(good):
@@ -150,11 +150,13 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
         errors = outputs[ERROR].dropna()
         reasons |= zip(errors.index, errors, strict=True)
         reasons |= schema.torn(renamed, reasons)
-    kept = good.index[~good.index.isin(list(reasons))] if reasons else good.index
-    bad = raw.index[raw.index.isin(list(reasons))]
-    if not kept.append(bad).sort_values().equals(raw.index):
-        raise SolventError(f"{label}: of {len(raw)} rows, {len(kept)} were scored and {len(bad)} set aside.")
-    scored = pd.concat([raw.loc[kept, list(layout.carried)], outputs.loc[kept, names]], axis=1)
+    failed = raw.index.isin(list(reasons))
+    if len(reasons) > len(raw) - len(good):
+        outputs = outputs[~outputs.index.isin(list(reasons))]
+    bad = raw.index[failed]
+    if not outputs.index.equals(raw.index[~failed]):
+        raise SolventError(f"{label}: of {len(raw)} rows, {len(outputs)} were scored and {len(bad)} set aside.")
+    scored = pd.concat([raw.loc[~failed, list(layout.carried)], outputs[names]], axis=1)
     sources = [each.source for each in schema.fields if each.name in renamed]
     return Scored(
         rows=len(raw),

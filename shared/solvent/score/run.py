@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,6 +23,7 @@ from ..progress import bar
 from ..schema import Schema
 from ..solution import JSON, Output, Score
 from ..tables import Source
+from .beside import ahead, behind
 from .identity import identity, stamp
 from .parts import Layout, Scored, read_parts, score_part
 from .publish import MANIFEST, SUCCESS, Destination, write_json
@@ -142,17 +143,20 @@ def _score(
 ) -> dict[str, JSON]:
     started, clock = datetime.now(UTC), time.monotonic()
     before = stamp(source)
-    parts_read = read_parts(source, chunk_rows, bundle.schema)
-    first = next(parts_read)  # refuses a missing source before anything is made
-    layout = Layout.of(bundle.schema, bundle.outputs, first.raw.columns)
-    run = identity(bundle.sha256, source, side, rows=chunk_rows, form=destination.form, solvent=__version__)
-    scorer, totals = bundle.scorer(side), Totals()
-    with destination.staging(run) as staged:
-        parts = Parts(staged)
-        with bar(None, f"scoring {label} (rows)") as progress:
-            for part in chain([first], parts_read):
+    with ExitStack() as stack:
+        parts_read = stack.enter_context(ahead(read_parts(source, chunk_rows, bundle.schema)))
+        first = next(parts_read)  # refuses a missing source before anything is made
+        layout = Layout.of(bundle.schema, bundle.outputs, first.raw.columns)
+        run = identity(bundle.sha256, source, side, rows=chunk_rows, form=destination.form, solvent=__version__)
+        scorer, totals = bundle.scorer(side), Totals()
+        staged = stack.enter_context(destination.staging(run))
+        parts = stack.enter_context(Parts(staged, one_file=destination.form != "folder"))
+        parts_read = chain([first], parts_read)
+        del first  # it would stay in memory
+        with bar(None, f"scoring {label} (rows)") as progress, behind(parts.write) as write:
+            for part in parts_read:
                 scored = score_part(part, bundle.schema, scorer, layout, label=label)
-                parts.write(scored)
+                write(scored)
                 totals.add(scored)
                 progress.step(f"{totals.set_aside} set aside", count=scored.rows)
         if stamp(source) != before:

@@ -1,9 +1,13 @@
-"""The one writer of parts: Parquet files with one set of types, flushed to the disk, counted again from the disk."""
+"""The one writer of parts: Parquet files with one set of types, flushed to the disk, counted again from the disk.
+
+A folder gets a file for each part. Where one file is wanted, each part becomes a row group of it.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -82,48 +86,88 @@ def as_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns)
 
 
-def write_parquet(pieces: Iterable[pa.Table], schema: pa.Schema, path: Path, mode: int = 0o666) -> None:
-    """Write tables one after the other into one Parquet file, and flush it to the disk."""
+@contextmanager
+def parquet_file(path: Path, schema: pa.Schema, mode: int = 0o666) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file to write tables into; once the block ends, it is flushed to the disk."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         with pq.ParquetWriter(file, schema) as writer:
-            for table in pieces:
-                writer.write_table(as_types(table, schema))
+            yield writer
         file.flush()
         os.fsync(file.fileno())
 
 
-class Parts:
-    """The parts of a run in a folder: `part-00000.parquet` ..., and `quarantine/` for rows that were set aside."""
+def write_parquet(pieces: Iterable[pa.Table], schema: pa.Schema, path: Path, mode: int = 0o666) -> None:
+    """Write tables one after the other into one Parquet file, and flush it to the disk."""
+    with parquet_file(path, schema, mode) as writer:
+        for table in pieces:
+            writer.write_table(as_types(table, schema))
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+class Parts:
+    """The parts of a run in a folder: `part-00000.parquet` ..., and `quarantine/` for rows that were set aside.
+
+    Use it as a context: it closes what is open where a run breaks off.
+
+    Args:
+        one_file: put all scored parts into one file; another one is begun only where a column's type changes.
+    """
+
+    def __init__(self, folder: Path, one_file: bool = False) -> None:
+        self.folder, self.one_file = folder, one_file
         self.types, self.bad_types = Types(), Types()
-        self.entries: list[dict[str, Any]] = []
+        self.entries: list[dict[str, Any]] = []  # of the files with scored rows
+        self.bad: dict[str, int] = {}  # the quarantine's files and their rows
+        self._open = ExitStack()
+        self._writer: pq.ParquetWriter | None = None
+        self._count = 0
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._open.close()
 
     def write(self, part: Scored) -> None:
-        name = f"part-{len(self.entries):05d}.parquet"
-        write_parquet([part.scored], self.types.add(part.scored), self.folder / name)
-        if part.set_aside.num_rows:
-            quarantine = self.folder / QUARANTINE
-            quarantine.mkdir(mode=0o700, exist_ok=True)
-            write_parquet([part.set_aside], self.bad_types.add(part.set_aside), quarantine / name, OWNER_ONLY)
+        name = f"part-{self._count:05d}.parquet"
         rows, set_aside = part.scored.num_rows, part.set_aside.num_rows
         if rows + set_aside != part.rows:
             raise SolventError(f"{name}: {part.rows} rows were read, {rows} scored and {set_aside} set aside.")
-        self.entries.append({"name": name, "rows": rows, "set_aside": set_aside})
+        self._count += 1
+        self._write_scored(part.scored, name)
+        self.entries[-1]["rows"] += rows
+        self.entries[-1]["set_aside"] += set_aside
+        if set_aside:
+            quarantine = self.folder / QUARANTINE
+            quarantine.mkdir(mode=0o700, exist_ok=True)
+            write_parquet([part.set_aside], self.bad_types.add(part.set_aside), quarantine / name, OWNER_ONLY)
+            self.bad[name] = set_aside
+        pa.default_memory_pool().release_unused()  # else it keeps a fifth of the peak
+
+    def _write_scored(self, table: pa.Table, name: str) -> None:
+        schema = self.types.add(table)
+        if self._writer is None or schema != self._writer.schema:
+            self._open.close()
+            self._writer = self._open.enter_context(parquet_file(self.folder / name, schema))
+            self.entries.append({"name": name, "rows": 0, "set_aside": 0})
+        self._writer.write_table(as_types(table, schema))
+        if not self.one_file:
+            self._close()
+
+    def _close(self) -> None:
+        self._writer = None
+        self._open.close()
 
     def settle(self) -> None:
         """Give every part the same types, and count and hash what is on the disk."""
+        self._close()
         quarantine = self.folder / QUARANTINE
         for entry in self.entries:
             path = self.folder / entry["name"]
             entry["rows"] = _settled(path, self.types.schema(), expected=entry["rows"])
-            if entry["set_aside"]:
-                _settled(
-                    quarantine / entry["name"], self.bad_types.schema(), expected=entry["set_aside"], mode=OWNER_ONLY
-                )
             entry["sha256"] = sha256(path)
-        if quarantine.is_dir():
+        for name, rows in self.bad.items():
+            _settled(quarantine / name, self.bad_types.schema(), expected=rows, mode=OWNER_ONLY)
+        if self.bad:
             sync_folder(quarantine)
         sync_folder(self.folder)
 
@@ -138,28 +182,34 @@ class Parts:
 
     def joined(self, form: Literal["csv", "parquet"]) -> tuple[Path, Path | None]:
         """All parts as one file, and all rows set aside as another if there are any."""
+        files = [self.folder / entry["name"] for entry in self.entries]
         data = self.folder / f"output.{form}"
-        if form == "parquet":
-            write_parquet(map(self._scored, self.entries), self.types.schema(), data)
+        if form == "csv":
+            _write_csv(_pieces(files), data)
+        elif len(files) == 1:
+            data = files[0]
         else:
-            _write_csv(pa.concat_tables(map(self._scored, self.entries)), data)
-        if not self.bad_types.without:
+            write_parquet(_pieces(files), self.types.schema(), data)
+        if not self.bad:
             return data, None
         quarantine = self.folder / "quarantine.parquet"
-        bad = (_read(self.folder / QUARANTINE / entry["name"]) for entry in self.entries if entry["set_aside"])
-        write_parquet(bad, self.bad_types.schema(), quarantine, OWNER_ONLY)
+        bad = [self.folder / QUARANTINE / name for name in self.bad]
+        write_parquet(_pieces(bad), self.bad_types.schema(), quarantine, OWNER_ONLY)
         return data, quarantine
 
-    def _scored(self, entry: dict[str, Any]) -> pa.Table:
-        return _read(self.folder / entry["name"])
 
-
-def _write_csv(table: pa.Table, path: Path) -> None:
-    for position, each in enumerate(table.schema):
-        if pa.types.is_timestamp(each.type):
-            form = "%Y-%m-%dT%H:%M:%S" + ("%z" if each.type.tz else "")
-            table = table.set_column(position, each.name, pc.strftime(table.column(position), format=form))
-    tables.write(table.to_pandas(types_mapper=tables.NULLABLE.get), path)
+def _write_csv(pieces: Iterable[pa.Table], path: Path) -> None:
+    with path.open("wb") as file:
+        for number, piece in enumerate(pieces):
+            table = piece
+            for position, each in enumerate(table.schema):
+                if pa.types.is_timestamp(each.type):
+                    form = "%Y-%m-%dT%H:%M:%S" + ("%z" if each.type.tz else "")
+                    times = pc.strftime(table.column(position), format=form)
+                    table = table.set_column(position, each.name, times)
+            tables.append_csv(table.to_pandas(types_mapper=tables.NULLABLE.get), file, header=number == 0)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _settled(path: Path, schema: pa.Schema, *, expected: int, mode: int = 0o666) -> int:
@@ -168,10 +218,15 @@ def _settled(path: Path, schema: pa.Schema, *, expected: int, mode: int = 0o666)
     if rows != expected:
         raise SolventError(f"{path} holds {rows} rows, {expected} were written. Nothing was published.")
     if written != schema:
-        write_parquet([_read(path)], schema, path, mode)
+        changed = path.with_suffix(".changed")
+        write_parquet(_pieces([path]), schema, changed, mode)
+        changed.rename(path)
     return rows
 
 
-def _read(path: Path) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        return file.read()
+def _pieces(paths: Iterable[Path]) -> Iterator[pa.Table]:
+    """The parts that files hold, one after the other."""
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for place in range(file.num_row_groups):
+                yield file.read_row_group(place)

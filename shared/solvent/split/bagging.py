@@ -20,7 +20,7 @@ def bags(data: Data, *, refit: bool, folds: int, repeats: int) -> Bags:
     seen[: len(dealt)] = True
     if folds > 1:
         for repeat in range(repeats):
-            fold_of = cutting.fold_numbers(dealt, data.schema, folds, data.seed + repeat)
+            fold_of = cutting.fold_numbers(dealt, data.schema, folds, data.seed, repeat)
             seen[np.arange(len(dealt)), repeat * folds + fold_of] = False
     if refit:
         if folds == 1:

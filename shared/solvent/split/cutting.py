@@ -83,7 +83,7 @@ def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:
     if split.folds is None:
         raise Refused("data.split names no folds. Write how many, for example folds: 5.")
     facts: dict[str, JSON] = {}
-    fold_of = _folds(table, split, split.folds, schema, facts, _FOLDS)
+    fold_of = _folds(table, split, split.folds, schema, facts, [_FOLDS])
     found = []
     for fold in range(split.folds):
         rest, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
@@ -97,9 +97,9 @@ def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:
     return found
 
 
-def fold_numbers(table: pd.DataFrame, schema: Schema, folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each row, for models that each leave one out, shape `(rows,)`."""
-    return _folds(table, _even(table, schema, seed), folds, schema, {}, _BAGS)
+def fold_numbers(table: pd.DataFrame, schema: Schema, folds: int, seed: int, repeat: int) -> NDArray[np.int64]:
+    """The fold of each row, for models that each leave one out, shape `(rows,)`; each repeat deals anew."""
+    return _folds(table, _even(table, schema, seed), folds, schema, {}, [_BAGS, repeat])
 
 
 def _even(table: pd.DataFrame, schema: Schema, seed: int) -> Split:
@@ -109,7 +109,7 @@ def _even(table: pd.DataFrame, schema: Schema, seed: int) -> Split:
 
 
 def _folds(
-    table: pd.DataFrame, split: Split, count: int, schema: Schema, facts: dict[str, JSON], stream: int
+    table: pd.DataFrame, split: Split, count: int, schema: Schema, facts: dict[str, JSON], stream: list[int]
 ) -> NDArray[np.int64]:
     units, strata = _dealt(table, split, schema, together.whole(schema), facts)
     if len(np.unique(units)) < count:
@@ -117,7 +117,7 @@ def _folds(
             f"{count} folds are asked for, but only {len(np.unique(units))} groups of rows can be kept apart. "
             "Use fewer folds, or give more rows."
         )
-    return deal.deal(units, strata, [1 / count] * count, np.random.default_rng([split.seed, stream]))
+    return deal.deal(units, strata, [1 / count] * count, np.random.default_rng([split.seed, *stream]))
 
 
 def _column(table: pd.DataFrame, name: str, schema: Schema, key: str) -> str:

@@ -2,6 +2,6 @@
 
 from .delimited import BAD_ROW
 from .parquet import NULLABLE, typed
-from .source import Source, chunks, folder, label, read, write
+from .source import Source, append_csv, chunks, folder, label, read, write
 
-__all__ = ["BAD_ROW", "NULLABLE", "Source", "chunks", "folder", "label", "read", "typed", "write"]
+__all__ = ["BAD_ROW", "NULLABLE", "Source", "append_csv", "chunks", "folder", "label", "read", "typed", "write"]

@@ -16,6 +16,7 @@ from ..wording import listed
 __all__ = ["pieces", "typed"]
 
 BATCH_ROWS = 131_072
+BUFFER = 1 << 16  # bytes of a column that are read at once; without, its whole row group is: a million rows, often
 EXACT_INTEGERS = 18  # decimal digits that an int64 always holds
 
 NULLABLE = {
@@ -43,10 +44,13 @@ TYPES: Mapping[Type, pa.DataType] = {
 # Reading
 
 
-def pieces(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
+def pieces(paths: Sequence[Path], rows: int = BATCH_ROWS) -> Iterator[pd.DataFrame]:
     """Read the files as one table, piece by piece, in the order given.
 
     Integers and booleans are nullable, so that no column's type depends on where its missing cells are.
+
+    Args:
+        rows: at most so many in a piece; the memory taken depends on it, and on neither files nor row groups.
 
     Raises:
         Refused: if a file is no whole Parquet file, or its columns are not those of the first one.
@@ -57,15 +61,17 @@ def pieces(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
     yield _to_pandas(schema.empty_table().select(names))
     for path, file in zip(paths, files, strict=True):
         try:
-            for batch in file.iter_batches(BATCH_ROWS, columns=names):
+            # in this thread alone: scoring has the others, and each thread of Arrow's keeps memory of its own
+            for batch in file.iter_batches(rows, columns=names, use_threads=False):
                 yield _to_pandas(pa.table(batch).select(names).cast(pa.schema([schema.field(name) for name in names])))
+                pa.default_memory_pool().release_unused()
         except (pa.ArrowInvalid, OSError) as error:
             raise Refused(f"{path.name} is damaged: {error}. Write or copy it again.") from error
 
 
 def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
     except pa.ArrowInvalid as error:
         raise Refused(
             f"{path.name} is no whole Parquet file (it may have been cut off while it was written). "
@@ -101,7 +107,9 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
         plain = _plain(field.type)
         if plain != field.type:
             table = table.set_column(position, field.name, table.column(position).cast(plain))
-    frame: pd.DataFrame = table.to_pandas(types_mapper=NULLABLE.get, date_as_object=False, ignore_metadata=True)
+    frame: pd.DataFrame = table.to_pandas(
+        types_mapper=NULLABLE.get, date_as_object=False, ignore_metadata=True, use_threads=False
+    )
     return frame
 
 

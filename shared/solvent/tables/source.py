@@ -18,7 +18,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 import pandas as pd
 import pyarrow as pa
@@ -33,10 +33,11 @@ from ..wording import listed, suggestion
 from . import database, delimited, parquet
 from .delimited import BAD_ROW
 
-__all__ = ["BAD_ROW", "Source", "chunks", "folder", "label", "read", "write"]
+__all__ = ["BAD_ROW", "Source", "append_csv", "chunks", "folder", "label", "read", "write"]
 
 DELIMITED = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")
+LEAST_ROWS = 10_000  # that are read at once, however small the parts
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm")
 
 
@@ -119,7 +120,7 @@ def chunks(source: Given, rows: int, *, base: Path = Path()) -> Iterator[pd.Data
         raise Refused(f"Parts of {rows} rows: expected 1 or more.")
     held: list[pd.DataFrame] = []
     start = 0
-    for piece in _pieces(Source.of(source), base):
+    for piece in _pieces(Source.of(source), base, max(rows, LEAST_ROWS)):
         held.append(piece)
         while sum(len(part) for part in held) >= rows:
             whole = _joined(held, start)
@@ -167,17 +168,27 @@ def write(table: pd.DataFrame, path: Path, types: Mapping[str, Type] | None = No
         raise SolventError(f"{path} could not be written: {error.strerror or error}.") from error
 
 
+def append_csv(table: pd.DataFrame, file: IO[bytes], *, header: bool) -> None:
+    """Write rows as CSV behind those that a file has, in the form that `write` gives them."""
+    _append_csv(parquet.typed(table, {}), file, header)
+
+
 def _write_csv(columns: Any, path: Path) -> None:
+    with path.open("wb") as file:
+        _append_csv(columns, file, header=True)
+
+
+def _append_csv(columns: Any, file: IO[bytes], header: bool) -> None:
     for position, field in enumerate(columns.schema):
         if pa.types.is_nested(field.type) or pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
             cells = [None if cell is None else _csv_cell(cell) for cell in columns.column(position).to_pylist()]
             columns = columns.set_column(position, field.name, pa.array(cells, type=pa.string()))
-    with path.open("wb") as file:
-        header = io.StringIO()
-        csv.writer(header, lineterminator="\n").writerow(columns.column_names)
-        file.write(header.getvalue().encode())
-        # pyarrow is ten times as fast as pandas, but puts quotation marks around all names
-        pa.csv.write_csv(columns, file, pa.csv.WriteOptions(include_header=False))
+    if header:
+        names = io.StringIO()
+        csv.writer(names, lineterminator="\n").writerow(columns.column_names)
+        file.write(names.getvalue().encode())
+    # pyarrow is ten times as fast as pandas, but puts quotation marks around all names
+    pa.csv.write_csv(columns, file, pa.csv.WriteOptions(include_header=False))
 
 
 def _csv_cell(cell: Any) -> str:
@@ -190,7 +201,7 @@ def _path(source: Source, base: Path) -> Path:
     return base / Path(source.path or "").expanduser()
 
 
-def _pieces(source: Source, base: Path) -> Iterator[pd.DataFrame]:
+def _pieces(source: Source, base: Path, rows: int = parquet.BATCH_ROWS) -> Iterator[pd.DataFrame]:
     if source.sql is not None:
         return database.pieces(source.sql, source.query or "", base)
     if source.dataset is not None:
@@ -198,7 +209,7 @@ def _pieces(source: Source, base: Path) -> Iterator[pd.DataFrame]:
     path = _path(source, base)
     _check_there(path, base)
     if path.is_dir():
-        return _folder_pieces(path)
+        return _folder_pieces(path, rows)
     ending = path.suffix.lower()
     if ending in DELIMITED:
         return _readable(
@@ -206,7 +217,7 @@ def _pieces(source: Source, base: Path) -> Iterator[pd.DataFrame]:
             delimited.pieces(path, encoding=source.encoding, delimiter=source.delimiter, decimal=source.decimal),
         )
     if ending in PARQUET:
-        return _readable(path, parquet.pieces([path]))
+        return _readable(path, parquet.pieces([path], rows))
     raise Refused(
         f"{path.name}: a table ends in {listed(DELIMITED)} or .parquet, or is a folder. "
         "Save it as CSV (from a spreadsheet: CSV UTF-8) or as Parquet."
@@ -229,9 +240,9 @@ def _readable(path: Path, pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFra
         raise SolventError(f"{path} could not be read: {error.strerror or error}.") from error
 
 
-def _folder_pieces(path: Path) -> Iterator[pd.DataFrame]:
+def _folder_pieces(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     files = _parquet_files(path)
-    return _readable(path, parquet.pieces(files)) if files else iter([_class_folders(path)])
+    return _readable(path, parquet.pieces(files, rows)) if files else iter([_class_folders(path)])
 
 
 def _parquet_files(path: Path) -> list[Path]:
