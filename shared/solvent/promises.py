@@ -287,9 +287,7 @@ def checked_explained(function: Any, value: Any, rows: Table) -> Table:
     return value[list(kinds)].astype(nullable).assign(**{ERROR: errors})
 
 
-def checked_unseen(
-    function: Any, score: Score, valid: Table | None, settings: Any, outputs: Sequence[Output]
-) -> Score:
+def checked_unseen(function: Any, score: Score, valid: Table | None, settings: Any, outputs: Sequence[Output]) -> Score:
     """The scores of validation rows by models that had not seen them: the scorer itself, unless it was refitted.
 
     Args:

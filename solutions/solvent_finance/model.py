@@ -22,11 +22,12 @@ from .pairs import strongest
 from .reasons import Reasons
 from .scorecard import Scorecard, Term
 from .settings import Credit, headline
-from .shapes import centred, structure
+from .shapes import centred, held_back, structure
 
 __all__ = ["fit", "scorer"]
 
 STEPS = 128  # in an epoch at most: more loans make larger steps, not more of them
+MOST_PLACES = 50  # of a column in a pair
 BANDS = 10  # of the score, for its stability
 
 
@@ -88,17 +89,19 @@ def _train(
 def _pairs(settings: Credit, design: Design, plain: Fitted, seed: int) -> list[tuple[int, int]]:
     """The pairs that the columns' own values leave something to, strongest first.
 
-    A column with a trend is in none: what it does together with another could turn its trend around.
+    A column with a trend is in none: what it does together with another could turn its trend around. Nor is one of
+    very many levels: its table with another column would be too large to read.
     """
     positions = design.bags.learnt
     log_odds = design.bags.unseen(plain.predict(design.numbers[positions]), positions)
     chance, weight = 1 / (1 + np.exp(-log_odds)), design.weight[positions]
+    fit = [c for c, group in enumerate(design.groups) if c not in design.trends and group.max() < MOST_PLACES]
     return strongest(
         design.numbers[positions],
         design.groups,
         weight * (design.defaulted[positions] - chance),
         weight * chance * (1 - chance),
-        [column for column in range(len(design.bins)) if column not in design.trends],
+        fit,
         max(settings.pairs),
         seed,
     )
@@ -114,12 +117,13 @@ def _finish(
 ) -> Fitted:
     """Calibrate by unseen scores; average the networks into whole points; write the table down for people and SQL."""
     dealt = design.bags
-    log_odds = dealt.unseen(networks.predict(design.numbers), np.arange(len(dealt.rows)))
+    by_network = networks.predict(design.numbers)
+    log_odds = dealt.unseen(by_network, np.arange(len(dealt.rows)))
     calibrating = dealt.rows.iloc[dealt.calibrating]
     calibration = calibrate(settings, log_odds[dealt.calibrating], calibrating)
     log_odds = calibrated(calibration, log_odds)
     cut = cutoff(settings, log_odds[dealt.calibrating], calibrating, dealt.calibrated_on)
-    card = _card(settings, design, networks, pairs, calibration)
+    card = _card(settings, design, networks, by_network.mean(axis=1), pairs, calibration)
     highest = card.scale.highest_refused(cut["value"])
     columns = _columns(settings, data)
     unseen_points = np.rint(card.scale.points(log_odds)).astype(np.int64)
@@ -150,11 +154,17 @@ def _finish(
 
 
 def _card(
-    settings: Credit, design: Design, networks: Fitted, pairs: list[tuple[int, int]], calibration: dict[str, Any]
+    settings: Credit,
+    design: Design,
+    networks: Fitted,
+    log_odds: np.ndarray,
+    pairs: list[tuple[int, int]],
+    calibration: dict[str, Any],
 ) -> Scorecard:
     """The average of the networks as whole points, each column's and pair's with mean 0 over the training loans."""
     layer = networks.models["model"].get_layer("additive")
-    start, terms = centred(design, layer.values.numpy().astype(np.float64), pairs, settings.folds)
+    values, held = layer.values.numpy().astype(np.float64), held_back(layer, design, log_odds)
+    start, terms = centred(design, values, held, pairs, settings.folds)
     line = scale(settings)
     slope = -line.factor * calibration["slope"]
     start = line.points(calibrated(calibration, layer.bias.numpy().mean() + start))[0]

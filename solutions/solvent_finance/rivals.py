@@ -63,6 +63,7 @@ def boosting(settings: Credit, data: Data) -> Score | Refitted:
                 max_iter=STEPS[-1],
                 max_leaf_nodes=leaves,
                 categorical_features="from_dtype",
+                early_stopping=False,  # its own would stop each fold elsewhere
                 random_state=data.seed,
             ),
             [{"max_iter": steps} for steps in STEPS],

@@ -58,7 +58,7 @@ class Term:
         groups: for each of them, bin number -> place on the term's axis, int, shape `(bins of the column,)`. A pair's
             axes are coarser than the columns' own bins; neighbouring bins may share a place.
         points: whole numbers, shape `(places,)` or `(places, places)`.
-        deviation: standard error of the points (not rounded), same shape.
+        deviation: standard error of the points before rounding, same shape; 1.96 of it are the 95 % interval.
         loans: training loans there, by their weight, same shape.
         defaulted: how many of them defaulted, same shape.
     """

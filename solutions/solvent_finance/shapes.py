@@ -5,19 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, diags_array
+from scipy.sparse.linalg import spsolve
+from scipy.stats import t as student
+
+from solvent.metrics.calibration import NORMAL_975
 
 from .binning import first_in_order, sizes
 from .design import Design
-from .network import Pull
+from .network import Additive, Pull
 from .pairs import purified
 from .settings import Credit
 
-__all__ = ["centred", "structure"]
+__all__ = ["centred", "held_back", "structure"]
 
 REFERENCE_STEPS = 31  # a column of 32 ranges has the smoothness that the settings say
 RANGE_SHRINKAGE = 0.05  # of a range's value, which its neighbours hold too, against a level's
 PAIR_SHRINKAGE = 0.15
-PAIR_STEPS = 1.5
+PAIR_STEPS = 0.75
 OWN_SHARE = 0.75  # of what a column says alone, that its values are drawn to
 NEWTON_STEPS = 10
 
@@ -28,7 +33,8 @@ def structure(
     """Where the network's values lie, and what they are drawn to.
 
     A step between neighbouring ranges weighs as many times as the column has steps, so that a curve costs the same
-    whether it is drawn with few bins or with many. Values are also drawn to three quarters of what the column says alone.
+    whether it is drawn with few bins or with many. Values are also drawn to most of what the column
+    says alone.
     """
     own_sizes, groups, rows = sizes(design.bins), design.groups, len(design.bags.learnt)
     first = first_in_order(design.bins)
@@ -120,7 +126,8 @@ class Shape:
     """A term's average values in log odds of default, with mean 0 over the training loans.
 
     Args:
-        error: their standard errors. All but `columns` and `groups` have one shape.
+        error: how far off they are: standard error and what holds them back, squared and added. All but `columns` and
+            `groups` have one shape.
     """
 
     columns: tuple[int, ...]
@@ -131,16 +138,19 @@ class Shape:
     defaulted: np.ndarray
 
 
-def centred(design: Design, values: np.ndarray, pairs: list[tuple[int, int]], folds: int) -> tuple[float, list[Shape]]:
+def centred(
+    design: Design, values: np.ndarray, held: np.ndarray, pairs: list[tuple[int, int]], folds: int
+) -> tuple[float, list[Shape]]:
     """Average the models, and move into the start what a term gives all loans alike.
 
     Args:
         values: of the network, shape `(values, models)`.
+        held: how far values are held back, shape `(values,)`.
 
     Returns:
         What the start has to take over, and a shape for each term.
     """
-    ends = np.cumsum(sizes(design.bins))
+    ends, values = np.cumsum(sizes(design.bins)), np.column_stack([values, held])
     own = np.split(values[: ends[-1]], ends[:-1])
     placed = [tuple(design.groups[c][design.numbers[:, c]] for c in pair) for pair in pairs]
     shapes = [tuple(design.groups[c].max() + 1 for c in pair) for pair in pairs]
@@ -160,11 +170,35 @@ def centred(design: Design, values: np.ndarray, pairs: list[tuple[int, int]], fo
         columns, [*own, *cells], [*own_loans, *pair_loans], [*own_bad, *pair_bad], strict=True
     ):
         mean = np.tensordot(loans, each, loans.ndim) / loans.sum()
-        each = each - mean
-        start += float(mean.mean())
+        each, back = np.split(each - mean, [-1], axis=-1)
+        start += float(mean[:-1].mean())
         groups = (np.arange(len(each)),) if len(places) == 1 else tuple(design.groups[c] for c in places)
-        found.append(Shape(places, groups, each.mean(-1), _error(each, folds), loans, bad))
+        error = np.hypot(_error(each, folds), back[..., 0])
+        found.append(Shape(places, groups, each.mean(-1), error, loans, bad))
     return start, found
+
+
+def held_back(layer: Additive, design: Design, log_odds: np.ndarray) -> np.ndarray:
+    """How far neighbours and shrinkage hold each value from what the loans say, shape `(values,)`.
+
+    To first order: one step of Newton's method, each term by itself, that goes as far as the penalty lets it. Leaving
+    out folds does not show it, since all models are held alike: little for a column, much for a strong pair's cells.
+
+    Args:
+        log_odds: of all rows, by the average network.
+    """
+    chance, rows = 1 / (1 + np.exp(-log_odds)), len(design.bags.learnt)
+    places = np.asarray(layer.places(design.numbers)).T
+    left_over, information = (
+        sum(np.bincount(term, counted, layer.total) for term in places)
+        for counted in (design.weight * (design.defaulted - chance), design.weight * chance * (1 - chance))
+    )
+    lower, upper, stiffness = layer.pull.steps
+    step, one = np.arange(len(lower)), np.ones(len(lower))
+    along = np.concatenate([upper, lower])
+    steps = csr_array((np.concatenate([one, -one]), (np.tile(step, 2), along)), (len(step), layer.total))
+    held = diags_array(information + 2 * rows * layer.pull.shrinkage)
+    return spsolve((held + steps.T @ diags_array(2 * rows * stiffness) @ steps).tocsc(), left_over)
 
 
 def _counts(design: Design, terms: list[Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -178,7 +212,9 @@ def _counts(design: Design, terms: list[Any]) -> Iterator[tuple[np.ndarray, np.n
 
 
 def _error(values: np.ndarray, folds: int) -> np.ndarray:
-    """The standard error of the models' mean, by what leaving out each fold changes.
+    """The standard error of the models' mean, by what leaving out each fold changes, made larger for few folds.
+
+    1.96 of it are the 95 % interval of t with `folds - 1` degrees of freedom.
 
     Args:
         values: of models that each leave out one fold, dealt out several times: the last axis is `repeats x folds`.
@@ -187,4 +223,5 @@ def _error(values: np.ndarray, folds: int) -> np.ndarray:
     """
     dealt = values.reshape(*values.shape[:-1], -1, folds)
     apart = dealt - dealt.mean(-1, keepdims=True)
-    return np.sqrt(((folds - 1) / folds * (apart**2).sum(-1)).mean(-1))
+    error = np.sqrt(((folds - 1) / folds * (apart**2).sum(-1)).mean(-1))
+    return error * student.ppf(0.975, folds - 1) / NORMAL_975

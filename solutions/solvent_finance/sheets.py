@@ -181,9 +181,10 @@ def _places(card: Scorecard, term: Term, axis: int) -> dict[int, list[Bin]]:
 
 def _figures(term: Term, place: Any) -> dict[str, Any]:
     points, loans = int(term.points[place]), float(term.loans[place])
-    apart = NORMAL * float(term.deviation[place])
-    rate = {"default_rate": float(term.defaulted[place]) / loans} if loans else {}
-    return {"points": points, "loans": loans, **rate, "low": points - apart, "high": points + apart}
+    if not loans:  # nothing was learnt there, so there is no interval
+        return {"points": points, "loans": loans}
+    apart, rate = NORMAL * float(term.deviation[place]), float(term.defaulted[place]) / loans
+    return {"points": points, "loans": loans, "default_rate": rate, "low": points - apart, "high": points + apart}
 
 
 def _words(bins: Sequence[Bin]) -> str:

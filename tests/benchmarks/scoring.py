@@ -179,7 +179,7 @@ class Clocks:
         return run
 
 
-def with_clocks(bundle: Any) -> Clocks:
+def with_clocks() -> Clocks:
     """Put clocks around the steps of scoring. Imports what it holds, so that start-up has it all."""
     from solvent import tables
     from solvent.schema import Schema
@@ -208,7 +208,7 @@ def score_once(case: Mapping[str, Any]) -> dict[str, Any]:
     from solvent.score import score
 
     bundle = Bundle.load(case["bundle"]) if case["bundle"] else made_bundle()
-    clocks = with_clocks(bundle) if case["clocks"] else None
+    clocks = with_clocks() if case["clocks"] else None
     ready = bundle.scorer()
     score(Ready(bundle, ready), case["first"], f"{case['first']}.scored.parquet", max_bad=1)
     if clocks:

@@ -30,7 +30,7 @@ def test_several_errors_are_said_at_once_each_with_its_path(project):
     project.write_config(
         data={"max_bad": 7, "split": {"by": "colour"}},
         device={"seed": "zero"},
-        settings={"cost_default": -1, "training": {"learning_rate": "fast"}},
+        settings={"budget": -1, "training": {"learning_rate": "fast"}},
         intended_use=3,
     )
     said = project.refused()
@@ -38,7 +38,7 @@ def test_several_errors_are_said_at_once_each_with_its_path(project):
         "data.max_bad: expected less than or equal to 1 (found 7)",
         "data.split.by: expected 'random', 'stratified'",
         "device.seed: expected a whole number (found 'zero')",
-        "settings.cost_default: expected greater than 0 (found -1)",
+        "settings.budget: expected greater than 0 (found -1)",
         "settings.training.learning_rate: expected ",
         "intended_use: expected a text (found 3)",
     ):
@@ -271,7 +271,7 @@ def test_a_parquet_file_that_was_cut_off_is_refused(project, rows):
 def test_a_positive_class_that_does_not_exist_lists_the_classes(project):
     project.write_config(settings={"positive": "default"})
     said = project.refused()
-    assert "settings.positive is 'default', and the target's classes are bad, good" in said
+    assert "counts 'default' as adverse, and status has the classes bad, good" in said
 
 
 def test_a_gpu_that_is_not_there_is_not_silently_replaced(project):

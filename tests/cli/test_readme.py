@@ -65,7 +65,9 @@ def test_the_python_of_the_readme_works(place, monkeypatch, capsys):
     names = {}
     exec("".join(blocks("python")), names)
     assert "AUC" in capsys.readouterr().out
-    assert list(names["scored"]) == ["probability", "class", "decision", "error"]
+    assert list(names["scored"]) == [
+        *("probability", "points", "class", "decision", "reason_1", "reason_2", "reason_3", "error")
+    ]
     assert names["scored"]["error"].isna().all()
 
 

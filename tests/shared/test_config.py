@@ -44,7 +44,7 @@ def test_a_config_of_two_keys_has_the_defaults_of_everything_else(load, folder):
 
 
 def test_an_empty_part_is_a_part_that_is_left_out(load):
-    assert load("solution: credit\ndata: {rows: loans.csv}\nsettings:\ndevice:\n").settings.bins == 16
+    assert load("solution: credit\ndata: {rows: loans.csv}\nsettings:\ndevice:\n").settings.bins == 32
 
 
 @pytest.mark.parametrize("part", ["data", "device", "settings"])
@@ -109,11 +109,9 @@ def test_settings_may_be_added_to_a_run_that_has_none(load):
 
 
 def test_problems_come_in_the_order_of_the_lines(refused):
-    said = refused(
-        "settings: {cost_default: -1}\nsolution: credit\nsurprise: 1\ndevice: {seed: x}\ndata: {rows: lons.csv}\n"
-    )
+    said = refused("settings: {budget: -1}\nsolution: credit\nsurprise: 1\ndevice: {seed: x}\ndata: {rows: lons.csv}\n")
     assert [line.split(":")[0] for line in said] == [
-        "config.yaml line 1, settings.cost_default",
+        "config.yaml line 1, settings.budget",
         "config.yaml line 3, surprise",
         "config.yaml line 4, device.seed",
         "config.yaml line 5, data.rows",

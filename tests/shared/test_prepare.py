@@ -105,7 +105,7 @@ def test_ranges_and_levels_are_those_of_the_training_rows(rows, prepared):
     found = prepared({"train": rows[:200], "valid": rows[200:300], "test": test})
     assert found.schema.field("column weight").high == pytest.approx(rows["weight"][:200].max())
     assert found.schema.field("colour").levels == ("blue", "red")
-    assert found.part("test")["weight"].eq(1000).all()
+    assert found.part("test")["column weight"].eq(1000).all()
 
 
 def test_with_folds_ranges_are_those_of_all_rows_since_the_kept_model_is_fitted_on_them(rows, prepared):

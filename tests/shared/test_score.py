@@ -288,8 +288,8 @@ def test_one_file_has_one_type_though_the_cells_of_its_parts_differ(tmp_path: Pa
         assert [line[:2] for line in lines[1:]] == [["1", ""], ["3", ""], ["four", "7"], ["5", "8"]]
         bad = pq.read_table(tmp_path / "out.parquet.quarantine.parquet")
         assert bad.select(["row", "loan", "branch"]).to_pylist() == [
-            {"row": 2, "loan": "2", "branch": None},
-            {"row": 6, "loan": "6", "branch": "x"},
+            {"row": 2, "loan": 2, "branch": None},
+            {"row": 6, "loan": 6, "branch": "x"},
         ]
         assert not list(tmp_path.glob(".*.runs"))
 

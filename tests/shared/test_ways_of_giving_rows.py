@@ -122,7 +122,7 @@ def test_folds_measure_every_row_once_and_keep_a_model_of_all_rows(rows, tmp_pat
     assert bundle.facts["data"]["parts"]["train"]["rows"] == 400
     # The kept model is fitted on all rows but the first fold's validation rows, and so are the ranges in its schema.
     chose = prepare(load(bundle.facts["config"])).cuts[0].valid
-    assert bundle.schema.field("weight").high == pytest.approx(rows["weight"].drop(index=chose).max())
+    assert bundle.schema.field("column weight").high == pytest.approx(rows["weight"].drop(index=chose).max())
     # Its own model has seen these rows, so the out-of-fold baseline is not one to hold beside it.
     assert solvent.evaluate(bundle, tmp_path / "rows.csv")["baseline"] is None
 

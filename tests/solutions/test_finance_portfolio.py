@@ -361,7 +361,7 @@ def test_a_shape_function_shows_the_points_of_each_bin_with_their_interval(train
 
 def test_a_pair_shows_points_and_half_intervals_by_named_ranges(trained, drawn):
     axes = axes_of(titled(drawn, "monthly_income and home together"))
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["missing, code -9.0", "≤ 2000", "> 2000"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["missing, code -9", "≤ 2000", "> 2000"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["family", "owner", "rent"]
     texts = [text.get_text() for text in axes.texts]
     assert {"+5", "−20", "−3", "+12", "0"} <= set(texts) and len(axes.patches) == 9

@@ -245,7 +245,7 @@ def test_two_ranges_are_said_to_end_where_both_values_farther_on_would_not_pass(
     ("row", "changeable", "change"),
     [
         ((np.nan, 70, None), {"Income": "any"}, "Income: from missing to above 181 EUR"),
-        ((-9, 70, "rent"), {"Income": "any"}, "Income: from code -9.0 to above 181 EUR"),
+        ((-9, 70, "rent"), {"Income": "any"}, "Income: from code -9 to above 181 EUR"),
         ((-9, 70, "rent"), {"Income": "rising"}, None),
         ((100, 70, "rent"), {"Income": "rising"}, "Income: from 100 to above 100 EUR"),
         ((100, 70, "rent"), {"Income": "falling"}, None),
