@@ -5,7 +5,8 @@
 
 Without a bundle: a made portfolio of 20 columns (an id, a date, 10 numbers, 8 categories; 5 % missing cells, 0.1 % of
 the rows bad) and a scorer that answers as a scorecard does, at once: a probability, points, two words, three reasons.
-With a bundle: the rows of a table, drawn again and again, with fresh ids. Either way with checks, quarantine, reasons.
+With a bundle: the rows of a table, drawn again and again, with fresh ids, 0.1 % of them bad. Either way with checks,
+quarantine and reasons.
 
 Each run is a process of its own. Start-up is from before Python starts until the bundle has scored one row: it is shown
 beside. Rows a second are those of all that follows, up to the published file. The peak is the process's highest
@@ -127,7 +128,7 @@ def made_bundle() -> Made:
 
 
 def drawn_portfolio(bundle: Any, table: Path, path: Path, rows: int) -> None:
-    """The table's rows, drawn with replacement, as `bundle` reads them, with fresh ids."""
+    """The table's rows, drawn with replacement, as `bundle` reads them, with fresh ids; of 1,000 rows one is bad."""
     from solvent import tables
     from solvent.schema import kinds
 
@@ -138,7 +139,11 @@ def drawn_portfolio(bundle: Any, table: Path, path: Path, rows: int) -> None:
         if each.kind == "number" and each.source in found and each.role != "id":
             cells = kinds.read(found[each.source], "number")
             found[each.source] = found[each.source] if cells.unreadable.any() else cells.values
-    drawn = found.iloc[np.random.default_rng(0).integers(0, len(found), rows)].reset_index(drop=True)
+    random = np.random.default_rng(0)
+    drawn = found.iloc[random.integers(0, len(found), rows)].reset_index(drop=True)
+    numbers = [each.source for each in bundle.schema.features if pd.api.types.is_numeric_dtype(found[each.source])]
+    if numbers:
+        drawn[numbers[0]] = drawn[numbers[0]].astype(float).mask(random.random(rows) < BAD, np.inf)
     for each in bundle.schema.by_role("id"):
         texts = not pd.api.types.is_numeric_dtype(found[each.source])
         drawn[each.source] = np.char.mod("L%010d", np.arange(rows)) if texts else np.arange(rows)

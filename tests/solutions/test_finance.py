@@ -372,7 +372,7 @@ def test_centred_terms_have_mean_0_and_the_start_takes_over_what_they_lose(small
     layer = Additive(sizes(design.bins), design.groups, pairs, models=8)
     layer(design.numbers[:1])
     layer.values.assign(values)
-    start, terms = centred(design, values, pairs, folds=4)
+    start, terms = centred(design, values, np.zeros(layer.total), pairs, folds=4)
     assert [term.columns for term in terms] == [(0,), (1,), (2,), (3,), (0, 1), (1, 3)]
     total = np.full(len(design.numbers), start)
     for term in terms:
