@@ -70,14 +70,15 @@ def bin_numbers(table: pd.DataFrame, bins: list[dict[str, Any]]) -> np.ndarray:
     for place, bin_ in enumerate(bins):
         column, first = table[bin_["name"]], 2 + len(bin_["codes"])
         if "levels" in bin_:
-            own = [*bin_["codes"], *bin_["levels"]]
-            codes = column.map({level: 2 + index for index, level in enumerate(own)}).fillna(UNSEEN).to_numpy(np.int32)
-        else:
-            numbers = column.to_numpy(np.float64)
-            codes = (first + np.searchsorted(bin_["edges"], numbers, side="left")).astype(np.int32)
-            for index, code in enumerate(bin_["codes"]):
-                codes[numbers == code] = 2 + index
-        codes[column.isna().to_numpy()] = MISSING
+            own = {level: 2 + index for index, level in enumerate([*bin_["codes"], *bin_["levels"]])}
+            codes, levels = pd.factorize(column)  # a missing cell's code is -1: the last one
+            found[:, place] = np.array([*(own.get(level, UNSEEN) for level in levels), MISSING], np.int32)[codes]
+            continue
+        numbers = column.to_numpy(np.float64)
+        codes = (first + np.searchsorted(bin_["edges"], numbers, side="left")).astype(np.int32)
+        for index, code in enumerate(bin_["codes"]):
+            codes[numbers == code] = 2 + index
+        codes[np.isnan(numbers)] = MISSING
         found[:, place] = codes
     return found
 
