@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import Refused, SolventError
+from .schedule import Training
 from .schema import Schema
 from .solution import Column, Columns, Figure, Finding, Fitted, Goal, Kind, Output, Score, Sums, Table, Type, Weighted
 from .wording import listed, suggestion
@@ -194,6 +195,8 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
         if not isinstance(asset, (pd.DataFrame, np.ndarray, bytes)):
             raise _broken(function, f"assets[{name!r}] as {_kind(asset)}", "a DataFrame, an array or bytes")
     _check_files(function, value.files)
+    if value.valid is not None and not (isinstance(value.valid, pd.DataFrame) and value.valid.index.is_unique):
+        raise _broken(function, f"valid as {_kind(value.valid)}", "a DataFrame that has each validation case once")
     if isinstance(value.personal, str) or not isinstance(value.personal, (Set, Sequence)):
         raise _broken(function, f"personal as {_kind(value.personal)}", "a frozenset of names of assets")
     if unknown := sorted(set(value.personal) - set(value.assets)):
@@ -293,7 +296,7 @@ def checked_unseen(function: Any, score: Score, valid: Table | None, settings: A
     Args:
         valid: what `Fitted.valid` or `Refitted.valid` holds.
     """
-    refit = getattr(getattr(settings, "training", None), "refit", False)
+    refit = any(isinstance(part, Training) and part.refit for _, part in settings)
     if valid is None and refit:
         raise _broken(function, "no scores of the validation rows", "`valid`, since settings.training.refit is true")
     if valid is None:

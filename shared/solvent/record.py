@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from packaging.requirements import Requirement
 
+from .schedule import Training
 from .solution import installed
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ __all__ = ["limits", "plain", "versions"]
 SUITE = "solvent-suite"
 
 
-def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: bool, folds: int) -> list[str]:
+def limits(
+    prepared: Prepared, stages: Sequence[Mapping[str, Any]], settings: Any, *, tested: bool, folds: int
+) -> list[str]:
     """What a reader must keep in mind, from the facts of this run."""
     says = ["The figures hold for rows like these: the same source, the same time, the same way of being chosen."]
     if not tested:
@@ -33,6 +36,13 @@ def limits(prepared: Prepared, stages: Sequence[Mapping[str, Any]], *, tested: b
         )
     elif prepared.facts["split"].get("by") in ("random", "stratified", "group"):
         says.append("The split is not by time: how well the model does on later rows is not known.")
+    if prepared.facts["split"].get("by") in ("time", "last") and any(
+        isinstance(part, Training) and part.refit for _, part in settings
+    ):
+        says.append(
+            "training.refit: older and newer rows chose and calibrated together. Where rates change with time, "
+            "training.refit: false lets the newer validation rows do it."
+        )
     says += [
         f"Stage {item['stage']} was bounded by time: it can be resumed, but not repeated exactly."
         for item in stages

@@ -98,6 +98,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             )
             drawn = run.solution.figures(run.settings, trial.fitted, scored.rows, scored.ours) if scored else []
             figures = promises.checked_figures(run.solution.figures, drawn)
+            figures = [figure for figure in figures if not (folds and figure.unseen)]
             reference = drift.reference(trial.data.train, trial.data.schema, trial.valid_scores)
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
     facts = plain(
@@ -128,7 +129,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "training": training.stages(trial.data.work),
             "folds": {"k": len(folds)} if folds else None,
             "intended_use": run.intended_use,
-            "limits": limits(prepared, stages, tested=scored is not None, folds=len(folds)),
+            "limits": limits(prepared, stages, run.settings, tested=scored is not None, folds=len(folds)),
             "seconds": clock.seconds,
         }
     )

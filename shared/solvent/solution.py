@@ -199,13 +199,19 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A plot for the report: `draw` gets matplotlib axes in the report's style."""
+    """A plot for the report: `draw` gets matplotlib axes in the report's style.
+
+    Args:
+        unseen: it compares the model with rows that it has not seen; left out where the scores are out of fold, since
+            the kept model has then seen them all.
+    """
 
     title: str
     caption: str
     draw: Callable[[Any], None]
     width: float = 5.0
     height: float = 3.4
+    unseen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,11 +44,11 @@ def drift(fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[
     """The stability index of the score and of every column, as a whole and, where there is a time, by month."""
     card, used = _read(fitted, rows)
     weight, reference = _weight(rows), fitted.facts["reference"]
-    trained = float(card.own[0].loans.sum())
+    trained = reference["rows"]
     band = np.searchsorted(reference["edges"], scored["points"].to_numpy(np.float64), side="left")
     score = Watched("score", np.asarray(reference["shares"]) * trained, band)
     columns = [
-        Watched(shorten(about["source"], 30), term.loans, term.place(used))
+        Watched(shorten(about["source"], 30), term.loans / term.loans.sum() * trained, term.place(used))
         for term, about in zip(card.own, fitted.facts["columns"], strict=True)
     ]
     measured = sorted(((*each.index(weight), each) for each in [score, *columns]), key=lambda item: -item[0])
@@ -229,6 +229,7 @@ def _bars(measured: list[tuple[float, float, Watched]], trained: float, rows: in
 
     out = f" The {len(at)} largest are shown." if len(at) < len(measured) else ""
     return Figure(
+        unseen=True,
         title="Drift from training to test",
         caption=f"How far the score and each column have moved between {trained:,.0f} training loans and "
         f"{rows:,} test loans: by bins, the score by bands. {moved.sum()} of {len(measured)} lie "
@@ -269,6 +270,7 @@ def _months(watched: list[Watched], time: pd.Series, weight: np.ndarray) -> Figu
     few = len(counts) - len(kept)
     left = f" {few} with fewer than {FEWEST_LOANS} loans left out." if few else ""
     return Figure(
+        unseen=True,
         title=f"Drift by {kind}",
         caption=f"The index of the score and of the columns that moved most beyond chance, each {kind} of the test "
         f"loans against the training loans; {counts[kept].min():,} to {counts[kept].max():,} loans each.{left} Hollow: "

@@ -27,14 +27,17 @@ from .shapes import centred, held_back, structure
 __all__ = ["fit", "scorer"]
 
 STEPS = 128  # in an epoch at most: more loans make larger steps, not more of them
+MOST_SEARCHED = 100_000  # loans among which pairs are looked for
 MOST_PLACES = 50  # of a column in a pair
+COUNTABLE = 2**24  # up to here float32 holds every whole number
 BANDS = 10  # of the score, for its stability
 
 
 def fit(settings: Credit, data: Data) -> Fitted:
     """Bins; a network for each smoothness; the pairs that it leaves; then points, calibration and cut-off.
 
-    Everything is chosen, calibrated and cut off by scores of networks that have not seen the loan.
+    Everything is chosen, calibrated and cut off by scores of networks that have not seen the loan; but which pairs
+    there are to choose from, and an automatic trend, is found on all loans that are learnt from.
     """
     refuse_unknown_columns(settings, data)
     dealt = bags(data, refit=settings.training.refit, folds=settings.folds, repeats=settings.repeats)
@@ -44,7 +47,7 @@ def fit(settings: Credit, data: Data) -> Fitted:
 
     @cache
     def candidate(smoothness: float, count: int) -> training.Candidate:
-        stage = f"smoothness-{smoothness:g}" + f"-pairs-{count}" * (count > 0)
+        stage = f"smoothness-{smoothness!r}" + f"-pairs-{count}" * (count > 0)
         return _train(settings, data, design, stage, smoothness, ranked[:count])
 
     ranked: list[tuple[int, int]] = []
@@ -93,6 +96,8 @@ def _pairs(settings: Credit, design: Design, plain: Fitted, seed: int) -> list[t
     very many levels: its table with another column would be too large to read.
     """
     positions = design.bags.learnt
+    if len(positions) > MOST_SEARCHED:
+        positions = np.sort(np.random.default_rng(seed).choice(positions, MOST_SEARCHED, replace=False))
     log_odds = design.bags.unseen(plain.predict(design.numbers[positions]), positions)
     chance, weight = 1 / (1 + np.exp(-log_odds)), design.weight[positions]
     fit = [c for c, group in enumerate(design.groups) if c not in design.trends and group.max() < MOST_PLACES]
@@ -179,7 +184,19 @@ def _card(
         )
         for term in terms
     )
-    return Scorecard(design.bins, round(float(start)), found, line)
+    card = Scorecard(design.bins, round(float(start)), found, line)
+    refuse_uncountable(card)
+    return card
+
+
+def refuse_uncountable(card: Scorecard) -> None:
+    """Raise Refused if the network, which counts in float32, could give other points than the table and SQL."""
+    most = abs(card.start) + sum(int(np.abs(term.points).max()) for term in card.terms)
+    if most >= COUNTABLE:
+        raise Refused(
+            f"A loan could come to {most:,} points, and the network counts exactly below {COUNTABLE:,} only. Lower "
+            "settings.points_to_double_odds or settings.base_points."
+        )
 
 
 def _bands(points: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
@@ -187,7 +204,10 @@ def _bands(points: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
     shares = np.linspace(0, 1, BANDS + 1)[1:-1]
     edges = np.unique(np.quantile(points, shares, weights=weight, method="inverted_cdf"))
     counts = np.bincount(np.searchsorted(edges, points, side="left"), weight, len(edges) + 1)
-    return {"edges": edges.tolist(), "shares": (counts / counts.sum()).tolist()}
+    rows = float(
+        weight.sum() ** 2 / (weight @ weight)
+    )  # so many equal loans tell as much (Kish, Survey Sampling, 1965)
+    return {"edges": edges.tolist(), "shares": (counts / counts.sum()).tolist(), "rows": rows}
 
 
 def _columns(settings: Credit, data: Data) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def explain(settings: Credit, fitted: Fitted, table: pd.DataFrame) -> pd.DataFra
 
     Returns:
         With the table's index: `points`, `decision`; for each reason its words, `_points` lost and the loan's `_value`;
-        for refused loans `change` in words and `points_after` it, null where no change would pass.
+        for refused loans `change` in words, or that none would pass, and `points_after` it, null then.
 
     Raises:
         Refused: if `settings.changeable` gives a category an order.

@@ -43,7 +43,9 @@ def woe(settings: Credit, data: Data) -> Score | Refitted:
 def boosting(settings: Credit, data: Data) -> Score | Refitted:
     """Gradient boosted trees; leaves and steps are chosen."""
     numbers = [field.name for field in data.schema.features if field.kind == "number"]
-    levels = {field.name: list(field.levels or ())[:254] for field in data.schema.features if field.kind == "category"}
+    learnt = pd.concat([data.train, data.valid]) if settings.training.refit else data.train
+    categories = [field.name for field in data.schema.features if field.kind == "category"]
+    levels = {name: learnt[name].value_counts().index[:254].tolist() for name in categories}
 
     def design(table: pd.DataFrame) -> pd.DataFrame:
         coded = {

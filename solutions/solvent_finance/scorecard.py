@@ -39,13 +39,14 @@ class Scale:
 
         Comparing whole points with it decides as comparing probabilities does, and alike in every engine.
         """
-        if not 0 < cutoff < 1:
-            return LARGEST if cutoff <= 0 else -LARGEST
+        if not SMALLEST < cutoff < 1:
+            return LARGEST if cutoff < 1 else -LARGEST
         guess = int(np.floor(self.points(np.log(cutoff / (1 - cutoff)))))
         near = np.arange(guess - 2, guess + 3)
         return int(near[self.probability(near) >= cutoff].max())
 
 
+SMALLEST = 1e-300  # probability that points can tell from 0
 LARGEST = 2**31 - 1  # more points than any scorecard gives
 
 

@@ -1,7 +1,7 @@
 """What a user may set for credit risk, and what it reads and writes. Imports neither keras nor pandas."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -76,14 +76,15 @@ class Credit(Section):
     positive: str = "bad"
     bins: int = Field(32, ge=2, le=255)
     rare: int = Field(20, ge=1)
-    smoothness: tuple[float, ...] = Field((30.0, 100.0, 300.0), min_length=1)
+    smoothness: tuple[Annotated[float, Field(ge=0)], ...] = Field((30.0, 100.0, 300.0), min_length=1)
     shrinkage: float = Field(60.0, gt=0)
-    pairs: tuple[int, ...] = Field((0, 10, 20), min_length=1)
+    pairs: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 10, 20), min_length=1)
     folds: int = Field(8, ge=2)
     repeats: int = Field(2, ge=1)
     monotone: Mapping[str, Trend] = Field(default_factory=dict)
-    base_points: int = 500
-    points_to_double_odds: float = Field(50.0, gt=0)
+    base_points: int = Field(500, ge=-1_000_000, le=1_000_000)  # the network adds points up exactly below 2^24
+    # below 10, rounding each bin to whole points would cost more than a tenth of a unit of log odds
+    points_to_double_odds: float = Field(50.0, ge=10, le=10_000)
     reasons: int = Field(3, ge=1, le=10)
     reference: Literal["average", "best"] = "average"
     words: Mapping[str, str] = Field(default_factory=dict)

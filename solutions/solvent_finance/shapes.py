@@ -102,14 +102,16 @@ def _alone(design: Design, column: int, size: int, first: int, smoothness: float
     bad = np.stack([np.bincount(bins, rows[:, model] * defaulted, size) for model in range(models)])
     rate = (bad.sum(1) / loans.sum(1))[:, None]
     base = np.log(rate / (1 - rate))
-    difference = np.diff(np.eye(size), axis=0)[first:]
-    penalty = np.eye(size) + smoothness * len(difference) / REFERENCE_STEPS * difference.T @ difference
+    difference = np.diff(np.eye(size - first), axis=0)  # only ranges have neighbours
+    penalty = np.eye(size - first) + smoothness * len(difference) / REFERENCE_STEPS * difference.T @ difference
     values = np.zeros((models, size))
     for _ in range(NEWTON_STEPS):
         chance = 1 / (1 + np.exp(-(base + values)))
-        slope = loans * chance - bad + values @ penalty
-        curvature = penalty + np.einsum("mb,bc->mbc", loans * chance * (1 - chance), np.eye(size))
-        values = values - np.linalg.solve(curvature, slope[..., None])[..., 0]
+        slope, curvature = loans * chance - bad, loans * chance * (1 - chance)
+        values[:, :first] -= ((slope + values) / (curvature + 1))[:, :first]
+        towards = slope[:, first:] + values[:, first:] @ penalty
+        both = penalty + curvature[:, first:, None] * np.eye(size - first)
+        values[:, first:] -= np.linalg.solve(both, towards[..., None])[..., 0]
     return values.T
 
 

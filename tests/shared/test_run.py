@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import pandas as pd
 import pytest
 
 import solvent
-from solvent import Bundle, Refused, tables
+from solvent import Bundle, Refitted, Refused, tables
 from solvent.errors import Locked
+from solvent.promises import BrokenPromise
 from solvent.training import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
@@ -309,3 +311,87 @@ def test_the_reference_holds_distributions_and_no_rows(trained):
     assert len(reference["inputs"]["x"]["edges"]) == 9
     assert sum(reference["inputs"]["x"]["shares"]) == pytest.approx(1)
     assert set(reference["inputs"]) == {"x"}
+
+
+# refitting on the validation rows
+
+
+def constant(value, rows):
+    return pd.DataFrame({"prediction": value}, index=rows.index)
+
+
+@pytest.fixture
+def refitted_on(monkeypatch, tmp_path):
+    """Train the ruler with `refit`: its validation rows were scored 5 before, and 7 by the rival, whatever they are.
+
+    Returns:
+        A function that trains, with changes to the solution, and a list of what `fit` saw.
+    """
+    saw = []
+
+    def fit(settings, data):
+        saw.append(data)
+        backwards = constant(5.0, data.valid).iloc[::-1]
+        return replace(ruler.fit(settings, data), valid=backwards)
+
+    def rival(settings, data):
+        return Refitted(ruler.mean(settings, data), constant(7.0, data.valid))
+
+    def train(**changes):
+        solution = replace(ruler.SOLUTION, **{"fit": fit, "rivals": {"mean": rival}, **changes})
+        monkeypatch.setattr(ruler, "REFITTED", solution, raising=False)
+        given = config(tmp_path, settings={"training": {"epochs": 2, "refit": True}})
+        return solvent.train({**given, "solution": "ruler:REFITTED"}, tmp_path / "bundle")
+
+    return train, saw
+
+
+def test_what_is_said_of_validation_rows_is_by_models_that_had_not_seen_them(refitted_on):
+    train, saw = refitted_on
+    found = train()
+    (data,) = saw
+    off = {value: float(np.sqrt(np.mean((data.valid["y"] - value) ** 2))) for value in (5.0, 7.0)}
+    assert found.facts["valid"] == pytest.approx(off[5.0])
+    assert found.facts["rivals"]["mean"]["valid"] == pytest.approx(off[7.0])
+    assert found.facts["test"]["metrics"]["rmse"]["value"] < 3, "test rows are scored by the model that is kept"
+
+
+def test_a_fit_that_refits_sees_no_test_row_either(refitted_on):
+    train, saw = refitted_on
+    tested = pd.read_parquet(train().path / "test_scores.parquet")["truth"].round(9)
+    (data,) = saw
+    seen = pd.concat([data.train["y"], data.valid["y"]]).round(9)
+    assert (len(tested), len(seen)) == (72, 288)
+    assert not set(tested) & set(seen)
+
+
+def test_a_refit_without_scores_of_the_validation_rows_is_a_broken_promise(refitted_on):
+    train, _ = refitted_on
+    missing = "returned no scores of the validation rows; expected `valid`, since settings.training.refit is true"
+    with pytest.raises(BrokenPromise, match=f"ruler:fit {missing}"):
+        train(fit=ruler.fit)
+    with pytest.raises(BrokenPromise, match=f"ruler:mean {missing}"):
+        train(rivals={"mean": ruler.mean})
+
+
+def test_scores_of_too_few_validation_rows_or_of_other_columns_are_a_broken_promise(refitted_on):
+    train, _ = refitted_on
+
+    def fit_few(settings, data):
+        return replace(ruler.fit(settings, data), valid=constant(5.0, data.valid.iloc[3:]))
+
+    def fit_others(settings, data):
+        return replace(ruler.fit(settings, data), valid=constant(5.0, data.valid).assign(guess=1.0))
+
+    with pytest.raises(BrokenPromise, match="fit_few returned `valid` without 3 of 72 validation rows"):
+        train(fit=fit_few)
+    with pytest.raises(BrokenPromise, match=r"fit_others returned .*also has \['guess'\]"):
+        train(fit=fit_others)
+
+
+def test_scores_of_validation_rows_may_be_given_without_refitting(refitted_on, tmp_path):
+    train, saw = refitted_on
+    train()
+    given = config(tmp_path, settings={"training": {"epochs": 2}})
+    found = solvent.train({**given, "solution": "ruler:REFITTED"}, tmp_path / "plain")
+    assert found.facts["valid"] == pytest.approx(float(np.sqrt(np.mean((saw[1].valid["y"] - 5.0) ** 2))))

@@ -9,7 +9,7 @@ import pytest
 from solvent import Data
 from solvent.errors import Refused
 from solvent.schema import Field, Schema
-from solvent.split import Bags, bags
+from solvent.split import Bags, bags, halves
 
 TRAIN, VALID, FOLDS, REPEATS = 600, 200, 5, 3
 
@@ -127,9 +127,9 @@ def test_the_deals_of_neighbouring_seeds_have_nothing_in_common() -> None:
 
 def test_the_choosing_half_is_not_a_fold_of_the_same_random_numbers() -> None:
     """Folds and halves are drawn from streams of their own."""
-    dealt = bags(data(labelled()), refit=True, folds=2)
-    halves = bags(data(labelled(), train=0), refit=False, folds=1)
-    chosen = np.isin(np.arange(TRAIN + VALID), halves.choosing)
+    given = data(labelled())
+    dealt = bags(given, refit=True, folds=2)
+    chosen = dealt.rows.index.isin(halves(dealt.rows, given.schema, given.seed)[0].index)
     assert 0.4 < (dealt.seen[:, 0] == chosen).mean() < 0.6
 
 

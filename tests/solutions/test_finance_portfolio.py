@@ -154,7 +154,7 @@ def trained():
         "scorecard": card.to_json(),
         "operating_point": {"rule": "most profit", "value": 0.155, "negative": "good"},
         "columns": columns,
-        "reference": {"edges": edges.tolist(), "shares": (np.bincount(band) / len(band)).tolist()},
+        "reference": {"edges": edges.tolist(), "shares": (np.bincount(band) / len(band)).tolist(), "rows": len(band)},
     }
     rows = table(400, 1, poorer=0.2)
     points = card.points(bin_numbers(rows, BINS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..errors import Refused
 from ..solution import Data
 from . import Bags, cutting
 
@@ -22,6 +23,12 @@ def bags(data: Data, *, refit: bool, folds: int, repeats: int) -> Bags:
         for repeat in range(repeats):
             fold_of = cutting.fold_numbers(dealt, data.schema, folds, data.seed, repeat)
             seen[np.arange(len(dealt)), repeat * folds + fold_of] = False
+    for field in data.schema.targets:
+        if field.kind == "category" and any(rows[field.name][own].nunique() < 2 for own in seen.T):
+            raise Refused(
+                f"Without one of {folds} folds, the rows that are learnt from hold one class of {field.source} only: "
+                "rows of the other are too few, or belong together. Give more rows of it, or use fewer folds."
+            )
     if refit:
         if folds == 1:
             raise ValueError("refit needs 2 folds or more: with one, every model has seen every row.")
