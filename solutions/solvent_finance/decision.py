@@ -1,5 +1,6 @@
 """From log odds to points, a probability and a decision: the same for the network and its rivals."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from .settings import Credit
 
 __all__ = ["calibrate", "calibrated", "chosen_words", "cutoff", "decide", "outputs", "scale", "truth"]
 
+log = logging.getLogger("solvent")
 UNCHANGED = {"kind": "platt", "slope": 1.0, "intercept": 0.0}
 
 
@@ -66,6 +68,11 @@ def cutoff(settings: Credit, log_odds: np.ndarray, rows: pd.DataFrame, chosen_on
         weight=weight.to_numpy() * amounts(rows),
         chosen_on=chosen_on,
     )
+    found |= {"rule": f"most profit: {profit.model_dump()}"}
+    if "amount" in rows:
+        found |= {"sensitivity_specificity_and_cost_count": "loans by their amount"}
+    if found["sensitivity"] == 1 and found["specificity"] == 0:
+        log.warning("The cut-off of most profit refuses every loan: look at settings.profit.")
     if settings.scoring.cutoff is not None:
         found = {"rule": "given as scoring.cutoff", "value": settings.scoring.cutoff, "chosen_on": "no rows", "rows": 0}
     return {**found, "negative": next(name for name in rows["target"].unique() if name != settings.positive)}

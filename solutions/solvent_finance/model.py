@@ -227,18 +227,22 @@ def _columns(settings: Credit, data: Data) -> list[dict[str, Any]]:
 def refuse_unknown_columns(settings: Credit, data: Data) -> None:
     """Raise Refused if a setting names a column that is no feature, or a trend of one that has no order."""
     kinds = {field.source: field.kind for field in data.schema.features}
-    for setting in ("monotone", "words", "changeable"):
-        for name in getattr(settings, setting):
-            if name not in kinds:
-                raise Refused(
-                    f"settings.{setting} names {name!r}, which is no feature.{suggestion(name, kinds)} "
-                    f"Features: {', '.join(kinds)}."
-                )
-    if unordered := [name for name in settings.monotone if kinds[name] != "number"]:
-        raise Refused(
-            f"settings.monotone names {unordered[0]!r}, a {kinds[unordered[0]]}: only numbers have an order. "
-            f"Leave it out, or give its levels as numbers."
-        )
+    problems = [
+        f"settings.{setting} names {name!r}, which is no feature.{suggestion(name, kinds)}"
+        for setting in ("monotone", "words", "changeable")
+        for name in getattr(settings, setting)
+        if name not in kinds
+    ]
+    if problems:
+        problems.append(f"Features: {', '.join(kinds)}.")
+    problems += [
+        f"settings.monotone names {name!r}, a {kinds[name]}: only numbers have an order. "
+        "Leave it out, or give its levels as numbers."
+        for name in settings.monotone
+        if kinds.get(name, "number") != "number"
+    ]
+    if problems:
+        raise Refused("\n".join(problems))
 
 
 def scorer(settings: Credit, fitted: Fitted) -> Score:

@@ -25,8 +25,8 @@ def amounts(rows: pd.DataFrame) -> np.ndarray:
         first = int(np.argmax(wrong))
         raise Refused(
             f"{wrong.sum():,} of {len(rows):,} loans have an amount that is missing or negative (the first: row "
-            f"{rows.index[first]}, {found[first]:g}), and profit counts by it: expected 0 or more in every row. Give "
-            "the amounts, or have such rows set aside by data.columns: {AMOUNT: {required: true, range: [0, "
+            f"{rows.index[first] + 1}, {found[first]:g}), and profit counts by it: expected 0 or more in every row. "
+            "Give the amounts, or have such rows set aside by data.columns: {AMOUNT: {required: true, range: [0, "
             "1000000000]}}, where AMOUNT is your name of the column."
         )
     return found

@@ -104,11 +104,7 @@ def columns(settings: Credit) -> Columns:
         for number in range(1, settings.reasons + 1)
     )
     return Columns(
-        inputs=(
-            Column(
-                name="amount", kind="number", required=False, meaning="what is lent, a feature too; profit counts by it"
-            ),
-        ),
+        inputs=(Column(name="amount", kind="number", required=False, meaning="amount of the loan"),),
         targets=(Column(name="target", kind="category", meaning="how the loan ended"),),
         features=("number", "category"),
         outputs=(

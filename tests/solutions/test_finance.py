@@ -467,7 +467,10 @@ def test_a_positive_class_that_is_not_there_is_named():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"monotone": {"dept": "rising"}}, r"settings\.monotone names 'dept', which is no feature.*debt.*Features: "),
+        (
+            {"monotone": {"dept": "rising"}},
+            r"settings\.monotone names 'dept', which is no feature.*debt(.|\n)*Features: ",
+        ),
         ({"monotone": {"home": "auto"}}, r"settings\.monotone names 'home', a category: only numbers have an order"),
         ({"words": {"hoem": "where you live"}}, r"settings\.words names 'hoem'.*home"),
         ({"changeable": {"status": "any"}}, r"settings\.changeable names 'status', which is no feature"),

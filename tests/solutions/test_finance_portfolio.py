@@ -90,7 +90,7 @@ def test_a_resampled_portfolio_is_that_of_the_loans_drawn():
 def test_an_amount_that_can_not_be_lent_is_refused_with_the_cure(amount, text):
     rows, _ = six()
     rows.loc[3, "amount"] = amount
-    with pytest.raises(Refused, match=rf"1 of 6 loans .*row 3, {text}\).*AMOUNT: {{required: true, range: \[0, "):
+    with pytest.raises(Refused, match=rf"1 of 6 loans .*row 4, {text}\).*AMOUNT: {{required: true, range: \[0, "):
         checks(SIX, rows)
     assert checks(SIX, six()[0]) == []
 
