@@ -21,6 +21,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from .errors import BarMissed, Refused, SolventError, TooManyBadRows
+from .registry import find, installed
 from .schedule import Training
 from .solution import (
     Column,
@@ -39,8 +40,6 @@ from .solution import (
     Solution,
     Sums,
     Weighted,
-    find,
-    installed,
     later,
 )
 from .split import Split

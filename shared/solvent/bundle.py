@@ -21,8 +21,9 @@ from . import promises, startup
 from .errors import Refused
 from .files import sha256, sync_folder
 from .record import plain
+from .registry import find
 from .schema import Checked, Schema
-from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table, find
+from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table
 from .tables import Source
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import click
 
 from . import __version__, installed
 from .errors import BarMissed, Refused, SolventError
-from .solution import Dataset, Installed
+from .registry import Installed
+from .solution import Dataset
 from .wording import listed, suggestion
 
 __all__ = ["main"]

@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 
 from .devices import Device
 from .errors import Refused
-from .solution import JSON, Section, Solution, find
+from .registry import find
+from .solution import JSON, Section, Solution
 from .split import Split
 from .tables import Source
 from .wording import listed, suggestion

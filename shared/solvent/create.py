@@ -12,7 +12,8 @@ from pathlib import Path
 
 from . import __version__
 from .errors import Refused
-from .solution import CONTRACT_VERSION, find, installed
+from .registry import find, installed
+from .solution import CONTRACT_VERSION
 from .wording import suggestion
 
 __all__ = ["create"]

@@ -15,9 +15,10 @@ from . import datasets, tables
 from .bundle import refuse_to_replace
 from .config import load
 from .prepare import prepare
+from .registry import find
 from .run import train
 from .score import score
-from .solution import JSON, Solution, Table, find
+from .solution import JSON, Solution, Table
 
 __all__ = ["run"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import Refused, SolventError
-from .schedule import Training
+from .schedule import refits
 from .schema import Schema
 from .solution import Column, Columns, Figure, Finding, Fitted, Goal, Kind, Output, Score, Sums, Table, Type, Weighted
 from .wording import listed, suggestion
@@ -296,8 +296,7 @@ def checked_unseen(function: Any, score: Score, valid: Table | None, settings: A
     Args:
         valid: what `Fitted.valid` or `Refitted.valid` holds.
     """
-    refit = any(isinstance(part, Training) and part.refit for _, part in settings)
-    if valid is None and refit:
+    if valid is None and refits(settings):
         raise _broken(function, "no scores of the validation rows", "`valid`, since settings.training.refit is true")
     if valid is None:
         return score

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from packaging.requirements import Requirement
 
-from .schedule import Training
-from .solution import installed
+from .registry import installed
+from .schedule import refits
 
 if TYPE_CHECKING:
     from .prepare import Prepared
@@ -36,9 +36,7 @@ def limits(
         )
     elif prepared.facts["split"].get("by") in ("random", "stratified", "group"):
         says.append("The split is not by time: how well the model does on later rows is not known.")
-    if prepared.facts["split"].get("by") in ("time", "last") and any(
-        isinstance(part, Training) and part.refit for _, part in settings
-    ):
+    if prepared.facts["split"].get("by") in ("time", "last") and refits(settings):
         says.append(
             "training.refit: older and newer rows chose and calibrated together. Where rates change with time, "
             "training.refit: false lets the newer validation rows do it."

@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator
 
 from .solution import Section
 
-__all__ = ["Training"]
+__all__ = ["Training", "refits"]
 
 Track = Literal["tensorboard", "mlflow"]
 
@@ -79,3 +79,8 @@ class Training(Section):
     class_weight: Annotated[Literal["balanced"] | dict[str, float] | None, PlainValidator(_weights)] = None
     refit: bool = False
     track: tuple[Track, ...] = ()
+
+
+def refits(settings: Section) -> bool:
+    """Whether a solution's settings ask to fit on the validation rows too."""
+    return any(isinstance(part, Training) and part.refit for _, part in settings)

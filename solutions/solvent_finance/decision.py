@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from scipy.special import expit
 
 from solvent import Refused
-from solvent.metrics import calibration, operating_point
+from solvent.metrics import calibration, operating_point, row_weights
 
 from .profit import amounts
 from .scorecard import Scale
@@ -18,7 +19,6 @@ from .settings import Credit
 __all__ = ["calibrate", "calibrated", "chosen_words", "cutoff", "decide", "outputs", "scale", "truth"]
 
 log = logging.getLogger("solvent")
-UNCHANGED = {"kind": "platt", "slope": 1.0, "intercept": 0.0}
 
 
 def truth(settings: Credit, rows: pd.DataFrame) -> np.ndarray:
@@ -39,7 +39,7 @@ def truth(settings: Credit, rows: pd.DataFrame) -> np.ndarray:
 def calibrate(settings: Credit, logits: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
     """Learn how a model's log odds become calibrated ones: affine, so that points can say it."""
     if settings.calibration == "none":
-        return UNCHANGED
+        return {"kind": "platt", "slope": 1.0, "intercept": 0.0}
     return calibration.fit_platt(logits, truth(settings, rows), rows.get("weight"))
 
 
@@ -59,13 +59,13 @@ def cutoff(settings: Credit, log_odds: np.ndarray, rows: pd.DataFrame, chosen_on
         log_odds: calibrated, by models that have not seen the rows.
         chosen_on: the rows in words.
     """
-    profit, weight = settings.profit, rows.get("weight", pd.Series(1.0, rows.index))
+    profit = settings.profit
     found = operating_point.by_cost(
         truth(settings, rows),
-        calibration.apply(UNCHANGED, log_odds),
+        expit(log_odds),
         profit.repaid - profit.refused_good,
         profit.refused_bad - profit.defaulted,
-        weight=weight.to_numpy() * amounts(rows),
+        weight=row_weights(rows.get("weight"), len(rows)) * amounts(rows),
         chosen_on=chosen_on,
     )
     found |= {"rule": f"most profit: {profit.model_dump()}"}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from solvent import Figure, Fitted
-from solvent.metrics import psi, psi_without_shift
+from solvent.metrics import psi, psi_without_shift, row_weights, rows_as_telling
 from solvent.metrics.calibration import NORMAL_975
 from solvent.report.drawing import INK, MUTED, PAPER
 from solvent.report.wording import shorten
@@ -43,7 +43,7 @@ def pairs(fitted: Fitted, rows: pd.DataFrame) -> Iterator[Figure]:
 def drift(fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:
     """The stability index of the score and of every column, as a whole and, where there is a time, by month."""
     card, used = _read(fitted, rows)
-    weight, reference = _weight(rows), fitted.facts["reference"]
+    weight, reference = row_weights(rows.get("weight"), len(rows)), fitted.facts["reference"]
     trained = reference["rows"]
     band = np.searchsorted(reference["edges"], scored["points"].to_numpy(np.float64), side="left")
     score = Watched("score", np.asarray(reference["shares"]) * trained, band)
@@ -76,8 +76,7 @@ class Watched:
     def index(self, weight: np.ndarray, these: np.ndarray | slice = slice(None)) -> tuple[float, float]:
         """The stability index of some rows, and what it stays below in 95 of 100 cases without any shift."""
         place, weight = self.place[these], weight[these]
-        # As many equal rows as tell as much (Kish, Survey Sampling, 1965).
-        now = np.bincount(place, weight, len(self.then)) * weight.sum() / (weight @ weight)
+        now = np.bincount(place, weight, len(self.then)) / weight.sum() * rows_as_telling(weight)
         return psi(self.then, now), psi_without_shift(self.then, now)
 
 
@@ -112,13 +111,9 @@ def _read(fitted: Fitted, rows: pd.DataFrame) -> tuple[Scorecard, np.ndarray]:
     return card, bin_numbers(rows, list(card.bins))
 
 
-def _weight(rows: pd.DataFrame) -> np.ndarray:
-    return rows.get("weight", pd.Series(1.0, rows.index)).to_numpy(np.float64)
-
-
 def _strongest(terms: Sequence[Term], used: np.ndarray, rows: pd.DataFrame) -> list[Term]:
     """By the spread of the points that the rows get, widest first; without those that give all the same."""
-    weight = _weight(rows)
+    weight = row_weights(rows.get("weight"), len(rows))
     spread = [np.sqrt(np.cov(term.points.ravel()[term.place(used)], aweights=weight, ddof=0)) for term in terms]
     return [terms[at] for at in np.argsort(spread, kind="stable")[::-1] if spread[at] > 0]
 

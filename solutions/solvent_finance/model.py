@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from solvent import Data, Fitted, Refused, training
-from solvent.metrics import binary, point
+from solvent.metrics import binary, point, rows_as_telling
 from solvent.solution import Score
 from solvent.split import bags
 from solvent.wording import suggestion
@@ -73,7 +74,7 @@ def _train(
 
     def monitor() -> dict[str, float]:
         log_odds = dealt.unseen(fitted.predict(design.numbers[dealt.choosing]), dealt.choosing)
-        found = binary(answers, 1 / (1 + np.exp(-log_odds)), np.zeros(len(answers)), weight)
+        found = binary(answers, expit(log_odds), np.zeros(len(answers)), weight)
         return {name: point(found[name]) for name in ("auc", "log_loss")}
 
     record = training.fit(
@@ -99,14 +100,14 @@ def _pairs(settings: Credit, design: Design, plain: Fitted, seed: int) -> list[t
     if len(positions) > MOST_SEARCHED:
         positions = np.sort(np.random.default_rng(seed).choice(positions, MOST_SEARCHED, replace=False))
     log_odds = design.bags.unseen(plain.predict(design.numbers[positions]), positions)
-    chance, weight = 1 / (1 + np.exp(-log_odds)), design.weight[positions]
-    fit = [c for c, group in enumerate(design.groups) if c not in design.trends and group.max() < MOST_PLACES]
+    chance, weight = expit(log_odds), design.weight[positions]
+    able = [c for c, group in enumerate(design.groups) if c not in design.trends and group.max() < MOST_PLACES]
     return strongest(
         design.numbers[positions],
         design.groups,
         weight * (design.defaulted[positions] - chance),
         weight * chance * (1 - chance),
-        fit,
+        able,
         max(settings.pairs),
         seed,
     )
@@ -200,14 +201,11 @@ def refuse_uncountable(card: Scorecard) -> None:
 
 
 def _bands(points: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
-    """How the training loans' points are spread, by networks that have not seen the loan."""
+    """How the training loans' points are spread, by networks that have not seen the loan; how many loans tell it."""
     shares = np.linspace(0, 1, BANDS + 1)[1:-1]
     edges = np.unique(np.quantile(points, shares, weights=weight, method="inverted_cdf"))
     counts = np.bincount(np.searchsorted(edges, points, side="left"), weight, len(edges) + 1)
-    rows = float(
-        weight.sum() ** 2 / (weight @ weight)
-    )  # so many equal loans tell as much (Kish, Survey Sampling, 1965)
-    return {"edges": edges.tolist(), "shares": (counts / counts.sum()).tolist(), "rows": rows}
+    return {"edges": edges.tolist(), "shares": (counts / counts.sum()).tolist(), "rows": rows_as_telling(weight)}
 
 
 def _columns(settings: Credit, data: Data) -> list[dict[str, Any]]:

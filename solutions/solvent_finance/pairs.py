@@ -58,27 +58,32 @@ def strongest(
     if not couples or not most:
         return []
 
-    def strengths(residual: np.ndarray, curvature: np.ndarray) -> np.ndarray:
-        return np.array([_strength(placed[i], placed[j], residual, curvature) for i, j in couples])
-
-    real = strengths(residual, curvature)
     random = np.random.default_rng(seed)
-    orders = (random.permutation(len(residual)) for _ in range(DRAWS))
-    chance = np.array([strengths(residual[order], curvature[order]) for order in orders])
+    orders = [random.permutation(len(residual)) for _ in range(DRAWS)]
+    draws = [(residual, curvature), *((residual[order], curvature[order]) for order in orders)]
+    real, *chance = np.array([_strengths(placed[i], placed[j], draws) for i, j in couples]).T
+    chance = np.array(chance)
     excess, largest = real - chance.mean(0), (chance - chance.mean(0)).max()
     return [couples[at] for at in np.argsort(-excess, kind="stable") if excess[at] > largest][:most]
 
 
-def _strength(first: np.ndarray, second: np.ndarray, residual: np.ndarray, curvature: np.ndarray) -> float:
-    """About twice the gain in log likelihood of the pair's cells over the columns' own values."""
+def _strengths(first: np.ndarray, second: np.ndarray, draws: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """About twice the gain in log likelihood of a pair's cells over the columns' own values, for each draw.
+
+    Args:
+        first, second: places of the rows on the pair's axes.
+        draws: residuals and curvatures of the rows.
+    """
     shape = first.max() + 1, second.max() + 1
-    cells = first * shape[1] + second
-    pull = np.bincount(cells, residual, shape[0] * shape[1]).reshape(shape)
-    weight = np.bincount(cells, curvature, shape[0] * shape[1]).reshape(shape) + 1e-12
-    for _ in range(3):  # what one column alone could take over
-        pull = pull - weight * (pull.sum(1) / weight.sum(1))[:, None]
-        pull = pull - weight * (pull.sum(0) / weight.sum(0))
-    return float((pull**2 / (weight + PRIOR / 4)).sum())
+    cells, size, found = first * shape[1] + second, shape[0] * shape[1], []
+    for residual, curvature in draws:
+        pull = np.bincount(cells, residual, size).reshape(shape)
+        weight = np.bincount(cells, curvature, size).reshape(shape) + 1e-12
+        for _ in range(3):  # what one column alone could take over
+            pull = pull - weight * (pull.sum(1) / weight.sum(1))[:, None]
+            pull = pull - weight * (pull.sum(0) / weight.sum(0))
+        found.append(float((pull**2 / (weight + PRIOR / 4)).sum()))
+    return found
 
 
 def purified(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -105,8 +106,8 @@ def _fit(
     refit = settings.training.refit
     dealt = bags(data, refit=refit, folds=FOLDS if refit else 1)
     rows, answers, weight = dealt.rows, truth(settings, dealt.rows), dealt.rows.get("weight")
-    parts = [*(np.flatnonzero(seen) for seen in dealt.seen.T), dealt.learnt]
-    views = designs(rows, parts)
+    parts = [np.flatnonzero(seen) for seen in dealt.seen.T] + [dealt.learnt] * refit  # the last one's model is kept
+    views, tried = designs(rows, parts), dealt.seen.shape[1]
 
     def fitted(model: Any, view: Design, part: np.ndarray) -> Any:
         counts = None if weight is None else weight.iloc[part]
@@ -118,7 +119,7 @@ def _fit(
     for family in families:
         each = [
             family.scores(fitted(family.model, view, part), view(rows))
-            for view, part in zip(views[:-1], parts[:-1], strict=True)
+            for view, part in zip(views[:tried], parts[:tried], strict=True)
         ]
         for member, scores in zip(family.members, zip(*each, strict=True), strict=True):
             unseen = dealt.unseen(np.column_stack(scores), np.arange(len(rows)))
@@ -133,7 +134,7 @@ def _fit(
     def scored(index: pd.Index, logits: np.ndarray) -> pd.DataFrame:
         log_odds = calibrated(calibration, logits)
         points = np.rint(scale(settings).points(log_odds)).astype(np.int64)
-        return outputs(settings, index, decide(settings, 1 / (1 + np.exp(-log_odds)), points, cut))
+        return outputs(settings, index, decide(settings, expit(log_odds), points, cut))
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
         return scored(table.index, final.decision_function(views[-1](table)))

@@ -15,7 +15,7 @@ GERMAN = [
     *("personal_status", "debtors", "residence", "property", "age", "other_plans", "housing", "existing_credits"),
     *("job", "dependents", "telephone", "foreign", "status"),
 ]
-CODED = [name for at, name in enumerate(GERMAN) if at not in (1, 4, 7, 10, 12, 15, 17)]  # the others are numbers
+NUMBERS = {"duration", "amount", "installment_rate", "residence", "age", "existing_credits", "dependents"}
 ROWS = 1500
 HOMES = {"owner": -0.6, "rent": 0.5, "family": 0.0}
 
@@ -63,7 +63,8 @@ def credit_data(files: Mapping[str, Path]) -> pd.DataFrame:
 
 def german_credit(files: Mapping[str, Path]) -> pd.DataFrame:
     """1,000 loans with the attributes' codes as `german.doc` explains them; `sex` is read off the personal status."""
-    rows = pd.read_csv(files["german.data"], sep=r"\s+", header=None, names=GERMAN, dtype=dict.fromkeys(CODED, "str"))
+    coded = {name: "str" for name in GERMAN if name not in NUMBERS}
+    rows = pd.read_csv(files["german.data"], sep=r"\s+", header=None, names=GERMAN, dtype=coded)
     status = rows["status"].map({"1": "good", "2": "bad"})
     sex = rows["personal_status"].map(lambda code: "female" if code in ("A92", "A95") else "male")
     return rows.assign(status=status, sex=sex)

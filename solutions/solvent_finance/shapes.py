@@ -1,19 +1,20 @@
 """The values that the network learns: what they are drawn to while it learns, and how sure they are afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 from scipy.sparse.linalg import spsolve
+from scipy.special import expit
 from scipy.stats import t as student
 
 from solvent.metrics.calibration import NORMAL_975
 
 from .binning import first_in_order, sizes
 from .design import Design
-from .network import Additive, Pull
+from .network import Additive, Pull, Rising
 from .pairs import purified
 from .settings import Credit
 
@@ -55,10 +56,10 @@ def structure(
     for column, size in enumerate(own_sizes):
         place = slice(starts[column], starts[column] + size)
         shrinkage[place] = settings.shrinkage * np.where(np.arange(size) < first[column], 1.0, RANGE_SHRINKAGE)
-        alone = _alone(design, column, size, first[column], smoothness)
-        if column in design.trends:
-            alone[first[column] :] = _made_to_rise(alone[first[column] :], design.trends[column])
-        begin[place] = OWN_SHARE * alone
+        begin[place] = OWN_SHARE * _alone(design, column, size, first[column], smoothness)
+    rising, falling = ([ordered[c] for c, trend in design.trends.items() if trend == sign] for sign in (1, -1))
+    if rising or falling:
+        begin = np.asarray(Rising(rising, falling)(begin))
     share = np.average(design.defaulted, weights=design.weight)
     layout = {"sizes": own_sizes, "groups": [group.tolist() for group in groups], "pairs": [list(p) for p in pairs]}
     lower, upper, weight = steps.joined()
@@ -67,8 +68,8 @@ def structure(
         shrinkage=shrinkage / (2 * rows),
         begin=begin,
         bias=float(np.log(share / (1 - share))),
-        rising=[ordered[column] for column, trend in design.trends.items() if trend > 0],
-        falling=[ordered[column] for column, trend in design.trends.items() if trend < 0],
+        rising=rising,
+        falling=falling,
     )
 
 
@@ -106,21 +107,13 @@ def _alone(design: Design, column: int, size: int, first: int, smoothness: float
     penalty = np.eye(size - first) + smoothness * len(difference) / REFERENCE_STEPS * difference.T @ difference
     values = np.zeros((models, size))
     for _ in range(NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-(base + values)))
+        chance = expit(base + values)
         slope, curvature = loans * chance - bad, loans * chance * (1 - chance)
         values[:, :first] -= ((slope + values) / (curvature + 1))[:, :first]
         towards = slope[:, first:] + values[:, first:] @ penalty
         both = penalty + curvature[:, first:, None] * np.eye(size - first)
         values[:, first:] -= np.linalg.solve(both, towards[..., None])[..., 0]
     return values.T
-
-
-def _made_to_rise(values: np.ndarray, trend: int) -> np.ndarray:
-    """The values halfway between their running maximum and their later minimum, or the other way round."""
-    values = trend * values
-    highest = np.maximum.accumulate(values)
-    lowest = np.minimum.accumulate(values[::-1])[::-1]
-    return trend * (highest + lowest) / 2
 
 
 @dataclass(frozen=True)
@@ -152,31 +145,26 @@ def centred(
     Returns:
         What the start has to take over, and a shape for each term.
     """
-    ends, values = np.cumsum(sizes(design.bins)), np.column_stack([values, held])
-    own = np.split(values[: ends[-1]], ends[:-1])
-    placed = [tuple(design.groups[c][design.numbers[:, c]] for c in pair) for pair in pairs]
-    shapes = [tuple(design.groups[c].max() + 1 for c in pair) for pair in pairs]
-    cuts = ends[-1] + np.cumsum([0, *(a * b for a, b in shapes)])
-    cells = [values[cut : cut + a * b].reshape(a, b, -1) for cut, (a, b) in zip(cuts, shapes, strict=False)]
-    own_loans, own_bad = zip(
-        *_counts(design, [((n,), (design.numbers[:, c],)) for c, n in enumerate(sizes(design.bins))]), strict=True
+    own = [(column,) for column in range(len(design.bins))]
+    columns = [*own, *map(tuple, pairs)]
+    groups = [(np.arange(size),) for size in sizes(design.bins)]
+    groups += [tuple(design.groups[column] for column in pair) for pair in pairs]
+    shapes = [tuple(int(group.max()) + 1 for group in axes) for axes in groups]
+    loans, bad = (
+        [_count(design, counted, *term) for term in zip(columns, groups, shapes, strict=True)]
+        for counted in (design.counts, design.counts * design.defaulted)
     )
-    if pairs:
-        pair_loans, pair_bad = zip(*_counts(design, list(zip(shapes, placed, strict=True))), strict=True)
-    else:
-        pair_loans, pair_bad = (), ()
-    own, cells = purified(own, cells, pairs, design.groups, pair_loans)
-    columns = [(column,) for column in range(len(own))] + [tuple(pair) for pair in pairs]
+    ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+    parts = np.split(np.column_stack([values, held]), ends)
+    learnt = [part.reshape(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]
+    alone, together = purified(learnt[: len(own)], learnt[len(own) :], pairs, design.groups, loans[len(own) :])
     start, found = 0.0, []
-    for places, each, loans, bad in zip(
-        columns, [*own, *cells], [*own_loans, *pair_loans], [*own_bad, *pair_bad], strict=True
-    ):
-        mean = np.tensordot(loans, each, loans.ndim) / loans.sum()
+    for term, each in enumerate([*alone, *together]):
+        mean = np.tensordot(loans[term], each, loans[term].ndim) / loans[term].sum()
         each, back = np.split(each - mean, [-1], axis=-1)
         start += float(mean[:-1].mean())
-        groups = (np.arange(len(each)),) if len(places) == 1 else tuple(design.groups[c] for c in places)
         error = np.hypot(_error(each, folds), back[..., 0])
-        found.append(Shape(places, groups, each.mean(-1), error, loans, bad))
+        found.append(Shape(columns[term], groups[term], each.mean(-1), error, loans[term], bad[term]))
     return start, found
 
 
@@ -189,7 +177,7 @@ def held_back(layer: Additive, design: Design, log_odds: np.ndarray) -> np.ndarr
     Args:
         log_odds: of all rows, by the average network.
     """
-    chance, rows = 1 / (1 + np.exp(-log_odds)), len(design.bags.learnt)
+    chance, rows = expit(log_odds), len(design.bags.learnt)
     places = np.asarray(layer.places(design.numbers)).T
     left_over, information = (
         sum(np.bincount(term, counted, layer.total) for term in places)
@@ -203,14 +191,12 @@ def held_back(layer: Additive, design: Design, log_odds: np.ndarray) -> np.ndarr
     return spsolve((held + steps.T @ diags_array(2 * rows * stiffness) @ steps).tocsc(), left_over)
 
 
-def _counts(design: Design, terms: list[Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Training loans, by their weight, in the places of each term, and how many of them defaulted."""
-    for shape, placed in terms:
-        at, size = np.ravel_multi_index(placed, shape), int(np.prod(shape))
-        yield tuple(
-            np.bincount(at, counted, size).reshape(shape)
-            for counted in (design.counts, design.counts * design.defaulted)
-        )
+def _count(
+    design: Design, counted: np.ndarray, columns: Sequence[int], groups: Sequence[np.ndarray], shape: tuple[int, ...]
+) -> np.ndarray:
+    """What the rows count in each place of a term."""
+    placed = [group[design.numbers[:, column]] for column, group in zip(columns, groups, strict=True)]
+    return np.bincount(np.ravel_multi_index(placed, shape), counted, np.prod(shape)).reshape(shape)
 
 
 def _error(values: np.ndarray, folds: int) -> np.ndarray:

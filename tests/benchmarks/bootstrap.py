@@ -8,9 +8,6 @@ ece. Scores are rounded to 4 digits, so there are ties. Both run on the same row
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +17,7 @@ import numpy as np
 import sklearn
 import sklearn.metrics as reference
 from scipy.stats import ks_2samp
+from written import write
 
 from solvent import metrics
 
@@ -89,12 +87,8 @@ def main() -> None:
         "resamples": RESAMPLES,
         "solvent": f"median of {RUNS} runs after one that warms up, 11 metrics",
         "loop": f"median of {REFERENCE_RESAMPLES} resamples times {RESAMPLES}, 9 metrics (without gini and ece)",
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "scikit-learn": sklearn.__version__},
-        "cpus": os.cpu_count(),
-        "date": time.strftime("%Y-%m-%d"),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
+    write(out, protocol, {"numpy": np.__version__, "scikit-learn": sklearn.__version__}, results=results)
 
 
 if __name__ == "__main__":

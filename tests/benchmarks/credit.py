@@ -29,7 +29,6 @@ import importlib.util
 import inspect
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -48,6 +47,7 @@ import pandas as pd
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold, StratifiedKFold, train_test_split
+from written import write
 
 from solvent import Data, Refitted, SolventError, Split, datasets, files, find, metrics
 from solvent.prepare import fingerprint
@@ -511,12 +511,8 @@ def main() -> None:
     protocol = {
         "ours": "default settings, a stratified fifth of the training rows as validation rows",
         "seconds": f"fitting and scoring a split, median, {THREADS} threads",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "cpus": os.cpu_count(),
-        "date": time.strftime("%Y-%m-%d"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"results": results, "bars": reached, "protocol": protocol}, indent=2) + "\n")
+    write(options.out, protocol, {name: version(name) for name in packages}, results=results, bars=reached)
     if failed:
         sys.exit(1)
     if any(bar["must"] and not bar["met"] for bar in reached):

@@ -18,8 +18,6 @@ seconds, waiting included, and those of the processor, in the thread that it run
 import argparse
 import functools
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -37,6 +35,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from written import write
 
 SIZES = (500_000, 2_000_000)
 LEAST, MOST_GROWTH, AIM = 150_000, 0.1, 4.0  # rows a second, share of the peak, times pyarrow
@@ -354,12 +353,8 @@ def main() -> None:
         "runs": f"medians of {options.runs} processes each, Solvent and pyarrow in turns",
         "chunk_rows": options.chunk_rows,
         "pyarrow": "read_table, to_pandas, write_table",
-        "versions": {"python": platform.python_version(), "pandas": pd.__version__, "pyarrow": pa.__version__},
-        "cpus": os.cpu_count(),
-        "date": time.strftime("%Y-%m-%d"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
+    write(options.out, protocol, {"pandas": pd.__version__, "pyarrow": pa.__version__}, results=results)
 
 
 if __name__ == "__main__":

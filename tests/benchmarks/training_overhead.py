@@ -9,15 +9,13 @@ compiling cancel out. Ours and theirs take turns; the median of the runs is show
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from written import write
 
 from solvent import Data, Goal, Training, startup
 
@@ -98,12 +96,8 @@ def main() -> None:
         "ours": "a checkpoint, the best weights and the history after each epoch; each epoch is the best so far",
         "keras": "model.fit, shuffled, verbose=0, no validation, no checkpoint",
         "runs": options.runs,
-        "versions": {"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tf.__version__},
-        "cpus": os.cpu_count(),
-        "date": time.strftime("%Y-%m-%d"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
+    write(options.out, protocol, {"keras": keras.__version__, "tensorflow": tf.__version__}, results=results)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def test_list_as_json(solvent):
 
 
 def entry(name, target, missing=()):
-    from solvent.solution import Installed
+    from solvent.registry import Installed
 
     return Installed(name, target, "solvent-acme", "acme" if missing else None, missing)
 

@@ -1,5 +1,7 @@
 """Credit on made loans: known effects are recovered, a planted unfairness shows, reasons name the planted cause."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,15 +104,14 @@ def test_the_reasons_name_the_planted_cause(portfolio, bundle):
 
 
 @pytest.mark.data
+@pytest.mark.skipif(
+    "SOLVENT_DATA" not in os.environ,
+    reason="german.data and UCI_Credit_Card.csv are not here: export SOLVENT_DATA=FOLDER_THAT_HOLDS_THEM",
+)
 @pytest.mark.parametrize(("name", "rows", "defaults"), [("german_credit", 1000, 300), ("taiwan_default", 30000, 6636)])
-def test_the_public_loans_are_read(name, rows, defaults, monkeypatch, tmp_path):
+def test_the_public_loans_are_read(name, rows, defaults):
     dataset = next(item for item in DATASETS if item.name == name)
-    monkeypatch.setenv("SOLVENT_CACHE", str(tmp_path))
-    monkeypatch.setattr(datasets, "ATTEMPTS", 1)
-    try:
-        table = datasets.load(dataset)
-    except solvent.SolventError:
-        pytest.skip(f"{dataset.files[0].name} is not here: export SOLVENT_DATA=FOLDER_THAT_HOLDS_IT")
+    table = datasets.load(dataset)
     config = dataset.config
     target = table[config["columns"]["target"]].astype(str)
     assert (len(table), (target == config["settings"]["positive"]).sum()) == (rows, defaults)

@@ -12,8 +12,9 @@ from solvent.metrics import Resampling, draws, estimate, point
 from solvent.report import drawing
 from solvent_finance import portfolio
 from solvent_finance.binning import bin_numbers
+from solvent_finance.curves import Curves, Loans
 from solvent_finance.figures import Watched, names_of_places
-from solvent_finance.portfolio import Curves, Loans, checks, figures, metrics
+from solvent_finance.portfolio import checks, figures, metrics
 from solvent_finance.scorecard import Scale, Scorecard, Term
 from solvent_finance.settings import Credit
 

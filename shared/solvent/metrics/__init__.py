@@ -3,6 +3,7 @@
 from . import calibration, operating_point
 from .classification import binary, confusion, multiclass
 from .curve import Curve
+from .inputs import row_weights, rows_as_telling
 from .intervals import Estimate, Resampling, compare, draws, estimate, point
 from .regression import regression
 from .stability import psi, psi_without_shift
@@ -28,4 +29,6 @@ __all__ = [
     "quotient",
     "ratio",
     "regression",
+    "row_weights",
+    "rows_as_telling",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["codes", "flags", "numbers", "probabilities", "row_weights"]
+__all__ = ["codes", "flags", "numbers", "probabilities", "row_weights", "rows_as_telling"]
 
 _ROUNDING = 1e-6  # a float32 softmax may leave [0, 1] by this much
 
@@ -73,3 +73,11 @@ def row_weights(weight: ArrayLike | None, rows: int) -> np.ndarray:
         ValueError: if one is negative, missing or infinite.
     """
     return np.ones(rows) if weight is None else numbers("weight", weight, rows, 0)
+
+
+def rows_as_telling(weight: np.ndarray) -> float:
+    """How many rows of equal weight tell as much as these, shape `(rows,)`, do.
+
+    Source: Kish, Survey Sampling, 1965.
+    """
+    return float(weight.sum() ** 2 / (weight @ weight))
