@@ -18,10 +18,12 @@ import pandas as pd
 from pydantic import ValidationError
 
 from . import promises, startup
-from .errors import Refused
+from .errors import Refused, SolventError
 from .files import sha256, sync_folder
+from .precision import float32
 from .record import plain
 from .registry import find
+from .runtime import forms
 from .schema import Checked, Schema
 from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table
 from .tables import Source
@@ -41,7 +43,7 @@ class Bundle:
     """A trained solution that scores alone, without its training data.
 
     Args:
-        facts: what bundle.json holds.
+        facts: what bundle.json holds; its `runtime` is the one that scores here, None for TensorFlow.
         sha256: of the list of checksums: it changes with any file of the bundle.
     """
 
@@ -54,11 +56,15 @@ class Bundle:
     sha256: str
 
     @classmethod
-    def load(cls, path: str | Path) -> Bundle:
+    def load(cls, path: str | Path, runtime: str | None = None) -> Bundle:
         """Load a bundle and check every file against its checksum.
 
+        Args:
+            runtime: `tensorflow`, to score as the model was trained; else the one that `solvent optimize` has accepted.
+
         Raises:
-            Refused: if it is no bundle, is damaged, or needs a solution or a newer version that is not installed.
+            Refused: if it is no bundle, is damaged, or needs a solution, a newer version, a package or a processor
+                that is not there.
         """
         startup.tensorflow()
         folder = Path(path)
@@ -68,6 +74,7 @@ class Bundle:
             raise Refused(
                 f"{folder} has format {facts['format']}; this solvent reads up to {FORMAT}. Update solvent-suite."
             )
+        facts["runtime"] = forms.chosen(facts, runtime, str(path))
         solution = find(facts["target"])
         try:
             settings = solution.settings(**facts["settings"])
@@ -82,12 +89,14 @@ class Bundle:
                 importlib.import_module(function.module)
         if facts["personal"]:
             log.warning("%s holds rows about people in: %s.", folder, ", ".join(facts["personal"]))
+        models = {name: _load_model(folder / "models" / f"{name}.keras") for name in facts["models"]}
         fitted = Fitted(
-            models={name: _load_model(folder / "models" / f"{name}.keras") for name in facts["models"]},
+            models=models,
             facts=facts["facts"],
             assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").iterdir())},
             personal=frozenset(facts["personal"]),
             batch_rows=facts["batch_rows"],
+            forms=forms.load(folder / forms.FOLDER, facts["runtime"], models),
         )
         schema = Schema.from_json(facts["schema"])
         return cls(folder, solution, settings, fitted, schema, facts, total)
@@ -134,8 +143,11 @@ class Bundle:
     def _score(self) -> Score:
         return self.scorer()
 
-    def score(self, frame: Table) -> Table:
+    def score(self, frame: Table, folder: str | Path = "") -> Table:
         """Score a table of the user's own columns.
+
+        Args:
+            folder: what relative paths of images in its cells start from; the current folder.
 
         Returns:
             One row for each row of `frame`, with its index: the declared outputs, and `error` where a row
@@ -144,14 +156,17 @@ class Bundle:
         Raises:
             Refused: if a column is missing.
         """
-        checked = self._checked(frame)
+        checked = self._checked(frame, folder)
         errors = checked.bad["reasons"] if len(checked.bad) else None
         parts = [self._score(checked.good), promises.empty(self.outputs, checked.bad.index, errors)]
         scored = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_index()
         return scored.set_axis(frame.index)
 
-    def explain(self, frame: Table) -> Table:
+    def explain(self, frame: Table, folder: str | Path = "") -> Table:
         """Say of each row of a table of the user's own columns why it is scored as it is.
+
+        Args:
+            folder: what relative paths of images in its cells start from; the current folder.
 
         Returns:
             One row for each row of `frame`, with its index: what the solution's `explain` gives, and `error` where a
@@ -166,16 +181,16 @@ class Bundle:
                 f"The solution {self.solution.name} does not explain its scores: its SOLUTION names no `explain`. "
                 "Score the table instead, or add the function to the solution."
             )
-        checked = self._checked(frame)
+        checked = self._checked(frame, folder)
         found = function(self.settings, self.fitted, checked.good)
         explained = promises.checked_explained(function, found, checked.good).reindex(range(len(frame)))
         if len(checked.bad):
             explained.loc[checked.bad.index, promises.ERROR] = checked.bad["reasons"]
         return explained.set_axis(frame.index)
 
-    def _checked(self, frame: Table) -> Checked:
+    def _checked(self, frame: Table, folder: str | Path) -> Checked:
         """The rows of a table of the user's own columns, numbered from 0, the good ones and the bad ones."""
-        renamed = self.schema.rename(frame, table_name="the table", targets=False)
+        renamed = self.schema.rename(frame, table_name="the table", targets=False, folder=Path(folder))
         return self.schema.check(renamed.reset_index(drop=True), targets=False)
 
 
@@ -200,8 +215,7 @@ def save(
     """
     refuse_to_replace(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = _temporary(path)
     (temporary / "models").mkdir(parents=True)
     (temporary / "assets").mkdir()
     for name, model in fitted.models.items():
@@ -215,6 +229,41 @@ def save(
         table.to_parquet(temporary / name, index=False)
     for name, data in fitted.files.items():
         (temporary / name).write_bytes(data)
+    _publish(temporary, path)
+
+
+def save_runtime(bundle: Bundle, record: JSON, made: Path) -> None:
+    """Replace the runtime of a bundle on the disk: by a new folder, so that there is a whole bundle at any time.
+
+    Args:
+        record: what bundle.json says of it; None for TensorFlow.
+        made: the folder whose files become the bundle's `runtime/`.
+
+    Raises:
+        SolventError: if the bundle was changed since it was loaded.
+    """
+    path = bundle.path.resolve()
+    if sha256(path / SUMS) != bundle.sha256:
+        raise SolventError(f"{bundle.path} was changed meanwhile. It is left as it is now; try again.")
+    temporary = _temporary(path)
+    shutil.copytree(path, temporary, ignore=lambda folder, _: [forms.FOLDER] if Path(folder) == path else [])
+    if any(made.iterdir()):
+        shutil.copytree(made, temporary / forms.FOLDER)
+    text = json.dumps({**bundle.facts, "runtime": record}, indent=1, ensure_ascii=False, allow_nan=False)
+    (temporary / "bundle.json").write_text(text, encoding="utf-8")
+    (temporary / SUMS).unlink()
+    _publish(temporary, path)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside a bundle's, with nothing there."""
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    return temporary
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Write the checksums of a folder, and put it in the place of the bundle at `path`."""
     files = sorted(file for file in temporary.rglob("*") if file.is_file())
     lines = [f"{sha256(file)}  {file.relative_to(temporary).as_posix()}\n" for file in files]
     (temporary / SUMS).write_text("".join(lines), encoding="utf-8")
@@ -261,30 +310,6 @@ def _verify(folder: Path) -> str:
         says = [f"{what}: {', '.join(names)}" for what, names in wrong.items() if names]
         raise Refused(f"{folder} is damaged ({'; '.join(says) or 'no bundle.json'}). Copy it again, or train again.")
     return sha256(folder / SUMS)
-
-
-def float32(model: keras.Model) -> keras.Model:
-    """The same model with no mixed or 16 bit policy: a mixed one stays mixed even when it is cloned."""
-    import keras
-
-    config = keras.saving.serialize_keras_object(model)
-    wide = _float32_policies(config)
-    if wide == config:
-        return model
-    same: keras.Model = keras.saving.deserialize_keras_object(wide)
-    same.set_weights(model.get_weights())
-    return same
-
-
-def _float32_policies(config: Any) -> Any:
-    if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy":
-            narrow = config["config"]["name"].startswith(("mixed_", "float16", "bfloat16"))
-            return {**config, "config": {**config["config"], "name": "float32"}} if narrow else config
-        return {key: _float32_policies(value) for key, value in config.items()}
-    if isinstance(config, (list, tuple)):
-        return type(config)(_float32_policies(value) for value in config)
-    return config
 
 
 def _load_model(path: Path) -> keras.Model:

@@ -16,6 +16,8 @@ import click
 from . import __version__, installed
 from .errors import BarMissed, Refused, SolventError
 from .registry import Installed
+from .runtime import FORMATS
+from .runtime import NAMES as RUNTIMES
 from .solution import Dataset
 from .wording import listed, suggestion
 
@@ -24,6 +26,9 @@ __all__ = ["main"]
 # What importing a module that somebody is working on may raise.
 BROKEN = (SolventError, ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+CONFIG = click.option(
+    "--config", type=Path, default=None, help="A config whose `data` names the training rows where they are now."
+)
 
 
 class Commands(click.Group):
@@ -209,8 +214,9 @@ def explain(bundle: Path, table: str, out: Path) -> None:
 
     _refuse_as_output(out, bundle, table)
     loaded = Bundle.load(bundle)
-    rows = tables.read(loaded.source(table))
-    explained = loaded.explain(rows)
+    source = loaded.source(table)
+    rows = tables.read(source)
+    explained = loaded.explain(rows, tables.folder(source))
     added = [Output(name=name, type="string") for name in explained]
     carried = Layout.of(loaded.schema, added, rows.columns).carried
     tables.write(rows[list(carried)].join(explained), out)
@@ -229,6 +235,40 @@ def report(bundle: Path, open_: bool) -> None:
     click.echo(path)
     if open_:
         click.launch(str(path))
+
+
+@main.command()
+@click.argument("bundle", type=Path)
+@click.option("--to", type=click.Choice(RUNTIMES), required=True, help="tensorflow takes the present one back.")
+@click.option(
+    "--max-drop",
+    type=float,
+    default=0.005,
+    show_default=True,
+    help="How much worse the headline may be on validation rows.",
+)
+@CONFIG
+def optimize(bundle: Path, to: str, max_drop: float, config: Path | None) -> None:
+    """Give BUNDLE a faster runtime, if its headline holds on its validation rows; else exit 3, and nothing changes."""
+    from .runtime.optimize import optimize as run
+    from .runtime.optimize import sentence
+
+    record = run(bundle, to, max_drop=max_drop, config=config)
+    click.echo(f"{sentence(record)}\naccepted: {bundle}" if record else f"{bundle} scores with {to} from now on")
+
+
+@main.command()
+@click.argument("bundle", type=Path)
+@click.option("--to", type=click.Choice(FORMATS), required=True)
+@click.argument("out", type=Path)
+@click.option("--rows", metavar="TABLE", default=None, help="Compare on these rows [the bundle's validation rows].")
+@CONFIG
+def export(bundle: Path, to: str, out: Path, rows: str | None, config: Path | None) -> None:
+    """Write BUNDLE's networks, as trained, into the new folder OUT, and compare them with TensorFlow on real rows."""
+    from .runtime.export import export as run
+    from .runtime.export import sentence
+
+    click.echo(f"{sentence(run(bundle, to, out, rows=rows, config=config))}\n{out}")
 
 
 @main.command()
@@ -266,15 +306,16 @@ def data_list(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--to", type=Path, default=Path("data"), show_default=True)
 def data_get(name: str, to: Path) -> None:
-    """Bring a public data set's rows as a table."""
+    """Bring a public data set's rows as a table: CSV, or Parquet where cells are images or lists."""
     from . import datasets, tables
 
     known = {item.name: item for _, item in _datasets()}
     if name not in known:
         raise Refused(f"There is no data set {name!r}.{suggestion(name, known)} Known: {listed(known)}.")
     to.mkdir(parents=True, exist_ok=True)
-    path = to / f"{name}.csv"
-    tables.write(datasets.load(known[name]), path)
+    table = datasets.load(known[name])
+    path = to / f"{name}{tables.ending(table)}"
+    tables.write(table, path)
     click.echo(path)
 
 

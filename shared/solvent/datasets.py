@@ -1,16 +1,19 @@
 """Public data sets: found on this machine where they can be, downloaded where they can't, trusted only by their sha256.
 
 A file is looked for in the folder `SOLVENT_DATA` (and below it), then in the cache (`SOLVENT_CACHE`, else
-`~/.cache/solvent/datasets`), then at its address. A download that was cut goes on where it stopped.
+`~/.cache/solvent/datasets`), then at its address. A download that was cut goes on where it stopped. A folder that no
+program may download is looked for in `SOLVENT_DATA` only.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import http.client
 import logging
 import os
 import shutil
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -23,7 +26,7 @@ from typing import IO, TYPE_CHECKING
 from .errors import Refused, SolventError
 from .files import replacing, sha256, sync_folder
 from .progress import bar
-from .solution import Dataset, Remote
+from .solution import Dataset, Folder, Remote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,13 +67,57 @@ def fetch(dataset: Dataset, to: str | Path | None = None) -> dict[str, Path]:
         to: a folder to put them into; None leaves a file where it is found, and downloads into the cache.
 
     Returns:
-        The path of each file by its name; nothing for a data set that a package carries.
+        The path of each file or folder by its name; nothing for a data set that needs none.
 
     Raises:
-        Refused: if an address has no such file, or its sha256 is not the expected one.
+        Refused: if an address has no such file, its sha256 is not the expected one, or a folder that can't be
+            downloaded is not there.
         SolventError: if the network failed.
     """
-    return {remote.name: _fetch(dataset, remote, None if to is None else Path(to)) for remote in dataset.files}
+    target = None if to is None else Path(to)
+    return {
+        item.name: _fetch(dataset, item, target) if isinstance(item, Remote) else _folder(dataset, item, target)
+        for item in dataset.files
+    }
+
+
+def _folder(dataset: Dataset, wanted: Folder, to: Path | None) -> Path:
+    others = []
+    for path in [to / wanted.name] if to is not None and (to / wanted.name).is_dir() else _data_folders():
+        if path.name != wanted.name:
+            continue
+        paths = _paths(path, wanted)
+        lines = (f"{sha256(path / name)}  {name}\n" for name in paths)
+        found = hashlib.sha256("".join(lines).encode()).hexdigest()
+        if found == wanted.sha256.lower():
+            return path if to is None or path == to / wanted.name else _copy_folder(path, wanted, to / wanted.name)
+        others.append(
+            f"{path} is not it: of its {len(paths)} {wanted.ending} files (expected {wanted.count}) the sha256 of the "
+            f"list is {found}, expected {wanted.sha256} ({wanted.source}). "
+        )
+    none = "There is none below SOLVENT_DATA. " if os.environ.get("SOLVENT_DATA") else "SOLVENT_DATA is not set. "
+    raise Refused(
+        f"The data set {dataset.name} is a folder {wanted.name}, which no program can download. "
+        f"{''.join(others) or none}{wanted.by_hand} Then name the folder that holds {wanted.name}: "
+        f"export SOLVENT_DATA=/that/folder About the data: {dataset.home}"
+    )
+
+
+def _paths(folder: Path, wanted: Folder) -> list[str]:
+    """The files that count, as sorted paths relative to the folder."""
+    files = (path for path in folder.rglob("*") if path.suffix == wanted.ending and path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in files)
+
+
+def _copy_folder(source: Path, wanted: Folder, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+        copy = Path(temporary, wanted.name)
+        for name in _paths(source, wanted):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, copy / name)
+        copy.rename(target)
+    return target
 
 
 def _fetch(dataset: Dataset, remote: Remote, to: Path | None) -> Path:
@@ -109,26 +156,32 @@ def _is(path: Path, remote: Remote) -> bool:
 
 def _in_data_folder(remote: Remote, others: list[Path]) -> Path | None:
     """The file of that name and sha256 under SOLVENT_DATA; files of the name alone are added to `others`."""
+    for folder in _data_folders():
+        path = folder / remote.name
+        if _is(path, remote):
+            return path
+        if path.is_file():
+            others.append(path)
+    return None
+
+
+def _data_folders() -> Iterator[Path]:
+    """SOLVENT_DATA and every folder below it, as absolute paths; nothing where it is not set."""
     named = os.environ.get("SOLVENT_DATA")
     if not named:
-        return None
-    top = Path(named).expanduser()
+        return
+    top = Path(named).expanduser().absolute()
     if not top.is_dir():
         raise Refused(f"SOLVENT_DATA is {named!r}, which is not a folder. Correct it, or unset it.")
     seen: set[Path] = set()
-    for folder, folders, files in os.walk(top, followlinks=True):
+    for folder, folders, _ in os.walk(top, followlinks=True):
         real = Path(folder).resolve()
         if real in seen:  # a link that leads back up
             folders.clear()
             continue
         seen.add(real)
         folders.sort()
-        if remote.name in files:
-            path = Path(folder, remote.name)
-            if _is(path, remote):
-                return path
-            others.append(path)
-    return None
+        yield Path(folder)
 
 
 def _copy(source: Path, target: Path) -> Path:

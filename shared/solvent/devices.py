@@ -12,6 +12,7 @@ from pydantic import Field
 
 from . import startup
 from .errors import Refused
+from .runtime import processor
 from .solution import Section
 
 __all__ = ["Device", "Placement", "placement", "scope"]
@@ -36,7 +37,12 @@ class Device(Section):
 
 @dataclass(frozen=True)
 class Placement:
-    """What `auto` came to on this machine."""
+    """What `auto` came to on this machine.
+
+    Args:
+        frozen: the precision in which layers compute that are not trained: with `auto`, half of float32's bits where
+            the machine has instructions for that.
+    """
 
     strategy: str
     precision: str
@@ -45,6 +51,7 @@ class Placement:
     replicas: int
     xla: bool
     seed: int
+    frozen: str
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,6 +101,7 @@ def scope(device: Device) -> Iterator[Placement]:
         replicas=strategy.num_replicas_in_sync,
         xla=device.xla,
         seed=device.seed,
+        frozen=_frozen(precision) if device.precision == "auto" else precision,
     )
     try:
         with strategy.scope():
@@ -126,6 +134,13 @@ def _strategy(device: Device, tf: Any, gpus: list[Any]) -> tuple[Any, str]:
     # NCCL is for GPUs; among logical CPUs the sum is taken on one of them.
     across = None if gpus else tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy(names, cross_device_ops=across), wanted
+
+
+def _frozen(training: str) -> str:
+    """The precision of layers that are not trained: nothing adds up over steps there."""
+    if training != "float32":
+        return training
+    return "float32" if processor.lacks("bf16") else "mixed_bfloat16"
 
 
 def _precision(device: Device, tf: Any, gpus: list[Any]) -> str:

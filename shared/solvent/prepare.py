@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from . import datasets, promises, scan, split, tables
-from .config import Run
+from .config import DataPart, Run
 from .errors import Refused
 from .schema import Checked, Schema, reason_kinds
 from .solution import JSON, Finding, Output, Solution
+from .split.together import content
 from .tables import Source
+from .wording import listed
 
 __all__ = ["Prepared", "fingerprint", "prepare", "read"]
 
@@ -68,8 +70,8 @@ def prepare(run: Run) -> Prepared:
     """
     solution, data = run.solution, run.data
     columns = promises.checked_columns(solution.columns, solution.columns(run.settings))
-    given = data.rows is None
-    sources = {name: source for name in ("rows", *split.PARTS) if (source := getattr(data, name)) is not None}
+    sources = _sources(data, run.base)
+    given = "rows" not in sources
     raw = {name: read(source, solution, run.base).reset_index(drop=True) for name, source in sources.items()}
     labels = {name: tables.label(source) for name, source in sources.items()}
     _refuse_empty_tables({labels[name]: len(table) for name, table in raw.items()})
@@ -77,7 +79,12 @@ def prepare(run: Run) -> Prepared:
     first = next(iter(raw))
     names = [str(name) for name in raw[first].columns]
     schema = Schema.declare(columns, _declared(data.columns, how, names), names, table=labels[first])
-    renamed = {name: schema.rename(table, table_name=labels[name], targets=True) for name, table in raw.items()}
+    renamed = {
+        name: schema.rename(
+            table, table_name=labels[name], targets=True, folder=tables.folder(sources[name], base=run.base)
+        )
+        for name, table in raw.items()
+    }
     table = pd.concat(renamed.values(), ignore_index=True)
     parts = _cut(renamed, _with_part_column(renamed[first], raw[first], how, schema), how, schema)
     schema = schema.learn(table if how.folds else table.iloc[parts[0].train])
@@ -111,14 +118,27 @@ def prepare(run: Run) -> Prepared:
         "source": " + ".join(labels.values()),
         "decimal": sources[first].decimal,
         "rows": len(table),
-        "sha256": fingerprint(table.assign(part=_part_of_each_row(parts, len(table)))),
-        "test_sha256": None if how.folds or frames["test"].empty else fingerprint(frames["test"]),
+        "sha256": fingerprint(table.assign(part=_part_of_each_row(parts, len(table))), schema),
+        "test_sha256": None if how.folds or frames["test"].empty else fingerprint(frames["test"], schema),
         "set_aside": {**_lost(parts, kept), "reasons": dict(reasons.most_common(20))},
         "split": {"given": given, **parts[0].facts},
         "parts": {name: _describe(frame, schema) for name, frame in frames.items()},
     }
     side = {name: read(source, solution, run.base) for name, source in data.side.items()}
     return Prepared(good, kept, schema, promises.expanded(columns, schema), side, findings, facts)
+
+
+def _sources(data: DataPart, base: Path) -> dict[str, Source]:
+    """The tables of a config by their part; a folder that is cut already is its parts."""
+    sources = {name: source for name in ("rows", *split.PARTS) if (source := getattr(data, name)) is not None}
+    ready = tables.ready_parts(sources["rows"], base=base) if "rows" in sources else {}
+    if ready and data.split is not None and ("valid" in ready or data.split.folds):
+        folders = listed(sorted(Path(source.path or "").name for source in ready.values()))
+        raise Refused(
+            f"data.rows: {tables.label(sources['rows'])} is cut into {folders} already, and data.split says how to cut "
+            "it. Leave split out, or name one folder that holds all classes."
+        )
+    return ready or sources
 
 
 def _refuse_empty_tables(rows: dict[str, int]) -> None:
@@ -273,8 +293,15 @@ def _describe(frame: pd.DataFrame, schema: Schema) -> JSON:
     return facts
 
 
-def fingerprint(table: pd.DataFrame) -> str:
-    """The sha256 of a table's cells, in their order; equal tables have equal sums in every process."""
+def fingerprint(table: pd.DataFrame, schema: Schema | None = None) -> str:
+    """The sha256 of a table's cells, in their order; equal tables have equal sums in every process.
+
+    Args:
+        schema: says which columns are images: of these the contents count, not where they lie.
+    """
+    for field in schema.fields if schema else ():
+        if field.kind == "image" and field.name in table:
+            table = table.assign(**{field.name: content(table[field.name], "image")})
     digest = hashlib.sha256("\n".join(map(str, table.columns)).encode())
     for name in table.columns:
         cells = table[name]

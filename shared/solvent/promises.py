@@ -195,6 +195,12 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
         if not isinstance(asset, (pd.DataFrame, np.ndarray, bytes)):
             raise _broken(function, f"assets[{name!r}] as {_kind(asset)}", "a DataFrame, an array or bytes")
     _check_files(function, value.files)
+    if not isinstance(value.findings, (tuple, list)):
+        raise _broken(function, f"findings as {_kind(value.findings)}", "a tuple of solvent.Finding")
+    for item in _items(function, value.findings, Finding, "findings that are solvent.Finding"):
+        if item.severity == "refusal":
+            expected = "a note or a warning: rows are refused before they are fitted, by `checks`"
+            raise _broken(function, f"the finding {item.name!r} as a refusal", expected)
     if value.valid is not None and not (isinstance(value.valid, pd.DataFrame) and value.valid.index.is_unique):
         raise _broken(function, f"valid as {_kind(value.valid)}", "a DataFrame that has each validation case once")
     if isinstance(value.personal, str) or not isinstance(value.personal, (Set, Sequence)):

@@ -22,7 +22,7 @@ from .errors import Refused
 from .evaluation import OURS, Judge, Scored, score_table
 from .prepare import Prepared, fingerprint, prepare
 from .record import limits, plain, versions
-from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Refitted, Table
+from .solution import CONTRACT_VERSION, JSON, Data, Finding, Fitted, Refitted, Table
 from .tables import Source
 from .wording import listed
 from .work import work_folder
@@ -101,6 +101,10 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             figures = [figure for figure in figures if not (folds and figure.unseen)]
             reference = drift.reference(trial.data.train, trial.data.schema, trial.valid_scores)
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
+    findings = [*prepared.findings, *trial.fitted.findings]
+    for item in trial.fitted.findings:
+        if item.severity == "warning":
+            log.warning("%s: %s", item.name, item.message)
     facts = plain(
         {
             "format": bundles.FORMAT,
@@ -113,6 +117,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "versions": versions(run.name),
             "machine": placement.to_json(),
             "config": run.given,
+            "config_folder": str(run.base.resolve()),
             "settings": run.settings.model_dump(mode="json"),
             "facts": trial.fitted.facts,
             "models": sorted(trial.fitted.models),
@@ -120,10 +125,11 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "files": sorted(trial.fitted.files),
             "personal": sorted(trial.fitted.personal),
             "batch_rows": trial.fitted.batch_rows,
+            "runtime": None,
             "schema": trial.data.schema.to_json(),
             "outputs": [asdict(item) for item in prepared.outputs],
             "data": prepared.facts,
-            "findings": [asdict(item) for item in prepared.findings],
+            "findings": [_recorded(item) for item in findings],
             "goal": asdict(judge.goal),
             **measured,
             "training": training.stages(trial.data.work),
@@ -135,12 +141,17 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
     )
     scores = score_table(prepared.schema, scored) if scored else None
     texts = {
-        "report.html": report.html(facts, scores, figures),
+        "report.html": report.html(facts, scores, figures, [item.picture for item in findings]),
         "MODEL_CARD.md": report.model_card(facts),
         "reference.json": json.dumps(plain(reference), indent=1),
     }
     kept = {} if scores is None else {"test_scores.parquet": scores}
     bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
+
+
+def _recorded(item: Finding) -> dict[str, JSON]:
+    """What bundle.json says of a finding; its picture is in the report."""
+    return {name: value for name, value in asdict(item).items() if name != "picture"}
 
 
 def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) -> dict[str, JSON]:
@@ -153,7 +164,7 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
     judge = Judge(loaded.solution, loaded.settings, loaded.schema)
     scored = Scored.of(judge.cases(rows), {OURS: loaded.scorer()})
     measured = judge.measure(scored.rows, scored.ours)
-    own = loaded.facts["test"] is not None and fingerprint(rows) == loaded.facts["data"]["test_sha256"]
+    own = loaded.facts["test"] is not None and fingerprint(rows, loaded.schema) == loaded.facts["data"]["test_sha256"]
     found: dict[str, JSON] = plain(
         {
             "solution": loaded.solution.name,
@@ -219,11 +230,12 @@ def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Tabl
     """A bundle, the good rows of a user's table with their targets, and how many were set aside."""
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     if isinstance(table, pd.DataFrame):
-        raw, label = table.reset_index(drop=True), "the table"
+        raw, label, folder = table.reset_index(drop=True), "the table", Path()
     else:
         source = loaded.source(table)
-        raw, label = tables.read(source), tables.label(source)
-    checked = loaded.schema.check(loaded.schema.rename(raw, table_name=label, targets=True), targets=True)
+        raw, label, folder = tables.read(source), tables.label(source), tables.folder(source)
+    renamed = loaded.schema.rename(raw, table_name=label, targets=True, folder=folder)
+    checked = loaded.schema.check(renamed, targets=True)
     if len(checked.bad):
         example = checked.bad.iloc[0]
         log.warning("%s: %d rows set aside (row %d, %s).", label, len(checked.bad), example["row"], example["reasons"])

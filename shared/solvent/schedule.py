@@ -66,16 +66,16 @@ class Training(Section):
         track: write each epoch also to TensorBoard or MLflow (the extra `track`); `solvent.track` says where to.
     """
 
-    epochs: int = Field(50, ge=1)
-    max_minutes: float | None = Field(None, gt=0)
-    batch_size: int = Field(128, ge=1)
+    epochs: int = Field(default=50, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
+    batch_size: int = Field(default=128, ge=1)
     learning_rate: Annotated[float | Literal["auto"], PlainValidator(_rate)] = 1e-3
     schedule: Literal["constant", "cosine", "plateau"] = "cosine"
-    warmup: float = Field(0.05, ge=0, lt=1)
-    patience: int | None = Field(10, ge=1)
-    weight_decay: float = Field(0.0, ge=0)
-    clip: float | None = Field(None, gt=0)
-    ema: float | None = Field(None, gt=0, lt=1)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    patience: int | None = Field(default=10, ge=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float | None = Field(default=None, gt=0)
+    ema: float | None = Field(default=None, gt=0, lt=1)
     class_weight: Annotated[Literal["balanced"] | dict[str, float] | None, PlainValidator(_weights)] = None
     refit: bool = False
     track: tuple[Track, ...] = ()

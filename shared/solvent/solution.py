@@ -31,6 +31,7 @@ __all__ = [
     "Figure",
     "Finding",
     "Fitted",
+    "Folder",
     "Goal",
     "Output",
     "Refitted",
@@ -181,6 +182,7 @@ class Finding:
         cure: what to do about it.
         columns: the user's own names of the columns concerned.
         count: rows (or columns, groups) concerned.
+        picture: a PNG that the report shows below the message; bundle.json does not hold it.
     """
 
     name: str
@@ -190,6 +192,7 @@ class Finding:
     columns: tuple[str, ...] = ()
     count: int = 0
     allowed: bool = False
+    picture: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,12 +244,33 @@ class Remote:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """Public data that a solution can fetch.
+class Folder:
+    """A folder of a public data set that no program may download: found by its name, trusted by the sum of its files.
 
     Args:
-        files: what to download; empty where an installed package carries the data.
+        ending: of the files that count, such as ".jpg"; what else lies there is of no interest.
+        count: of these files.
+        sha256: of their list as `sha256sum` prints it, `SHA256  PATH` in the order of the paths, which are relative
+            to the folder; with `source`, where that sum was taken from.
+        by_hand: how to get the folder, in sentences.
+    """
+
+    name: str
+    ending: str
+    count: int
+    sha256: str
+    source: str
+    by_hand: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Public data that a solution can fetch, or made data that it draws.
+
+    Args:
+        files: what to download or to find; empty where nothing is needed, or an installed package carries the data.
         package: the pip package that carries it offline, if one does.
+        made: no measurement, but made by the solution's own code; whoever shows it says so.
         read: paths by name -> the table of rows.
         config: the `data` and `settings` parts of a config that trains on it.
     """
@@ -256,8 +280,9 @@ class Dataset:
     licence: str
     home: str
     read: Callable[[Mapping[str, Path]], Table]
-    files: tuple[Remote, ...] = ()
+    files: tuple[Remote | Folder, ...] = ()
     package: str | None = None
+    made: bool = False
     config: Mapping[str, JSON] = field(default_factory=dict)
 
 
@@ -290,8 +315,12 @@ class Fitted:
             where `fit` refits on these rows (`training.refit`).
         files: further files for people and other programs; scoring reads none of them. They lie in the bundle's folder
             under their names, and a bundle that is loaded holds none.
+        findings: what fitting noticed about the training rows, notes and warnings; the report shows them beside the
+            scan's. A bundle that is loaded holds none.
         batch_rows: rows in each call of a model. The last batch is padded, so that no score depends
             on how the input was cut.
+        forms: what answers in a model's place, by its name; `Bundle.load` gives the forms of the bundle's accepted
+            runtime.
     """
 
     models: Mapping[str, keras.Model]
@@ -300,7 +329,9 @@ class Fitted:
     personal: frozenset[str] = frozenset()
     valid: Table | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
     batch_rows: int = 1024
+    forms: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     def predict(self, inputs: Any, model: str = "model") -> Any:
         """Run a model over rows: the one door to inference.
@@ -313,7 +344,7 @@ class Fitted:
         """
         from . import runtime
 
-        return runtime.predict(self.models[model], inputs, self.batch_rows)
+        return runtime.predict(self.models[model], inputs, self.batch_rows, self.forms.get(model))
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,20 @@ def test_the_measure_of_heavy_imports_sees_one():
     assert done.stdout == "True\n"
 
 
-COMMANDS = ["compare", "data", "demo", "evaluate", "explain", "list", "new", "report", "score", "train"]
+COMMANDS = [
+    "compare",
+    "data",
+    "demo",
+    "evaluate",
+    "explain",
+    "export",
+    "list",
+    "new",
+    "optimize",
+    "report",
+    "score",
+    "train",
+]
 
 
 def test_the_help_names_every_command_and_exit_code(solvent):

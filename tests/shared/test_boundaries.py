@@ -71,7 +71,8 @@ def test_no_class_inherits_but_from_keras_pydantic_and_errors():
         "NamedTuple",
         "Generic",
     }
-    allowed |= {"Layer", "Loss", "Metric", "Model", "Callback", "Constraint", "Group", "Adam"}
+    allowed |= {"Unpickler"}  # Python's documented way of refusing what a pickle would call
+    allowed |= {"Layer", "Loss", "Metric", "Model", "Callback", "Constraint", "Group", "Adam", "SeedGenerator"}
     for path in [*SHARED, *(ROOT / "solutions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):

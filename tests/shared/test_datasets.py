@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
-from solvent import Dataset, Refused, Remote, SolventError, datasets
+from solvent import Dataset, Folder, Refused, Remote, SolventError, cli, datasets
 
 CONTENT = b"loan,bad\n" + b"".join(b"%d,%d\n" % (row, row % 3 == 0) for row in range(20_000))
 
@@ -283,3 +284,95 @@ def test_a_name_with_a_path_in_it_is_a_mistake_of_the_domain(tmp_path: Path) -> 
     remote = Remote(name="../loans.csv", address="http://127.0.0.1/", sha256="0", source="")
     with pytest.raises(ValueError, match="plain file name"):
         datasets.fetch(Dataset(name="x", summary="", licence="", home="", read=pd.DataFrame, files=(remote,)), tmp_path)
+
+
+PHOTOS = {"dull/b.jpg": b"two", "dull/a.jpg": b"one", "shiny/a.jpg": b"three"}
+# find . -name '*.jpg' -printf '%P\n' | LC_ALL=C sort | xargs sha256sum | sha256sum
+PHOTOS_SUM = "e2576313af4a684f8f0b28ed70108dca25fd7c8b0a1df1363515418ccbe45cf8"
+
+
+def metal(sum_of_list: str = PHOTOS_SUM) -> Dataset:
+    folder = Folder(
+        name="metal-2013",
+        ending=".jpg",
+        count=3,
+        sha256=sum_of_list,
+        source="computed by sha256sum",
+        by_hand="Ask the authors for it.",
+    )
+    home = "https://example.org/metal"
+    return Dataset(name="metal", summary="", licence="", home=home, read=lambda paths: paths, files=(folder,))
+
+
+@pytest.fixture
+def shelves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """SOLVENT_DATA with the folder deep inside; other files lie beside the photos."""
+    for name, content in {**PHOTOS, "boxes.zip": b"of no interest"}.items():
+        path = tmp_path / "shelves" / "vision" / "metal-2013" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    monkeypatch.setenv("SOLVENT_DATA", str(tmp_path / "shelves"))
+    return tmp_path / "shelves"
+
+
+def test_a_folder_is_found_by_its_name_and_the_sum_of_its_files(shelves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = shelves / "vision" / "metal-2013"
+    assert datasets.fetch(metal()) == {"metal-2013": found}
+    monkeypatch.setenv("SOLVENT_DATA", str(found))
+    assert datasets.fetch(metal()) == {"metal-2013": found}
+    (shelves / "metal-2013" / "dull").mkdir(parents=True)  # another one of that name, met first
+    monkeypatch.setenv("SOLVENT_DATA", str(shelves))
+    assert datasets.fetch(metal()) == {"metal-2013": found}
+
+
+@pytest.mark.parametrize("change", ["a photo less", "another photo", "a photo more", "another name"])
+def test_a_folder_with_another_photo_is_refused_with_both_sums(shelves: Path, change: str) -> None:
+    folder = shelves / "vision" / "metal-2013"
+    if change == "a photo less":
+        (folder / "dull" / "a.jpg").unlink()
+    elif change == "another name":
+        (folder / "dull" / "a.jpg").rename(folder / "dull" / "c.jpg")
+    else:
+        (folder / "dull" / ("a.jpg" if change == "another photo" else "c.jpg")).write_bytes(b"four")
+    with pytest.raises(Refused) as refusal:
+        datasets.fetch(metal())
+    count = {"a photo less": 2, "a photo more": 4}.get(change, 3)
+    for needed in (str(folder), f"its {count} .jpg files (expected 3)", PHOTOS_SUM, "computed by sha256sum"):
+        assert needed in str(refusal.value)
+
+
+def test_a_folder_that_is_not_there_is_refused_with_the_way_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match="SOLVENT_DATA is not set") as refusal:
+        datasets.fetch(metal())
+    for needed in ("Ask the authors for it.", "export SOLVENT_DATA=", "https://example.org/metal"):
+        assert needed in str(refusal.value)
+    monkeypatch.setenv("SOLVENT_DATA", str(tmp_path))
+    with pytest.raises(Refused, match="none below SOLVENT_DATA"):
+        datasets.fetch(metal())
+
+
+def test_a_folder_is_copied_to_where_it_is_asked_for(shelves: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert datasets.fetch(metal(), tmp_path / "mine") == {"metal-2013": tmp_path / "mine" / "metal-2013"}
+    copied = {path.relative_to(tmp_path / "mine" / "metal-2013") for path in (tmp_path / "mine").rglob("*.*")}
+    assert copied == {Path(name) for name in PHOTOS}
+    (tmp_path / "mine" / "metal-2013" / "dull" / "a.jpg").write_bytes(b"the user's own")
+    with pytest.raises(Refused, match="is not it"):
+        datasets.fetch(metal(), tmp_path / "mine")
+    assert (tmp_path / "mine" / "metal-2013" / "dull" / "a.jpg").read_bytes() == b"the user's own"
+
+
+def test_get_writes_images_as_parquet_and_plain_cells_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = {"photos": pd.DataFrame({"photo": [None, b"\x89PNG"]}), "loans": pd.DataFrame({"loan": [1]})}
+    known = [
+        ("toy", Dataset(name=name, summary="", licence="", home="", made=True, read=lambda _, table=table: table))
+        for name, table in tables.items()
+    ]
+    monkeypatch.setattr(cli, "_datasets", lambda: iter(known))
+    for name in tables:
+        done = CliRunner().invoke(cli.main, ["data", "get", name, "--to", str(tmp_path)])
+        assert done.exit_code == 0, done.output
+    assert names(tmp_path) == ["loans.csv", "photos.parquet"]
+    assert pd.read_parquet(tmp_path / "photos.parquet")["photo"].tolist() == [None, b"\x89PNG"]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import solvent
-from solvent import Refused, config, demo
+from solvent import Dataset, Refused, config, demo
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +74,24 @@ def test_cells_that_are_no_text_are_written_as_parquet(tmp_path, with_sample):
     demo.run(name, tmp_path / "demo")
     assert yaml.safe_load((tmp_path / "demo" / "config.yaml").read_text())["data"]["rows"] == "rows.parquet"
     assert isinstance(pd.read_parquet(tmp_path / "demo" / "new_rows.parquet")["picture"][3], bytes)
+
+
+def test_a_made_data_set_stands_before_the_sample_and_is_called_made(tmp_path, monkeypatch):
+    import counting
+
+    made = Dataset(
+        name="drawn",
+        summary="400 drawn colours",
+        licence="",
+        home="",
+        made=True,
+        read=lambda files: counting.sample(7).rows.rename(columns={"heat": "warmth"}),
+        config={"columns": {"target": "warmth"}},
+    )
+    monkeypatch.setattr(counting, "CHANGED", replace(counting.SOLUTION, datasets=[made]), raising=False)
+    demo.run("counting:CHANGED", tmp_path / "demo")
+    assert "warmth" in pd.read_csv(tmp_path / "demo" / "rows.csv")
+    assert "# Made data: 400 drawn colours." in (tmp_path / "demo" / "config.yaml").read_text()
 
 
 def test_a_demo_does_not_replace_what_is_no_bundle(tmp_path):

@@ -1,12 +1,15 @@
 """Roles, kinds and the check of rows, on tables whose right reading is known."""
 
 import datetime
+import io
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from solvent import tables
 from solvent.errors import Refused
@@ -21,6 +24,11 @@ REVIEWS = Columns(inputs=(Column(name="text", kind="text"),), targets=(Column(na
 def learnt(columns, declared, table, name="loans.csv"):
     schema = Schema.declare(columns, declared, list(table.columns), table=name)
     return schema.learn(schema.rename(table, table_name=name, targets=True))
+
+
+_file = io.BytesIO()
+Image.new("RGB", (1, 1)).save(_file, "PNG")
+PIXEL = _file.getvalue()  # the smallest image
 
 
 def checked(schema, table, targets=True):
@@ -102,7 +110,7 @@ def test_the_kind_of_a_solutions_column_is_not_the_users_to_change():
         (["the same four words"] * 100, "category"),
         (['["a", "b"]', "[]"] * 50, "list"),
         ([["a"], ["b", "c"]] * 50, "list"),
-        ([b"\x89PNG"] * 100, "image"),
+        ([PIXEL] * 100, "image"),
     ],
 )
 def test_the_kind_of_an_undeclared_column_is_found(cells, kind):
@@ -362,11 +370,41 @@ def test_texts_images_and_lists_are_read():
         },
         dtype=object,
     )
-    result = checked(schema, table)
-    assert result.good.astype(object).to_numpy().tolist() == [["a", "a.png", ["x"]], ["5", b"\x89", ["y", "z"]]]
+    result = checked(schema, table, targets=False)
+    path = str(Path("a.png").absolute())
+    assert result.good.astype(object).to_numpy().tolist() == [["a", path, ["x"]], ["5", b"\x89", ["y", "z"]]]
     assert result.bad["reasons"].tolist() == [
         "text: is missing",
-        'image: 7 is neither a path nor the bytes of an image; list: \'[x\' is not a list (expected as ["a", "b"])',
+        "image: 7 is neither a path nor the bytes of an image; "
+        'list: \'[x\' is not a list (expected as ["a", "b"] or a|b)',
+    ]
+
+
+def test_before_training_an_image_that_cannot_be_decoded_makes_its_row_bad(tmp_path):
+    (tmp_path / "good.png").write_bytes(PIXEL)
+    (tmp_path / "cut.png").write_bytes(PIXEL[:-20])
+    schema = Schema.declare(Columns(inputs=(Column(name="image", kind="image"),)), {}, ["image"], table="t.csv")
+    table = pd.DataFrame({"image": ["good.png", "cut.png", "gone.png"]})
+    renamed = schema.rename(table, table_name="t.csv", targets=True, folder=tmp_path)
+    found = schema.check(renamed, targets=True)
+    assert found.good["image"].tolist() == [str(tmp_path / "good.png")]
+    assert found.bad["reasons"].iloc[0].startswith(f"image: {str(tmp_path / 'cut.png')!r} is damaged: ")
+    assert found.bad["reasons"].iloc[1] == f"image: {str(tmp_path / 'gone.png')!r} there is no such file"
+    # a scorer decodes anyway, so that nothing is decoded here
+    assert len(schema.check(renamed, targets=False).good) == 3
+
+
+def test_a_target_of_several_classes_is_a_list_and_learns_its_classes():
+    target = Column(name="label", kind="list")
+    schema = Schema.declare(Columns(targets=(target,)), {}, ["label"], table="t.csv")
+    schema = schema.learn(pd.DataFrame({"label": ["a|b", '["b", 1]', "[]", "b|b"]}))
+    assert schema.field("label").levels == ("1", "a", "b")
+    found = schema.check(pd.DataFrame({"label": ["b|a", "[]", "b|c", "", '["a", ""]']}), targets=True)
+    assert found.good["label"].tolist() == [["b", "a"], []]
+    assert found.bad["reasons"].tolist() == [
+        "label: unknown class in ['b', 'c']",
+        "label: is missing",
+        "label: ['a', ''] holds an empty class",
     ]
 
 

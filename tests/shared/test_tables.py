@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -223,14 +224,48 @@ def test_a_folder_of_parquet_parts_is_one_table(tmp_path):
         tables.read(tmp_path)
 
 
+def touched(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
 def test_a_folder_of_class_folders_is_a_table(tmp_path):
-    for name in ("dog/2.PNG", "cat/1.jpg", "cat/notes.txt", ".cache/3.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert cells(tables.read(tmp_path)) == {"image": ["cat/1.jpg", "dog/2.PNG"], "label": ["cat", "dog"]}
+    touched(tmp_path, "dog/2.PNG", "cat/1.jpg", "cat/notes.txt", ".cache/3.jpg", "dog/more/4.webp", "words/notes.txt")
+    found = {"image": ["cat/1.jpg", "dog/2.PNG", "dog/more/4.webp"], "label": ["cat", "dog", "dog"]}
+    assert cells(tables.read(tmp_path)) == found
     assert tables.folder(tmp_path) == tmp_path
     with pytest.raises(Refused, match=r"is no table: expected .*parquet files .* sub-folder of images .*notes.txt"):
-        tables.read(tmp_path / "cat")
+        tables.read(tmp_path / "words")
+
+
+def test_a_folder_of_images_without_classes_is_a_table_to_score(tmp_path):
+    touched(tmp_path, "2.png", "1.jpg", "later/3.tif")
+    assert cells(tables.read(tmp_path)) == {"image": ["1.jpg", "2.png", "later/3.tif"]}
+
+
+def test_a_folder_that_is_cut_already_is_its_parts(tmp_path):
+    touched(tmp_path, "train/cat/1.png", "val/dog/2.png", "Testing/cat/3.png", ".git/x")
+    parts = tables.ready_parts(tmp_path)
+    assert {name: Path(source.path).name for name, source in parts.items()} == {
+        "train": "train",
+        "valid": "val",
+        "test": "Testing",
+    }
+    assert cells(tables.read(parts["valid"])) == {"image": ["dog/2.png"], "label": ["dog"]}
+    with pytest.raises(Refused, match="is cut into Testing, train and val already. Name one of them"):
+        tables.read(tmp_path)
+    touched(tmp_path, "validation/dog/4.png")
+    with pytest.raises(Refused, match="two of them are the same part"):
+        tables.ready_parts(tmp_path)
+
+
+def test_classes_that_are_called_train_and_test_are_classes(tmp_path):
+    touched(tmp_path, "train/1.png", "test/2.png")
+    assert tables.ready_parts(tmp_path) == {}
+    assert cells(tables.read(tmp_path))["label"] == ["test", "train"]
+    touched(tmp_path, "bus/3.png")
+    assert tables.ready_parts(tmp_path) == {}
 
 
 @pytest.fixture

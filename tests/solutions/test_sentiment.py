@@ -10,7 +10,8 @@ from solvent.metrics import point
 from solvent.schema import Schema
 from solvent_nlp.sentiment import network, rivals
 from solvent_nlp.sentiment.ngrams import counts, inverse_document_frequency, weigh
-from solvent_nlp.sentiment.outcome import codes, metrics, outcome
+from solvent.labels import codes, outputs
+from solvent_nlp.sentiment.outcome import metrics
 from solvent_nlp.sentiment.sample import reviews
 from solvent_nlp.sentiment.settings import Sentiment, columns
 
@@ -54,7 +55,7 @@ def test_texts_without_spaces_or_letters_have_features():
 def test_the_class_is_the_most_probable_one_and_metrics_are_those_of_hand():
     rows = pd.DataFrame({"label": ["a", "b", "c", "a"]}, index=[4, 2, 9, 7])
     chance = np.array([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.1, 0.1, 0.8], [0.7, 0.2, 0.1]])
-    scored = outcome(rows.index, ["a", "b", "c"], chance)
+    scored = outputs(rows.index, ["a", "b", "c"], chance)
     assert scored["class"].tolist() == ["a", "a", "c", "a"]
     found = metrics(SETTINGS, rows, scored)
     assert found["accuracy"].value(found["accuracy"].rows.sum(axis=0)) == pytest.approx(3 / 4)

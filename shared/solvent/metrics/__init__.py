@@ -1,7 +1,7 @@
 """Metrics, each a function of rows that can be resampled; their intervals; calibration, operating points, stability."""
 
 from . import calibration, operating_point
-from .classification import binary, confusion, multiclass
+from .classification import binary, by_class, confusion, multiclass, multilabel
 from .curve import Curve
 from .inputs import row_weights, rows_as_telling
 from .intervals import Estimate, Resampling, compare, draws, estimate, point
@@ -15,6 +15,7 @@ __all__ = [
     "Metric",
     "Resampling",
     "binary",
+    "by_class",
     "calibration",
     "compare",
     "confusion",
@@ -22,6 +23,7 @@ __all__ = [
     "estimate",
     "mean",
     "multiclass",
+    "multilabel",
     "operating_point",
     "point",
     "psi",

@@ -1,10 +1,12 @@
-"""Metrics of yes or no, and of one class among several.
+"""Metrics of yes or no, of one class among several, and of several classes at once.
 
 Every one is built once from the rows and then valued for the whole and for a thousand resamples alike. Where one is
 undefined its value is NaN, never 0: precision with no positive decision, recall with no positive, AUC with one class.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,10 +17,11 @@ from .curve import Curve
 from .inputs import codes, flags, probabilities, row_weights
 from .sums import Metric, mean, quotient, ratio
 
-__all__ = ["binary", "confusion", "multiclass"]
+__all__ = ["binary", "by_class", "confusion", "multiclass", "multilabel"]
 
 # As in scikit-learn: the loss of a row that was certain and wrong is 36 nats, not infinite.
 _SMALLEST = float(np.finfo(np.float64).eps)
+MOST_CLASSES = 30  # that are measured one by one
 
 
 def binary(
@@ -85,22 +88,73 @@ def multiclass(
     truth, decision = codes("truth", truth, classes, rows), codes("decision", decision, classes, rows)
     weight = row_weights(weight, rows)
     is_class, called = np.eye(classes)[truth], np.eye(classes)[decision]
-    hit = is_class * called
-    curves = [Curve(is_class[:, code], probability[:, code], weight) for code in range(classes)]
     top_is_right = (probability.argmax(axis=1) == truth).astype(np.float64)
     return {
-        "auc": Weighted(rows, lambda weights: _mean_of_defined(np.stack([c.auc(weights) for c in curves], axis=-1))),
-        "average_precision": Weighted(
-            rows, lambda weights: _mean_of_defined(np.stack([c.average_precision(weights) for c in curves], axis=-1))
-        ),
+        **_over_classes(is_class, probability, called, weight),
         "accuracy": mean(truth == decision, weight),
-        "precision": _macro(hit, called, weight),
-        "recall": _macro(hit, is_class, weight),
-        "f1": _macro(2 * hit, is_class + called, weight),
         "log_loss": mean(_surprise(probability[np.arange(rows), truth]), weight),
         "brier": mean(((probability - is_class) ** 2).sum(axis=1), weight),
         "ece": expected_calibration_error(top_is_right, probability.max(axis=1), weight),
     }
+
+
+def multilabel(
+    truth: ArrayLike, probability: ArrayLike, decision: ArrayLike, weight: ArrayLike | None = None
+) -> dict[str, Metric]:
+    """Metrics of classes that a row may have several of.
+
+    Args:
+        truth: 0 or 1, shape `(rows, classes)`.
+        probability: of each class for itself, in [0, 1], shape `(rows, classes)`.
+        decision: 0 or 1, shape `(rows, classes)`.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Returns:
+        Means over classes as `multiclass` has them: auc, average_precision, precision, recall, f1; also log_loss,
+        brier and ece. Of all rows: accuracy (exactly the right classes).
+
+    Raises:
+        ValueError: if a value is missing or out of its range, or shapes differ.
+    """
+    truth, decision = _table("truth", truth), _table("decision", decision)
+    probability = np.asarray(probability, dtype=np.float64)
+    if not truth.shape == decision.shape == probability.shape:
+        raise ValueError(f"Shapes differ: truth {truth.shape}, decision {decision.shape}, {probability.shape}.")
+    rows, classes = truth.shape
+    probability = probabilities("probability", probability.ravel()).reshape(truth.shape)
+    weight = row_weights(weight, rows)
+    gaps = [expected_calibration_error(truth[:, code], probability[:, code], weight).rows for code in range(classes)]
+    gap_rows = np.hstack([*(gap[:, :-1] for gap in gaps), weight[:, None] * classes])
+    return {
+        **_over_classes(truth, probability, decision, weight),
+        "accuracy": mean((truth == decision).all(axis=1), weight),
+        "log_loss": mean(_surprise(np.where(truth == 1, probability, 1 - probability)).mean(axis=1), weight),
+        "brier": mean(((probability - truth) ** 2).mean(axis=1), weight),
+        "ece": Sums(gap_rows, lambda sums: ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])),
+    }
+
+
+def by_class(
+    truth: ArrayLike, decision: ArrayLike, names: Sequence[str], weight: ArrayLike | None = None
+) -> dict[str, Metric]:
+    """Precision, recall and F1 of each class, as `f1 of NAME`; nothing where there are more than 30 classes.
+
+    Args:
+        truth, decision: 0 or 1, shape `(rows, classes)`.
+        names: of the classes.
+        weight: of the rows, shape `(rows,)`, not negative.
+    """
+    truth, decision = _table("truth", truth), _table("decision", decision)
+    if len(names) > MOST_CLASSES:
+        return {}
+    hit = truth * decision
+    found: dict[str, Metric] = {}
+    for place, name in enumerate(names):
+        own, called, both = truth[:, place], decision[:, place], hit[:, place]
+        found[f"precision of {name}"] = quotient(both, called, weight)
+        found[f"recall of {name}"] = quotient(both, own, weight)
+        found[f"f1 of {name}"] = quotient(2 * both, own + called, weight)
+    return found
 
 
 def confusion(truth: ArrayLike, decision: ArrayLike, classes: int, weight: ArrayLike | None = None) -> np.ndarray:
@@ -117,6 +171,31 @@ def confusion(truth: ArrayLike, decision: ArrayLike, classes: int, weight: Array
     decision = codes("decision", decision, classes, len(truth))
     counted = None if weight is None else row_weights(weight, len(truth))
     return np.bincount(truth * classes + decision, counted, minlength=classes**2).reshape(classes, classes)
+
+
+def _over_classes(
+    is_class: np.ndarray, probability: np.ndarray, called: np.ndarray, weight: np.ndarray
+) -> dict[str, Metric]:
+    """Plain means over classes of what each is against the rest; all of shape `(rows, classes)`."""
+    rows, classes = is_class.shape
+    hit = is_class * called
+    curves = [Curve(is_class[:, code], probability[:, code], weight) for code in range(classes)]
+    return {
+        "auc": Weighted(rows, lambda weights: _mean_of_defined(np.stack([c.auc(weights) for c in curves], axis=-1))),
+        "average_precision": Weighted(
+            rows, lambda weights: _mean_of_defined(np.stack([c.average_precision(weights) for c in curves], axis=-1))
+        ),
+        "precision": _macro(hit, called, weight),
+        "recall": _macro(hit, is_class, weight),
+        "f1": _macro(2 * hit, is_class + called, weight),
+    }
+
+
+def _table(name: str, values: ArrayLike) -> np.ndarray:
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2:
+        raise ValueError(f"{name}: expected shape (rows, classes), got {table.shape}.")
+    return flags(name, table.ravel()).reshape(table.shape)
 
 
 def _surprise(probability_of_truth: np.ndarray) -> np.ndarray:

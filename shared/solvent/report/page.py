@@ -14,13 +14,16 @@ __all__ = ["html"]
 JSON = Any
 
 
-def html(bundle: Mapping[str, JSON], scores: Any = None, figures: Sequence[Any] = ()) -> str:
+def html(
+    bundle: Mapping[str, JSON], scores: Any = None, figures: Sequence[Any] = (), pictures: Sequence[bytes] = ()
+) -> str:
     """Write the report of a bundle.
 
     Args:
         bundle: what bundle.json holds.
         scores: the table test_scores.parquet, or None where there is no test part: then no curves are drawn.
         figures: the domain's own plots, `solvent.Figure`; `C0` is drawn in our colour, `C1` in the baseline's.
+        pictures: a PNG for each of the bundle's findings, empty where one has none.
 
     Returns:
         A whole HTML document: no script, no address to load from; the same bundle gives the same bytes.
@@ -54,10 +57,12 @@ def html(bundle: Mapping[str, JSON], scores: Any = None, figures: Sequence[Any] 
     )
     page.filters |= {word.__name__: word for word in words}
     page.filters["svg"] = lambda drawn: Markup(drawn.svg)  # drawing.inline has escaped its text
-    return page.get_template("report.html.j2").render(context(bundle, scores, figures))
+    return page.get_template("report.html.j2").render(context(bundle, scores, figures, pictures))
 
 
-def context(bundle: Mapping[str, JSON], scores: Any, figures: Sequence[Any]) -> dict[str, JSON]:
+def context(
+    bundle: Mapping[str, JSON], scores: Any, figures: Sequence[Any], pictures: Sequence[bytes] = ()
+) -> dict[str, JSON]:
     """All that the template shows."""
     from ..record import SUITE
     from .figures import Studio, domain, forest, histories
@@ -98,7 +103,7 @@ def context(bundle: Mapping[str, JSON], scores: Any, figures: Sequence[Any]) -> 
         "slices": sections.slices(bundle),
         "fairness": sections.fairness(bundle),
         "domain": domain(studio, figures, f"{wording.count(test['rows'])} test rows." if test else ""),
-        "findings": sections.findings(bundle),
+        "findings": sections.findings(bundle, pictures),
         "stages": bundle["training"],
         "histories": histories(studio, bundle["training"], goal),
         "choices": sections.choices(bundle),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -105,9 +106,18 @@ def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     ]
 
 
-def findings(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """The scan's findings: overridden refusals, then warnings, then notes."""
-    return sorted(bundle["findings"], key=lambda item: _SEVERITIES.index(item["severity"]))
+def findings(bundle: Mapping[str, JSON], pictures: Sequence[bytes] = ()) -> list[dict[str, JSON]]:
+    """What was noticed about the data: overridden refusals, then warnings, then notes.
+
+    Args:
+        pictures: a PNG for each finding, in the bundle's order; they are given as Base64.
+    """
+    pictures = pictures or [b""] * len(bundle["findings"])
+    shown = [
+        {**item, "picture": b64encode(picture).decode()}
+        for item, picture in zip(bundle["findings"], pictures, strict=True)
+    ]
+    return sorted(shown, key=lambda item: _SEVERITIES.index(item["severity"]))
 
 
 def pressing(bundle: Mapping[str, JSON]) -> str:

@@ -1,4 +1,4 @@
-"""Copies: equal texts and images, nearly equal texts, equal rows; within the parts of a split and across them."""
+"""Copies: equal and nearly equal texts and images, equal rows; within the parts of a split and across them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..schema import Field, Schema
 from ..solution import Finding, Severity
 from ..split.together import content
 from ..wording import many
+from . import images
 
 __all__ = ["copied_rows", "equal_rows", "repeated_contents"]
 
@@ -28,15 +29,21 @@ def repeated_contents(parts: Frames, schema: Schema, *, given: bool, near_copies
             continue
         cells = pd.concat(
             [
-                pd.DataFrame({"part": part, "key": content(table[field.name], field.kind)})
+                pd.DataFrame(
+                    {
+                        "part": part,
+                        "key": content(table[field.name], field.kind),
+                        "cell": list(table[field.name]),
+                        "row": table.index,
+                    }
+                )
                 for part, table in tables.items()
             ],
             ignore_index=True,
-        ).dropna()
+        ).dropna(subset="key")
         cells["key"] = cells["key"].astype(object)
         yield from _equal_contents(cells, field, given, {part: len(table) for part, table in tables.items()})
-        if field.kind == "text":
-            yield from _nearly_equal(cells, field, near_copies)
+        yield from _nearly_equal(cells, field, near_copies)
 
 
 def equal_rows(parts: Frames, schema: Schema) -> Iterator[Finding]:
@@ -100,27 +107,40 @@ def _equal_contents(cells: pd.DataFrame, field: Field, given: bool, sizes: Mappi
 
 
 def _nearly_equal(cells: pd.DataFrame, field: Field, severity: Severity) -> Iterator[Finding]:
-    cells = cells.assign(loose=[re.sub(r"[\W_]+", "", str(text).casefold()) for text in cells["key"]])
-    cells = cells[cells["loose"] != ""]
+    if field.kind == "image":
+        cells = cells.assign(loose=images.near_groups(cells["cell"].tolist(), cells["key"].tolist()))
+    else:
+        cells = cells.assign(loose=[re.sub(r"[\W_]+", "", str(text).casefold()) for text in cells["key"]])
+        cells = cells[cells["loose"] != ""]
     near = cells[cells.groupby("loose")["key"].transform("nunique") > 1]
     if near.empty:
         return
     # Exact copies have a finding of their own: a test row counts here only if its very text is not on the other side.
     seen = {part: set(table["key"]) for part, table in near.groupby("part")}
     loose = {part: set(table["loose"]) for part, table in near.groupby("part")}
-    across = sum(
-        any(low in loose.get(other, ()) for other in BEFORE[part])
-        and not any(key in seen.get(other, ()) for other in BEFORE[part])
-        for part, key, low in near[["part", "key", "loose"]].itertuples(index=False)
+    near = near.assign(
+        across=[
+            any(low in loose.get(other, ()) for other in BEFORE[part])
+            and not any(key in seen.get(other, ()) for other in BEFORE[part])
+            for part, key, low in near[["part", "key", "loose"]].itertuples(index=False)
+        ]
     )
+    across = int(near["across"].sum())
+    how, picture = "texts that differ from another only in case, punctuation or white space", b""
+    if field.kind == "image":
+        pairs = images.pairs(near, BEFORE)
+        example = " and ".join(f"{name} in {part}" for _, part, name in pairs[0])
+        how = f"images that look like another's (such as {example}: saved anew, brighter, of another size)"
+        picture = images.sheet([[(cell, f"{part}\n{name}") for cell, part, name in pair] for pair in pairs])
     yield Finding(
         name="near_copies",
         severity=severity if across else "note",
-        message=f"Column {field.source}: {many(len(near), 'row')} have texts that differ from another only in case, "
-        f"punctuation or white space; {across:,} of them have theirs on another side of the split.",
+        message=f"Column {field.source}: {many(len(near), 'row')} have {how}; {across:,} of them have theirs on "
+        "another side of the split.",
         cure="Keep one of each, or map a column that names what belongs together to the role group.",
         columns=(field.source,),
         count=len(near),
+        picture=picture,
     )
 
 

@@ -20,6 +20,7 @@ from ..split import PARTS
 from ..split.together import keys, whole
 from ..wording import listed, many
 from .duplicates import equal_rows, repeated_contents
+from .images import odd_sizes
 from .leak import leaks
 
 __all__ = ["refuse", "scan"]
@@ -52,11 +53,12 @@ def scan(
             under `train`.
         given: the user gave the parts; nothing moved copies to one side.
         allow: names of findings that the user accepts.
-        near_copies: how severe texts are that differ in case and punctuation only and lie on both sides.
+        near_copies: how severe texts that differ in case and punctuation only, and images that look alike, are where
+            they lie on both sides.
         folds: the parts of each fold.
     """
     parts = _filled(parts)
-    found = [*_repeated_ids(parts, schema), *_one_class(parts, schema)]
+    found = [*_repeated_ids(parts, schema), *_one_class(parts, schema), *odd_sizes(parts, schema)]
     if "train" in parts:
         found += _target_leaks(parts["train"], schema)
         found += _poor_columns(parts["train"], schema)

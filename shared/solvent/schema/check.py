@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .. import images
 from ..tables import BAD_ROW
 from . import kinds
 from .field import Field
@@ -107,11 +108,16 @@ def _read(
     )
     if field.required or (targets and field.role in NEEDED_IN_TRAINING):
         reasons.add(cells.missing & ~skipped, lambda row: f"{field.source}: is missing")
+    values = cells.values
     if kind == "number":
-        _check_numbers(field, cells.values, reasons, notes)
+        _check_numbers(field, values, reasons, notes)
+    elif kind == "image" and targets:
+        _check_images(field, values, reasons)
+    elif kind == "list" and field.role == "target":
+        values = _checked_labels(field, values, reasons)
     elif field.levels is not None:
         _check_levels(field, cells, reasons, notes)
-    return cells.values
+    return values
 
 
 def _check_repeated(field: Field, ids: pd.Series, raw: pd.Series, reasons: Reasons) -> None:
@@ -143,6 +149,36 @@ def _check_numbers(field: Field, values: pd.Series, reasons: Reasons, notes: dic
         beyond = int((ordinary & ((numbers < field.low) | (numbers > field.high))).sum())
         if beyond:
             notes[f"{field.source}: outside the training range"] = beyond
+
+
+def _check_images(field: Field, values: pd.Series, reasons: Reasons) -> None:
+    """Decode every image: training is the wrong time to find a damaged one."""
+    there = np.flatnonzero(values.notna())
+    errors = {
+        position: look.error
+        for position, look in zip(there.tolist(), images.looks(values.iloc[there].tolist()), strict=True)
+        if look.error is not None
+    }
+    failing = np.isin(np.arange(len(values)), list(errors))
+    reasons.add(failing, lambda row: f"{field.source}: {_named(values.iloc[row])} {errors[row]}")
+
+
+def _named(cell: object) -> str:
+    return repr(cell) if isinstance(cell, str) else "the image"
+
+
+def _checked_labels(field: Field, values: pd.Series, reasons: Reasons) -> pd.Series:
+    """Lists of classes, each class spelled as categories are, once in its row."""
+    found = values.map(lambda cell: list(dict.fromkeys(map(kinds.canonical, cell))), na_action="ignore")
+    empty = np.fromiter((isinstance(cell, list) and None in cell for cell in found), bool, len(found))
+    reasons.add(empty, lambda row: f"{field.source}: {kinds.shown(values.iloc[row])} holds an empty class")
+    if field.levels is not None:
+        known = set(field.levels)
+        unseen = np.fromiter(
+            (isinstance(cell, list) and not known.issuperset(cell) for cell in found), bool, len(found)
+        )
+        reasons.add(unseen & ~empty, lambda row: f"{field.source}: unknown class in {kinds.shown(values.iloc[row])}")
+    return found
 
 
 def _check_levels(field: Field, cells: kinds.Cells, reasons: Reasons, notes: dict[str, int]) -> None:

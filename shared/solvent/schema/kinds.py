@@ -7,9 +7,11 @@ are one category; "" and blanks are missing. Values are missing where a cell is 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -19,13 +21,24 @@ import pyarrow.compute as pc
 
 from ..solution import Kind
 
-__all__ = ["UNREADABLE", "Cells", "canonical", "cure", "decimal_commas", "found_kind", "missing", "read", "shown"]
+__all__ = [
+    "UNREADABLE",
+    "Cells",
+    "absolute",
+    "canonical",
+    "cure",
+    "decimal_commas",
+    "found_kind",
+    "missing",
+    "read",
+    "shown",
+]
 
 UNREADABLE = {
     "number": "is not a number",
     "time": "is not a date or time (expected as 2024-05-31 or 2024-05-31T10:00:00)",
     "image": "is neither a path nor the bytes of an image",
-    "list": 'is not a list (expected as ["a", "b"])',
+    "list": 'is not a list (expected as ["a", "b"] or a|b)',
 }
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
@@ -68,6 +81,20 @@ def read(cells: pd.Series, kind: Kind, unit: str | None = None) -> Cells:
     if kind == "time":
         return _times(cells, unit)
     return READERS[kind](cells)
+
+
+def absolute(cells: pd.Series, folder: Path) -> pd.Series:
+    """Cells of images, paths among them made absolute.
+
+    Args:
+        folder: what a relative path starts from.
+    """
+
+    def path(cell: Any) -> Any:
+        return os.path.abspath(folder / cell.strip()) if isinstance(cell, str) and cell.strip() else cell  # noqa: PTH100
+
+    found = np.fromiter((path(cell) for cell in cells), object, len(cells))
+    return pd.Series(found, index=cells.index, name=cells.name, dtype=object)
 
 
 def cure(kind: str, cell: Any) -> str:
@@ -153,13 +180,18 @@ def _lists(cells: pd.Series) -> Cells:
     return _by_cell(cells, missing(cells), _list)
 
 
+def _declared_lists(cells: pd.Series) -> Cells:
+    """As `_lists`, but a plain text is a list too: its items stand between |."""
+    return _by_cell(cells, missing(cells), _list_or_bars)
+
+
 READERS: dict[Kind, Callable[[pd.Series], Cells]] = {
     "number": _numbers,
     "category": _categories,
     "text": _texts,
     "image": _images,
     "id": _ids,
-    "list": _lists,
+    "list": _declared_lists,
 }
 
 
@@ -314,6 +346,11 @@ def _by_cell(cells: pd.Series, missing: np.ndarray, convert: Callable[[Any], Any
 
 def _image(cell: Any) -> str | bytes | None:
     return bytes(cell) if isinstance(cell, bytes | bytearray | memoryview) else cell if isinstance(cell, str) else None
+
+
+def _list_or_bars(cell: Any) -> list[Any] | None:
+    plain = isinstance(cell, str) and not cell.lstrip().startswith("[")
+    return [item.strip() for item in cell.split("|") if item.strip()] if plain else _list(cell)
 
 
 def _list(cell: Any) -> list[Any] | None:

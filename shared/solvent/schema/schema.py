@@ -6,7 +6,7 @@ Inside the house a column has its role's name, or its own; messages use the user
 |---|---|---|---|
 | number | NaN | row bad | infinite or outside the declared range: row bad; outside the training range: kept, noted |
 | category | missing | - | unseen in training: kept, noted; 1, 1.0 and "1" are one category |
-| text, image, list | missing | row bad | a blank text is a missing one |
+| text, image, list | missing | row bad | a blank text is a missing one; before training every image is decoded |
 | time | missing | row bad | without a zone, in UTC where the cell names a zone |
 | id | row bad | - | role id: a repeated one makes the later row bad, and it keeps its type; others are strings |
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -116,11 +117,12 @@ class Schema:
             )
         return None
 
-    def rename(self, table: pd.DataFrame, *, table_name: str, targets: bool) -> pd.DataFrame:
-        """Give the columns their names inside the house, and leave out the others.
+    def rename(self, table: pd.DataFrame, *, table_name: str, targets: bool, folder: Path = Path()) -> pd.DataFrame:
+        """Give the columns their names inside the house, and leave out the others. Paths of images become absolute.
 
         Args:
             targets: whether the columns that only training needs have to be there too; without, targets are left out.
+            folder: what relative paths in the table's cells start from.
 
         Raises:
             Refused: if a column is missing.
@@ -137,7 +139,9 @@ class Schema:
             )
         kept = {field.source: field.name for field in self.fields if field.is_read(targets)}
         chosen = [name for name in table.columns if name in kept or name == BAD_ROW]
-        return table[chosen].rename(columns=kept)
+        renamed = table[chosen].rename(columns=kept)
+        paths = {field.name for field in self.fields if field.kind == "image"} & set(renamed.columns)
+        return renamed.assign(**{name: kinds.absolute(renamed[name], folder) for name in paths})
 
     def check(self, table: pd.DataFrame, *, targets: bool, unique_ids: bool = True) -> Checked:
         """Read every cell, and part the good rows from the bad ones.
@@ -274,6 +278,8 @@ def _with_statistics(field: Field, good: pd.Series) -> Field:
     if field.kind == "category":
         levels = good[~check.is_code(field, good)].dropna().unique()
         return replace(field, levels=tuple(sorted(levels)))
+    if field.kind == "list" and field.role == "target":
+        return replace(field, levels=tuple(sorted({level for cell in good for level in cell})))
     if field.kind == "text":
         longest = good.str.len().max()
         return replace(field, longest=int(longest) if longest == longest else 0)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -122,10 +123,11 @@ def _repeated(raw: pd.DataFrame, schema: Schema, seen: Mapping[str, Seen]) -> di
     return found
 
 
-def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, label: str) -> Scored:
-    """Score one part: a pure function of its rows.
+def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, label: str, folder: Path) -> Scored:
+    """Score one part: a pure function of its rows, and of the files that they name.
 
     Args:
+        folder: what relative paths in its cells start from.
         label: the source's short name, for messages.
 
     Raises:
@@ -133,7 +135,7 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
         SolventError: if the scorer doesn't give each row back, once and in order.
     """
     raw = part.raw
-    renamed = schema.rename(raw, table_name=label, targets=False)
+    renamed = schema.rename(raw, table_name=label, targets=False, folder=folder)
     checked = schema.check(renamed, targets=False)
     reasons: dict[Hashable, str] = dict(zip(checked.bad.index, checked.bad[REASONS], strict=True))
     for index, why in part.repeated.items():

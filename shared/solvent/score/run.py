@@ -20,6 +20,7 @@ from .. import __version__, tables
 from ..errors import Refused, SolventError, TooManyBadRows
 from ..files import sha256
 from ..progress import bar
+from ..runtime import TENSORFLOW
 from ..schema import Schema
 from ..solution import JSON, Output, Score
 from ..tables import Source
@@ -147,15 +148,18 @@ def _score(
         parts_read = stack.enter_context(ahead(read_parts(source, chunk_rows, bundle.schema)))
         first = next(parts_read)  # refuses a missing source before anything is made
         layout = Layout.of(bundle.schema, bundle.outputs, first.raw.columns)
-        run = identity(bundle.sha256, source, side, rows=chunk_rows, form=destination.form, solvent=__version__)
+        runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
+        settings = {"rows": chunk_rows, "form": destination.form, "runtime": runtime, "solvent": __version__}
+        run = identity(bundle.sha256, source, side, **settings)
         scorer, totals = bundle.scorer(side), Totals()
+        folder = tables.folder(source)
         staged = stack.enter_context(destination.staging(run))
         parts = stack.enter_context(Parts(staged, one_file=destination.form != "folder"))
         parts_read = chain([first], parts_read)
         del first  # it would stay in memory
         with bar(None, f"scoring {label} (rows)") as progress, behind(parts.write) as write:
             for part in parts_read:
-                scored = score_part(part, bundle.schema, scorer, layout, label=label)
+                scored = score_part(part, bundle.schema, scorer, layout, label=label, folder=folder)
                 write(scored)
                 totals.add(scored)
                 progress.step(f"{totals.set_aside} set aside", count=scored.rows)
@@ -170,6 +174,7 @@ def _score(
             "solution": bundle.facts["solution"],
             "bundle": str(bundle.path),
             "bundle_sha256": bundle.sha256,
+            "runtime": runtime,
             "source": source.path or label,
             "output": str(destination.path),
             "rows_read": totals.read,

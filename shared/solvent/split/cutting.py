@@ -104,7 +104,7 @@ def fold_numbers(table: pd.DataFrame, schema: Schema, folds: int, seed: int, rep
 
 def _even(table: pd.DataFrame, schema: Schema, seed: int) -> Split:
     """The split that keeps the shares of the target's classes where it has classes."""
-    classes = any(item.kind == "category" and item.name in table for item in schema.targets)
+    classes = any(item.kind in ("category", "list") and item.name in table for item in schema.targets)
     return Split(by="stratified" if classes else "random", seed=seed)
 
 
@@ -152,10 +152,10 @@ def _dealt(
 
 def _strata(table: pd.DataFrame, schema: Schema, facts: dict[str, JSON]) -> NDArray[np.int64]:
     there = [(item, together.kind_of(item, table[item.name])) for item in schema.targets if item.name in table]
-    fit = [(item, kind) for item, kind in there if kind in ("number", "category")]
+    fit = [(item, kind) for item, kind in there if kind in ("number", "category", "list")]
     if not fit:
         raise Refused(
-            "data.split.by is stratified, but the table has no target that is a category or a number. "
+            "data.split.by is stratified, but the table has no target that is a category, a list of them or a number. "
             "Name it, data.columns: {target: YOUR_COLUMN}, or use by: random."
         )
     target, kind = fit[0]
@@ -163,6 +163,11 @@ def _strata(table: pd.DataFrame, schema: Schema, facts: dict[str, JSON]) -> NDAr
     cells = table[target.name]
     if kind == "category":
         return np.asarray(pd.factorize(together.keys(cells))[0], dtype=np.int64)
+    if kind == "list":  # each combination of classes
+        combined = kinds.read(cells, "list").values.map(
+            lambda cell: "|".join(sorted(map(str, cell))), na_action="ignore"
+        )
+        return np.asarray(pd.factorize(combined)[0], dtype=np.int64)
     numbers = kinds.read(cells, "number").values
     if numbers.nunique() <= 10:
         return np.asarray(pd.factorize(numbers)[0], dtype=np.int64)

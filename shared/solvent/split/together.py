@@ -5,7 +5,6 @@ Copies are rows whose text is equal after Unicode NFC, collapsed white space and
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from .. import images
 from ..schema import Field, Schema, kinds
 from ..solution import JSON, Kind
 
@@ -41,7 +41,7 @@ def content(cells: pd.Series[Any], kind: Kind) -> NDArray[np.object_]:
     """What makes a text or an image a copy of another: equal contents are copies.
 
     Args:
-        kind: `text` or `image`. An image is known by its bytes, or by its path where the cell is one.
+        kind: `text` or `image`. An image is known by the bytes of its file.
 
     Returns:
         shape `(rows,)`: a string, None where there is nothing in the cell.
@@ -59,10 +59,13 @@ def _text(cell: Any) -> str:
 
 
 def _image(cell: Any) -> str:
-    # The seam for files: two paths with the same bytes are copies too, once somebody knows what they are relative to.
-    if isinstance(cell, bytes | bytearray | memoryview):
-        return "sha256:" + hashlib.sha256(cell).hexdigest() if len(cell) else ""
-    return str(cell).strip()
+    """An image's hash; one that can't be read is known by its name, until the check sets its row aside."""
+    if isinstance(cell, bytes) and not cell:
+        return ""
+    try:
+        return images.content_hash(cell) if isinstance(cell, str | bytes) else str(cell)
+    except images.Unreadable:
+        return str(cell).strip()
 
 
 def units(

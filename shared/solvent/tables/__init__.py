@@ -1,7 +1,20 @@
-"""Tables in and out: CSV, Parquet, SQL, class folders. It knows nothing of roles."""
+"""Tables in and out: CSV, Parquet, SQL, folders of images. It knows nothing of roles."""
 
 from .delimited import BAD_ROW
 from .parquet import NULLABLE, typed
-from .source import Source, append_csv, chunks, folder, label, read, write
+from .source import Source, append_csv, chunks, ending, folder, label, read, ready_parts, write
 
-__all__ = ["BAD_ROW", "NULLABLE", "Source", "append_csv", "chunks", "folder", "label", "read", "typed", "write"]
+__all__ = [
+    "BAD_ROW",
+    "NULLABLE",
+    "Source",
+    "append_csv",
+    "chunks",
+    "ending",
+    "folder",
+    "label",
+    "read",
+    "ready_parts",
+    "typed",
+    "write",
+]

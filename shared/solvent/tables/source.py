@@ -5,7 +5,8 @@
 | `loans.csv`, `.tsv`, `.txt` | text or missing cells; a row that doesn't fit the header keeps its place: `BAD_ROW` |
 | `loans.parquet` | cells with their types; integers and booleans nullable |
 | a folder with `*.parquet` | its files in the order of their names, as one table |
-| a folder whose sub-folders hold images | columns `image` (path relative to the folder) and `label` (the sub-folder) |
+| a folder with a sub-folder of images for each class | columns `image` (path relative to the folder) and `label` |
+| a folder of images | column `image` (path relative to the folder), of sub-folders too |
 | `{sql: ADDRESS, query: SELECT ...}` | the rows of the query; `${NAME}` in the address comes from the environment |
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -33,11 +35,16 @@ from ..wording import listed, suggestion
 from . import database, delimited, parquet
 from .delimited import BAD_ROW
 
-__all__ = ["BAD_ROW", "Source", "append_csv", "chunks", "folder", "label", "read", "write"]
+__all__ = ["BAD_ROW", "Source", "append_csv", "chunks", "ending", "folder", "label", "read", "ready_parts", "write"]
 
 DELIMITED = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")
 LEAST_ROWS = 10_000  # that are read at once, however small the parts
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "valid"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm")
 
 
@@ -140,9 +147,39 @@ def label(source: Given) -> str:
 
 
 def folder(source: Given, *, base: Path = Path()) -> Path:
-    """The folder that relative paths in the table's cells start from: the class folder itself, else the file's."""
-    path = _path(Source.of(source), base)
-    return path if path.is_dir() and not _parquet_files(path) else path.parent
+    """The folder that relative paths in the table's cells start from: the folder of images itself, else the file's."""
+    source = Source.of(source)
+    path = _path(source, base)
+    return base if source.path is None else path if path.is_dir() and not _parquet_files(path) else path.parent
+
+
+def ready_parts(source: Given, *, base: Path = Path()) -> dict[str, Source]:
+    """The parts of a folder that is cut already: `train/`, `val/` and `test/`, each with a folder for each class.
+
+    Returns:
+        The sources of `train`, and of `valid` and `test` where they are there; nothing for any other source.
+
+    Raises:
+        Refused: if two folders are the same part.
+    """
+    source = Source.of(source)
+    path = _path(source, base)
+    inside = [item for item in path.iterdir() if not item.name.startswith(".")] if path.is_dir() else []
+    names = {item: PARTS.get(item.name.lower()) for item in inside if item.is_dir()}
+    if None in names.values() or "train" not in names.values() or any(_is_image(item) for item in inside):
+        return {}
+    if any(_is_image(item) for folder in names for item in folder.iterdir()):
+        return {}  # classes that are called so
+    found = {part: source.model_copy(update={"path": str(folder)}) for folder, part in names.items() if part}
+    if len(found) < len(names):
+        raise Refused(f"{path} holds {listed(sorted(item.name for item in names))}: two of them are the same part.")
+    return found
+
+
+def ending(table: pd.DataFrame) -> str:
+    """The ending of a file that keeps the table's cells as they are: .parquet for bytes and lists, else .csv."""
+    first = [cells.dropna().iloc[0] for _, cells in table.items() if cells.notna().any()]
+    return ".parquet" if any(isinstance(cell, bytes | list | np.ndarray) for cell in first) else ".csv"
 
 
 def write(table: pd.DataFrame, path: Path, types: Mapping[str, Type] | None = None) -> None:
@@ -242,26 +279,37 @@ def _readable(path: Path, pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFra
 
 def _folder_pieces(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     files = _parquet_files(path)
-    return _readable(path, parquet.pieces(files, rows)) if files else iter([_class_folders(path)])
+    return _readable(path, parquet.pieces(files, rows)) if files else iter([_images(path)])
 
 
 def _parquet_files(path: Path) -> list[Path]:
     return sorted(item for item in path.glob("*") if item.suffix.lower() in PARQUET and not item.name.startswith("."))
 
 
-def _class_folders(path: Path) -> pd.DataFrame:
-    images = [
-        (image.relative_to(path).as_posix(), image.parent.name)
-        for image in path.glob("*/*")
-        if image.suffix.lower() in IMAGES and not any(part.startswith(".") for part in image.relative_to(path).parts)
-    ]
-    if not images:
+def _images(path: Path) -> pd.DataFrame:
+    """A row for each image below a folder; its class is the folder at the top, unless images lie there too."""
+    found = sorted(
+        image.relative_to(path)
+        for image in path.rglob("*")
+        if _is_image(image) and not any(part.startswith(".") for part in image.relative_to(path).parts)
+    )
+    if not found:
         inside = sorted(item.name + "/" * item.is_dir() for item in path.iterdir())
         raise Refused(
-            f"{path} is no table: expected *.parquet files in it, or a sub-folder of images for each class. "
+            f"{path} is no table: expected *.parquet files in it, or images, or a sub-folder of images for each class. "
             f"It holds: {listed(inside, most=8)}."
         )
-    return pd.DataFrame(sorted(images), columns=["image", "label"], dtype="str")
+    if parts := ready_parts(path):
+        folders = listed(sorted(Path(part.path or "").name for part in parts.values()))
+        raise Refused(f"{path} is cut into {folders} already. Name one of them, or train with data.rows: {path.name}.")
+    table = pd.DataFrame({"image": [image.as_posix() for image in found]}, dtype="str")
+    if all(len(image.parts) > 1 for image in found):
+        table["label"] = pd.Series([image.parts[0] for image in found], dtype="str")
+    return table
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGES
 
 
 def _joined(pieces: list[pd.DataFrame], start: int) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -82,6 +82,7 @@ def fit(
     monitor: Callable[[], Mapping[str, float]],
     goal: Goal,
     data: Data,
+    factors: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Train a model and leave its best weights in it.
 
@@ -94,6 +95,7 @@ def fit(
         loss: a Keras loss on (targets, outputs); None for a model that has a `compute_loss` of its own.
         monitor: called after each epoch, with the averaged weights in place where there are any:
             metrics on validation rows; `goal.metric` must be among them.
+        factors: of the learning rate, by a variable's path: layers that are nearly right already move slower.
 
     Returns:
         The stage's record: epochs, best epoch, why it stopped, seconds, the history by column. The history's learning
@@ -117,7 +119,7 @@ def fit(
     store = Store(data.work / "stages" / stage)
     state = store.state()
     if state is None or state.stopped is None:
-        state = _train(model, rows, store, state, stage, training, loss, monitor, goal, data)
+        state = _train(model, rows, store, state, stage, training, loss, monitor, goal, data, factors)
     if state.best is None:
         raise SolventError(
             f"Stage {stage}: the validation {goal.metric} was never a number. Look at the validation rows."
@@ -139,6 +141,7 @@ def _train(
     monitor: Callable[[], Mapping[str, float]],
     goal: Goal,
     data: Data,
+    factors: Mapping[str, float] | None,
 ) -> State:
     """The epochs of a stage that is not finished yet."""
     from ..devices import placement
@@ -155,7 +158,7 @@ def _train(
         progress.bar(training.epochs, f"training {stage}", start=state.epoch) as bar,
         tracking(training, data.work, stage) as track,
     ):
-        _compile(model, adam(training, state.learning_rate, feed.steps, model.trainable_variables), loss)
+        _compile(model, adam(training, state.learning_rate, feed.steps, model.trainable_variables, factors), loss)
         optimizer, random_states = model.optimizer, _random_states(model)
         variables = [*model.variables, *optimizer.variables]
         store.restore(variables)
@@ -189,12 +192,13 @@ def _train(
     return state
 
 
+T = TypeVar("T")
 Candidate = tuple[Fitted, dict[str, Any]]
 
 
 def choose(
-    what: str, values: Sequence[Any], candidate: Callable[[Any], Candidate], goal: Goal
-) -> tuple[Fitted, dict[str, JSON]]:
+    what: str, values: Sequence[Any], candidate: Callable[[Any], tuple[T, dict[str, Any]]], goal: Goal
+) -> tuple[T, dict[str, JSON]]:
     """Train a candidate for each value and keep the one with the best validation headline.
 
     Args:
@@ -204,7 +208,7 @@ def choose(
     Returns:
         The winner, and the entry of `facts["choices"]` that says what was tried.
     """
-    best: Fitted | None = None
+    best: T | None = None
     won, tried = None, []
     for value in values:
         fitted, record = candidate(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,6 +27,19 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
     def __init__(self, learning_rate: Any = 1e-3, clip: float | None = None, **options: Any) -> None:
         super().__init__(learning_rate, **options)
         self.clip = clip
+        self.factors: dict[str, float] = {}
+
+    def slow(self, variables: Sequence[keras.Variable], factors: Mapping[str, float]) -> None:
+        """Multiply the learning rate of some variables.
+
+        Args:
+            factors: by the variable's path; 1 for all others.
+        """
+        self.factors = {self._var_key(v.value): factors[v.path] for v in variables if v.path in factors}
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        factor = self.factors.get(self._var_key(variable), 1.0)
+        super().update_step(gradient, variable, learning_rate * factor)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
         if self.clip is not None:
@@ -42,12 +55,19 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         return {**super().get_config(), "clip": self.clip}
 
 
-def adam(training: Training, rate: float, steps: int, variables: Sequence[keras.Variable]) -> ClippedAdam:
+def adam(
+    training: Training,
+    rate: float,
+    steps: int,
+    variables: Sequence[keras.Variable],
+    factors: Mapping[str, float] | None = None,
+) -> ClippedAdam:
     """An optimizer for some variables, not built yet.
 
     Args:
         rate: the learning rate after the warm-up.
         steps: in an epoch.
+        factors: of the learning rate, by a variable's path.
     """
     made = ClippedAdam(
         _schedule(training, rate, steps * training.epochs),
@@ -60,6 +80,7 @@ def adam(training: Training, rate: float, steps: int, variables: Sequence[keras.
     # By rank as well as by name: the biases of attention are matrices, and a layer's scale may have any name.
     spared = [variable for variable in variables if len(variable.shape) < 2 or "bias" in variable.name]
     made.exclude_from_weight_decay(var_list=spared)
+    made.slow(variables, factors or {})
     return made
 
 

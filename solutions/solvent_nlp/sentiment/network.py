@@ -8,12 +8,12 @@ import pandas as pd
 import scipy.sparse
 
 from solvent import Data, Fitted, training
+from solvent.labels import codes, outputs
 from solvent.metrics import calibration, multiclass, point
 from solvent.solution import Score
 from solvent.split import halves
 
 from .ngrams import counts, inverse_document_frequency, weigh
-from .outcome import codes, outcome
 from .settings import Sentiment, headline
 
 __all__ = ["fit", "scorer"]
@@ -81,6 +81,6 @@ def scorer(settings: Sentiment, fitted: Fitted) -> Score:
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
         logits = fitted.predict(_batches(weigh(counts(settings, table["text"]), weights)))
-        return outcome(table.index, fitted.facts["classes"], calibration.apply(fitted.facts["calibration"], logits))
+        return outputs(table.index, fitted.facts["classes"], calibration.apply(fitted.facts["calibration"], logits))
 
     return score

@@ -7,11 +7,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
 from solvent import Data
+from solvent.labels import codes, outputs
 from solvent.metrics import calibration
 from solvent.solution import Score
 from solvent.split import halves
 
-from .outcome import codes, outcome
 from .settings import Sentiment
 
 __all__ = ["logistic"]
@@ -38,6 +38,6 @@ def logistic(settings: Sentiment, data: Data) -> Score:
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
         chance = np.log(best.predict_proba(table["text"]))
-        return outcome(table.index, classes, calibration.apply(calibrated, chance))
+        return outputs(table.index, classes, calibration.apply(calibrated, chance))
 
     return score

@@ -1,26 +1,27 @@
-"""Inference behind one door: compiled once a model, always called with one batch shape."""
+"""The one door to inference: whatever rows come, a model is asked for batches of one shape."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+
+from . import symbolic, tensorflow
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = ["predict"]
 
-_compiled: WeakKeyDictionary[keras.Model, Callable[[Any], Any]] = WeakKeyDictionary()
 
-
-def predict(model: keras.Model, inputs: Any, batch_rows: int) -> Any:
+def predict(model: keras.Model, inputs: Any, batch_rows: int, form: Callable[[Any], Any] | None = None) -> Any:
     """Run a model over rows in batches of exactly `batch_rows`; the last one is padded with its last row.
 
     Args:
         inputs: a tree of arrays with one leading axis of rows, or an iterator of such trees. An iterator's next tree
             is made in a thread of its own while the network is at work on this one.
+        form: what answers in the model's place, from a batch of arrays to a tree of float32 arrays; the model itself,
+            compiled by TensorFlow.
 
     Returns:
         A tree of float32 numpy arrays with as many rows as the inputs.
@@ -28,7 +29,7 @@ def predict(model: keras.Model, inputs: Any, batch_rows: int) -> Any:
     import keras
     import numpy as np
 
-    run = _function(model)
+    run = tensorflow.function(model) if form is None else form
     outputs: list[Any] = []
     empty: Any = None
     for batch in _ahead(inputs) if isinstance(inputs, Iterator) else [inputs]:
@@ -38,12 +39,12 @@ def predict(model: keras.Model, inputs: Any, batch_rows: int) -> Any:
             piece = keras.tree.map_structure(lambda a, s=start: np.asarray(a[s : s + batch_rows]), batch)
             kept = min(batch_rows, rows - start)
             padded = keras.tree.map_structure(lambda a: _pad(a, batch_rows), piece)
-            outputs.append(keras.tree.map_structure(lambda t, k=kept: t.numpy()[:k], run(padded)))
+            outputs.append(keras.tree.map_structure(lambda a, k=kept: a[:k], run(padded)))
     if not outputs:
         # The outputs of no rows have the structure and the shapes of any others.
         like = empty if empty is not None else _symbolic(model)
         zeros = keras.tree.map_structure(lambda a: np.zeros((batch_rows, *a.shape[1:]), a.dtype), like)
-        return keras.tree.map_structure(lambda t: t.numpy()[:0], run(zeros))
+        return keras.tree.map_structure(lambda a: a[:0], run(zeros))
     return keras.tree.map_structure(lambda *pieces: np.concatenate(pieces), *outputs)
 
 
@@ -65,7 +66,7 @@ def _symbolic(model: keras.Model) -> Any:
     def array(tensor: Any) -> Any:
         return np.zeros((0, *(size or 1 for size in tensor.shape[1:])), keras.backend.standardize_dtype(tensor.dtype))
 
-    return keras.tree.map_structure(array, model.input)
+    return keras.tree.map_structure(array, symbolic.inputs(model))
 
 
 def _pad(array: Any, rows: int) -> Any:
@@ -73,24 +74,3 @@ def _pad(array: Any, rows: int) -> Any:
 
     missing = rows - len(array)
     return array if missing == 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
-
-
-def _function(model: keras.Model) -> Callable[[Any], Any]:
-    if model not in _compiled:
-        import keras
-        import tensorflow as tf
-
-        owner = ref(model)  # a strong reference inside its own value would keep the model for ever
-
-        def call(inputs: Any) -> Any:
-            return keras.tree.map_structure(lambda t: tf.cast(t, tf.float32), owner()(inputs, training=False))  # type: ignore[misc]
-
-        function = tf.function(call, autograph=False, reduce_retracing=True)
-
-        def run(inputs: Any) -> Any:
-            # Through a concrete function: TensorFlow takes one tf.function for each model for a mistake, and warns.
-            tensors = keras.tree.map_structure(tf.convert_to_tensor, inputs)
-            return function.get_concrete_function(tensors)(tensors)
-
-        _compiled[model] = run
-    return _compiled[model]

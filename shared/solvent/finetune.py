@@ -1,0 +1,397 @@
+"""Train a network on images: a head on cached features, then block by block; or all of it from nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from . import augment, images, runtime, training, transfer
+from .augmentation import Augmentation
+from .devices import placement
+from .features import Features, Frozen
+from .precision import in_precision
+from .recipe import FineTune, Head
+from .schedule import Training
+from .solution import JSON, Data, Goal
+
+__all__ = ["BATCH_ROWS", "Network", "Task", "frozen_features", "learn", "side", "unseen_logits"]
+
+log = logging.getLogger("solvent")
+BATCH_ROWS = 32  # images in a call of a network
+PIXELS_IN_MEMORY = 2 << 30  # bytes; more are decoded again in every epoch
+
+
+class Recipe(Protocol):
+    """The settings that a domain with images has."""
+
+    @property
+    def backbone(self) -> str: ...
+    @property
+    def weights(self) -> str: ...
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def resize(self) -> images.Resize: ...
+    @property
+    def head(self) -> Head: ...
+    @property
+    def fine_tune(self) -> FineTune: ...
+    @property
+    def augmentation(self) -> Augmentation: ...
+    @property
+    def views(self) -> int: ...
+    @property
+    def training(self) -> Training: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network has to learn of images.
+
+    Args:
+        train: the cells of the training images.
+        targets: float32, shape `(images, k)`; the network has `outputs` of them, or the loss knows better.
+        weights: of the training images, `(images,)`.
+        choosing: the cells of the images that choose: epochs, dropout, whether a stage is kept.
+        loss: a Keras loss on (targets, logits).
+        measure: logits of the choosing images, `(images, outputs)` -> metrics.
+        goal: the one of these metrics that chooses.
+    """
+
+    train: Sequence[Any]
+    targets: np.ndarray
+    weights: np.ndarray
+    outputs: int
+    choosing: Sequence[Any]
+    loss: keras.losses.Loss
+    measure: Callable[[np.ndarray], Mapping[str, float]]
+    goal: Goal
+
+
+@dataclass(frozen=True)
+class Network:
+    """What was learnt.
+
+    Args:
+        model: image `(size, size, 3)`, RGB from 0 to 255 -> logits `(outputs,)`.
+        logits: cells of images -> their logits, by way of the cached features where parts are frozen.
+        averages: cells of images -> what the head reads, `(images, channels)`.
+        choices: what was tried on the choosing images, and what won.
+    """
+
+    model: keras.Model
+    logits: Callable[[Sequence[Any]], np.ndarray]
+    averages: Callable[[Sequence[Any]], np.ndarray]
+    choices: list[JSON]
+
+
+def learn(recipe: Recipe, task: Task, data: Data, stage: str = "network") -> Network:
+    """Train what a recipe says.
+
+    Args:
+        stage: a name, one of a kind within the run, for a network that is trained from nothing.
+
+    Raises:
+        Refused: if the weights can't be had, or the recipe doesn't fit the backbone.
+    """
+    size = side(recipe)
+    backbone = transfer.build(recipe.backbone, recipe.weights, size, seed=data.seed)
+    if recipe.weights == "none":
+        return _from_nothing(backbone, size, recipe, task, data, stage)
+    return _on_features(backbone, size, recipe, task, data)
+
+
+def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarray:
+    """What the backbone's last block makes of images, averaged over the map: float32, `(images, channels)`.
+
+    Of a backbone without weights this would be noise: there it is the pixels, shrunk to 16 by 16.
+    """
+    if recipe.weights == "none":
+        shrunk = np.concatenate(list(images.Stream(cells, 16, recipe.resize, 256)))
+        return shrunk.reshape(len(cells), -1).astype(np.float32) / 255
+    size = side(recipe)
+    backbone = transfer.build(recipe.backbone, recipe.weights, size, seed=seed)
+    averages = Features(_frozen(_averages(backbone, recipe, recipe.head.blocks), size, recipe, seed), cells).array()
+    return averages[:, -backbone.output_shape[-1] :]  # of the head's own features: they are cached
+
+
+def side(recipe: Recipe) -> int:
+    """The side of the images that the network reads, in pixels."""
+    return recipe.size or transfer.backbone(recipe.backbone).size
+
+
+# From nothing
+
+
+def unseen_logits(recipe: Recipe, task: Task, data: Data, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Train a network for each part of the training images that it leaves out.
+
+    Args:
+        parts: for each network the positions that it learns from, and those that it leaves out.
+
+    Returns:
+        The logits of all training images by the networks that had not seen them, `(images, outputs)`.
+    """
+    found = np.zeros((len(task.train), task.outputs), np.float32)
+    for number, (learnt, held) in enumerate(parts, start=1):
+        inner = replace(
+            task,
+            train=[task.train[place] for place in learnt],
+            targets=task.targets[learnt],
+            weights=task.weights[learnt],
+        )
+        network = learn(recipe, inner, data, f"without-part-{number}")
+        found[held] = network.logits([task.train[place] for place in held])
+    return found
+
+
+def _from_nothing(backbone: keras.Model, size: int, recipe: Recipe, task: Task, data: Data, stage: str) -> Network:
+    """All layers, on pixels that are augmented anew in every step."""
+    head = _Head(recipe.head, task.outputs, recipe.head.dropout[0], None)
+    averages = _averages(backbone, recipe, blocks=1)
+    model = keras.Model(backbone.input, head(averages.output), name="network")
+    _on_pixels(model, stage, size, recipe, task, recipe.training, data, {})
+
+    def logits(cells: Sequence[Any]) -> np.ndarray:
+        return _predicted(model, cells, size, recipe)
+
+    return Network(model, logits, lambda cells: _predicted(averages, cells, size, recipe), [])
+
+
+def _on_pixels(
+    model: keras.Model,
+    stage: str,
+    size: int,
+    recipe: Recipe,
+    task: Task,
+    how: Training,
+    data: Data,
+    factors: Mapping[str, float],
+) -> dict[str, Any]:
+    """Train a network from the image on; its weights end as the best epoch's."""
+    pixels = _Pixels(task.train, size, recipe.resize)
+    rows = training.Rows(
+        len(task.train), lambda at: (pixels.take(at), task.targets[at], task.weights[at].astype(np.float32))
+    )
+    chosen_on = _Pixels(task.choosing, size, recipe.resize)
+
+    def monitor() -> Mapping[str, float]:
+        return task.measure(runtime.predict(model, chosen_on.batches(), BATCH_ROWS))
+
+    augmented = augment.augmented(model, recipe.augmentation, size)
+    return training.fit(
+        augmented,
+        rows,
+        stage=stage,
+        training=how,
+        loss=task.loss,
+        monitor=monitor,
+        goal=task.goal,
+        data=data,
+        factors=factors,
+    )
+
+
+class _Pixels:
+    """The pixels of images: kept where they are few, else decoded each time."""
+
+    def __init__(self, cells: Sequence[Any], size: int, resize: images.Resize) -> None:
+        self.cells, self.size, self.resize = list(cells), size, resize
+        fits = len(self.cells) * size * size * 3 <= PIXELS_IN_MEMORY
+        self.kept = np.concatenate(list(self._stream(self.cells))) if fits and self.cells else None
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """uint8, shape `(positions, size, size, 3)`."""
+        if self.kept is not None:
+            return np.asarray(self.kept[positions])
+        return np.concatenate(list(self._stream([self.cells[position] for position in positions])))
+
+    def batches(self) -> Iterator[np.ndarray]:
+        return self._stream(self.cells) if self.kept is None else iter([self.kept])
+
+    def _stream(self, cells: Sequence[Any]) -> Iterator[np.ndarray]:
+        stream = images.Stream(cells, self.size, self.resize, BATCH_ROWS)
+        for batch in stream:
+            if bad := [error for error in stream.errors if error is not None]:
+                raise images.Unreadable(f"An image that could be read before {bad[0]}.")
+            yield batch
+
+
+def _predicted(model: keras.Model, cells: Sequence[Any], size: int, recipe: Recipe) -> np.ndarray:
+    return runtime.predict(model, _Pixels(cells, size, recipe.resize).batches(), BATCH_ROWS)  # type: ignore[no-any-return]
+
+
+# On frozen features
+
+
+def _on_features(backbone: keras.Model, size: int, recipe: Recipe, task: Task, data: Data) -> Network:
+    """The head on cached averages; then, if asked for, the last blocks behind cached feature maps."""
+    averages = _averages(backbone, recipe, recipe.head.blocks)
+    frozen = _frozen(averages, size, recipe, data.seed)
+    features, chosen_on = Features(frozen, task.train, recipe.views).array(), Features(frozen, task.choosing).array()
+    rows = training.arrays(features, *_for_all_views(task, recipe))
+
+    def candidate(dropout: float) -> tuple[_Head, dict[str, Any]]:
+        head = _Head(recipe.head, task.outputs, dropout, features)
+        small = _applied(head, features.shape[1:], "head")
+        record = training.fit(
+            small,
+            rows,
+            stage=f"head-dropout-{dropout:g}",
+            training=recipe.training,
+            loss=task.loss,
+            monitor=lambda: task.measure(runtime.predict(small, chosen_on, BATCH_ROWS)),
+            goal=task.goal,
+            data=data,
+        )
+        return head, record
+
+    head, choice = training.choose("dropout", recipe.head.dropout, candidate, task.goal)
+    small = _applied(head, features.shape[1:], "head")
+    model = keras.Model(backbone.input, head(averages.output), name="network")
+
+    def logits(cells: Sequence[Any]) -> np.ndarray:
+        found: np.ndarray = runtime.predict(small, Features(frozen, cells).array(), BATCH_ROWS)
+        return found
+
+    network = Network(model, logits, lambda cells: Features(frozen, cells).array(), [choice])
+    for number in range(1, recipe.fine_tune.blocks + 1):
+        network, better = _with_block(network, number, size, recipe, task, data)
+        if not better:
+            break
+    return network
+
+
+def _with_block(
+    network: Network, number: int, size: int, recipe: Recipe, task: Task, data: Data
+) -> tuple[Network, bool]:
+    """Train the last `number` blocks and the head; take it back if it does not help."""
+    model, about = network.model, transfer.backbone(recipe.backbone)
+    ends = ("image", *about.blocks)
+    below = ends[len(ends) - 1 - number]
+    # What the head averages must pass through the cut too.
+    boundary = ends[min(len(ends) - 1 - number, len(ends) - recipe.head.blocks)]
+    transfer.freeze(model, below)
+    depths = transfer.depth_of(model, about.blocks)
+    factors = {path: recipe.fine_tune.decay ** max(depth - 1, 0) for path, depth in depths.items()}
+    front, rear = transfer.split_at(model, boundary)
+    weights, stage, how = model.get_weights(), f"block-{number}", recipe.fine_tune.training
+    if boundary == "image":
+
+        def logits(cells: Sequence[Any]) -> np.ndarray:
+            return _predicted(model, cells, size, recipe)
+
+        before = task.measure(logits(task.choosing))[task.goal.metric]
+        record = _on_pixels(model, stage, size, recipe, task, how, data, factors)
+    else:
+        frozen = _frozen(front, size, recipe, data.seed)
+        maps, chosen_on = Features(frozen, task.train, recipe.views), Features(frozen, task.choosing)
+        targets, weighed = _for_all_views(task, recipe)
+
+        def logits(cells: Sequence[Any]) -> np.ndarray:
+            found: np.ndarray = runtime.predict(rear, Features(frozen, cells).batches(BATCH_ROWS), BATCH_ROWS)
+            return found
+
+        def monitor() -> Mapping[str, float]:
+            return task.measure(runtime.predict(rear, chosen_on.batches(BATCH_ROWS), BATCH_ROWS))
+
+        before = monitor()[task.goal.metric]
+        record = training.fit(
+            rear,
+            training.Rows(len(maps), lambda at: (maps.take(at), targets[at], weighed[at])),
+            stage=stage,
+            training=how,
+            loss=task.loss,
+            monitor=monitor,
+            goal=task.goal,
+            data=data,
+            factors=factors,
+        )
+    better = task.goal.better(record["best"], before)
+    if not better:
+        model.set_weights(weights)
+    model.trainable = True  # what was frozen is no property of the model that is kept
+    log.info("block %d from the top: %s %.4f, before %.4f", number, task.goal.metric, record["best"], before)
+    choice = {
+        "what": f"the last {number} blocks trained too",
+        "tried": [{"value": "before", task.goal.metric: before}, {"value": "after", task.goal.metric: record["best"]}],
+        "won": "after" if better else "before",
+        **_chosen(task),
+    }
+    found = replace(network, logits=logits if better else network.logits, choices=[*network.choices, choice])
+    return found, better
+
+
+def _frozen(model: keras.Model, size: int, recipe: Recipe, seed: int) -> Frozen:
+    """A part of the network as it computes features: in the best precision for layers that are not trained."""
+    precision = placement().frozen
+    return Frozen(
+        in_precision(model, precision),
+        transfer.weights_hash(model),
+        size,
+        recipe.resize,
+        BATCH_ROWS,
+        precision,
+        recipe.augmentation,
+        seed,
+    )
+
+
+def _for_all_views(task: Task, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and weights of the images and of their augmented views."""
+    times = recipe.views + 1
+    return np.concatenate([task.targets] * times), np.concatenate([task.weights] * times)
+
+
+def _chosen(task: Task) -> dict[str, JSON]:
+    return {"metric": task.goal.metric, "chosen_on": "validation rows, choosing half"}
+
+
+# The network's parts
+
+
+class _Head:
+    """The layers behind the averages: the same ones in the small model that is trained and in the whole network.
+
+    Args:
+        features: what they read in training, `(images, channels)`, to scale it by; None where that is not known yet.
+    """
+
+    def __init__(self, head: Head, outputs: int, dropout: float, features: np.ndarray | None) -> None:
+        self.layers: list[keras.layers.Layer] = []
+        if features is not None:
+            mean, variance = features.mean(axis=0), features.var(axis=0)
+            # A channel that hardly varies would be scaled up to noise.
+            variance = np.maximum(variance, 1e-4 * max(float(variance.mean()), 1e-12))
+            scaled = keras.layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), dtype="float32")
+            self.layers.append(scaled)
+        self.layers.append(keras.layers.Dropout(dropout))
+        if head.units:
+            self.layers += [keras.layers.Dense(head.units, activation="relu"), keras.layers.Dropout(dropout)]
+        self.layers.append(keras.layers.Dense(outputs, dtype="float32", name="logits"))
+
+    def __call__(self, tensor: Any) -> Any:
+        for layer in self.layers:
+            tensor = layer(tensor)
+        return tensor
+
+
+def _applied(head: _Head, shape: Sequence[int], name: str) -> keras.Model:
+    averages = keras.Input(tuple(shape), name="averages")
+    return keras.Model(averages, head(averages), name=name)
+
+
+def _averages(backbone: keras.Model, recipe: Recipe, blocks: int) -> keras.Model:
+    """Image -> the averages over the feature maps of the last blocks, float32, side by side."""
+    ends = transfer.backbone(recipe.backbone).blocks[-blocks:]
+    means = [
+        keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"{end}_average")(transfer.tensor(backbone, end))
+        for end in ends
+    ]
+    joined = keras.layers.Concatenate(dtype="float32", name="averages")(means) if len(means) > 1 else means[0]
+    return keras.Model(backbone.input, joined, name="averages")

@@ -1,0 +1,240 @@
+"""Pixels from image cells: one way to decode and to resize, the same in training and in scoring.
+
+An image cell is a path or the encoded bytes of a JPEG, PNG, BMP, GIF, TIFF or WebP file. Decoders differ by several
+grey levels, so everything that reads an image calls `pixels` (or `decode`) here, and a bundle names `METHOD`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import SolventError
+
+__all__ = ["METHOD", "Look", "Resize", "Stream", "Unreadable", "content_hash", "decode", "look", "looks", "pixels"]
+
+METHOD = "Pillow, EXIF turned, bilinear with antialiasing, JPEG scaled while it is decoded"
+
+Resize = Literal["stretch", "crop", "pad"]
+Cell = Any  # str | bytes
+
+# What Pillow's readers raise for files that are damaged; an OSError that has an errno is the disk's.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+PADDING = 114  # grey level around an image that is padded
+THREADS = min(32, os.cpu_count() or 1)
+
+
+class Unreadable(SolventError):
+    """An image that can't be read; the message is the reason, without the image's name."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one image is like.
+
+    Args:
+        error: why it can't be read; the rest is then empty.
+        width: in pixels, after the turn that EXIF asks for.
+        sha256: of the file's bytes.
+        fingerprint: a 64 bit difference hash: nearly equal images differ in few bits.
+    """
+
+    error: str | None
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+    fingerprint: int = 0
+
+
+def decode(cell: Cell) -> np.ndarray:
+    """Decode an image as it is shown: turned as EXIF says, transparency over white, the first of several frames.
+
+    16 bit grey levels are scaled by 1/257, as 0 and 65535 are black and white.
+
+    Returns:
+        uint8 RGB, shape `(height, width, 3)`.
+
+    Raises:
+        Unreadable: with the reason.
+    """
+    return np.asarray(_decoded(_contents(cell)))
+
+
+def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
+    """Decode an image and bring it to a square.
+
+    Args:
+        resize: `stretch` changes the ratio of the sides; `crop` cuts what is left of the longer side, half at each
+            end; `pad` fills up the shorter side with grey.
+
+    Returns:
+        uint8 RGB, shape `(size, size, 3)`.
+
+    Raises:
+        Unreadable: with the reason.
+    """
+    image = _decoded(_contents(cell), at_least=size)
+    width, height = image.size
+    if resize == "pad":
+        scale = size / max(width, height)
+        inner = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BILINEAR)
+        square = Image.new("RGB", (size, size), (PADDING,) * 3)
+        square.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+        return np.asarray(square)
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side) if resize == "crop" else (0.0, 0.0, float(width), float(height))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+class Stream:
+    """Images, decoded in threads while the network is at work on those before: at most two batches are in memory.
+
+    Args:
+        rows: images in a batch.
+
+    Attributes:
+        errors: for each image that has passed, why it could not be read, or None; its pixels are then 0.
+    """
+
+    def __init__(self, cells: Sequence[Cell], size: int, resize: Resize, rows: int) -> None:
+        self.cells, self.size, self.resize, self.rows = list(cells), size, resize, rows
+        self.errors: list[str | None] = []
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """uint8 RGB, shape `(rows, size, size, 3)`; the last batch may be shorter."""
+        with ThreadPoolExecutor(THREADS, "solvent-images") as threads:
+            coming = self._begun(threads, 0)
+            for start in range(0, len(self.cells), self.rows):
+                # map has them all under way at once: those of the next batch while this one is used
+                now, coming = coming, self._begun(threads, start + self.rows)
+                found = list(now)
+                self.errors += [error for _, error in found]
+                yield np.stack([array for array, _ in found])
+
+    def _begun(self, threads: ThreadPoolExecutor, start: int) -> Iterator[tuple[np.ndarray, str | None]]:
+        return threads.map(self._one, self.cells[start : start + self.rows])
+
+    def _one(self, cell: Cell) -> tuple[np.ndarray, str | None]:
+        try:
+            return pixels(cell, self.size, self.resize), None
+        except Unreadable as error:
+            return np.zeros((self.size, self.size, 3), np.uint8), str(error)
+
+
+def content_hash(cell: Cell) -> str:
+    """The sha256 of an image's file, in hexadecimal digits.
+
+    Raises:
+        Unreadable: if the file can't be read.
+    """
+    if isinstance(cell, str):
+        mark = _mark(cell)
+        known = _hashes.get(mark)
+        if known is None:
+            known = _hashes[mark] = hashlib.sha256(_contents(cell)).hexdigest()
+        return known
+    return hashlib.sha256(cell).hexdigest()
+
+
+def look(cell: Cell) -> Look:
+    """Look at one image: whether it can be read whole, its size, what tells its copies and near copies."""
+    try:
+        key = content_hash(cell)
+        known = _looks.get(key)
+        if known is None:
+            known = _looks[key] = _look(_contents(cell), key)
+    except Unreadable as error:
+        return Look(str(error))
+    return known
+
+
+def looks(cells: Sequence[Cell]) -> list[Look]:
+    """Look at many images, in threads. Each is decoded once a process."""
+    with ThreadPoolExecutor(THREADS, "solvent-looks") as threads:
+        return list(threads.map(look, cells))
+
+
+# What was found in this process: an image is looked at by the splitter, the scan, the cache of features and others.
+_hashes: dict[tuple[str, int, int], str] = {}
+_looks: dict[str, Look] = {}
+
+
+def _mark(path: str) -> tuple[str, int, int]:
+    """A file as it is now: a changed one has another mark."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise Unreadable(_reason(error)) from error
+    return path, found.st_mtime_ns, found.st_size
+
+
+def _contents(cell: Cell) -> bytes:
+    if not isinstance(cell, str):
+        return bytes(cell)
+    try:
+        return Path(cell).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise Unreadable(_reason(error)) from error
+
+
+def _reason(error: OSError) -> str:
+    return "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+
+
+def _look(contents: bytes, sha256: str) -> Look:
+    try:
+        image = _decoded(contents)
+    except Unreadable as error:
+        return Look(str(error), sha256=sha256)
+    small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
+    bits = np.packbits(small[:, 1:] > small[:, :-1])
+    return Look(None, image.width, image.height, sha256, int.from_bytes(bits.tobytes(), "big"))
+
+
+def _decoded(contents: bytes, at_least: int | None = None) -> Image.Image:
+    """An RGB image.
+
+    Args:
+        at_least: a JPEG may be decoded at a half, quarter or eighth of its size, as long as both sides stay this long.
+    """
+    if not contents:
+        raise Unreadable("the file is empty")
+    try:
+        image = Image.open(io.BytesIO(contents))
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        turned = ImageOps.exif_transpose(image)
+        return _rgb(turned)
+    except UnidentifiedImageError as error:
+        raise Unreadable("is no image of a known format (JPEG, PNG, BMP, GIF, TIFF, WebP)") from error
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise Unreadable(f"is damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
+        levels = np.asarray(image).astype(np.int64)
+        if levels.size and (levels.min() < 0 or levels.max() > 65535):
+            raise Unreadable("has grey levels beyond 16 bit; save it with 8 or 16 bit")
+        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise Unreadable("has grey levels that are fractions, of unknown range; save it with 8 or 16 bit")
+    if image.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layered).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

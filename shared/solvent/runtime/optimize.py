@@ -1,0 +1,158 @@
+"""`solvent optimize`: another runtime for a bundle, accepted only if its headline holds on validation rows."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import bundle as bundles
+from ..bundle import Bundle
+from ..errors import BarMissed, Refused
+from ..evaluation import Judge
+from ..promises import checked_score
+from ..record import plain
+from ..schedule import refits
+from ..solution import JSON, Fitted, Table
+from ..split import halves
+from . import NAMES, TENSORFLOW, forms, recording, validation
+
+__all__ = ["optimize", "sentence"]
+
+log = logging.getLogger("solvent")
+SAMPLE_ROWS = 300  # that show what the models are asked, and that ranges of 8 bits are taken from
+
+
+def optimize(path: str | Path, to: str, *, max_drop: float = 0.005, config: str | Path | None = None) -> JSON:
+    """Give a bundle another runtime, if the headline on its validation rows does not drop by more than `max_drop`.
+
+    Args:
+        to: one of `runtime.NAMES`; `tensorflow` takes the present one back.
+        max_drop: in units of the headline, whichever way it is better.
+        config: see `validation.rows`.
+
+    Returns:
+        What bundle.json now holds as `runtime`; None for `tensorflow`.
+
+    Raises:
+        Refused: if this machine, the bundle or its data don't allow it; the bundle is unchanged.
+        BarMissed: if the headline drops by more; the bundle is unchanged.
+    """
+    if to not in NAMES:
+        raise Refused(f"There is no runtime {to!r}. Known: {', '.join(NAMES)}.")
+    bundle = Bundle.load(path, runtime=TENSORFLOW)
+    with tempfile.TemporaryDirectory() as made:
+        record = None if to == TENSORFLOW else _accepted(bundle, to, max_drop, config, Path(made))
+        bundles.save_runtime(bundle, record, Path(made))
+    return record
+
+
+def sentence(record: JSON) -> str:
+    """What was measured, in two lines for people."""
+    drop, speed = record["drop"], record["rows_per_second"]
+    interval = f" (95 %: {drop['low']:.4f} to {drop['high']:.4f})" if drop["low"] is not None else ""
+    ours, theirs = speed[record["name"]], speed[TENSORFLOW]
+    return (
+        f"{record['headline']} {_shown(record['value'])}, {_shown(record[TENSORFLOW])} in {TENSORFLOW}: a drop of "
+        f"{_shown(drop['value'])}{interval}, {record['max_drop']:g} may be\n"
+        f"{ours:.3g} rows a second, {theirs:.3g} in {TENSORFLOW}: {ours / theirs:.2f} times\n{record['protocol']}"
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4f}"
+
+
+def _accepted(bundle: Bundle, to: str, max_drop: float, config: str | Path | None, folder: Path) -> JSON:
+    """Make the runtime in a folder, measure it, and give the record that says so."""
+    forms.refuse_here(to, f"{bundle.path} is unchanged.")
+    if to.endswith("int8") and importlib.util.find_spec("nncf") is None:
+        raise Refused(f"{to} needs the package nncf: pip install nncf. {bundle.path} is unchanged.")
+    seed = bundle.facts["machine"]["seed"]
+    rows = validation.rows(bundle, config)
+    ranging, measuring = halves(rows, bundle.schema, seed) if to.endswith("int8") else (rows, rows)
+    judge = Judge(bundle.solution, bundle.settings, bundle.schema)
+    sample = judge.cases(recording.some(ranging, bundle.schema, SAMPLE_ROWS, seed))
+    batches = recording.asked(bundle, sample)
+    if not batches:
+        raise Refused(f"{bundle.path}: its scorer asks no network, so there is nothing to run in another runtime.")
+    log.info("%s: making %s of %s", bundle.path, to, ", ".join(batches))
+    inputs = {name: [given for given, _ in found] for name, found in batches.items()}
+    forms.make(folder, to, bundle.fitted.models, inputs, bundle.fitted.batch_rows)
+    record: dict[str, Any] = {"name": to, "models": sorted(batches), "versions": _versions(to)}
+    fitted = replace(bundle.fitted, forms=forms.load(folder, record, bundle.fitted.models))
+    compared = _compare(bundle, judge, judge.cases(measuring), fitted, sample.head(1), to)
+    record |= {
+        **compared,
+        "max_drop": max_drop,
+        "protocol": f"{_which(bundle, to, len(sample))} {compared['protocol']}",
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    record = plain(record)
+    if not compared["drop"]["value"] <= max_drop:  # also where it is not a number
+        raise BarMissed(f"{sentence(record)}\n{to} is not accepted; {bundle.path} is unchanged.")
+    speed = record["rows_per_second"]
+    if speed[to] < speed[TENSORFLOW]:
+        log.warning("%s is slower than %s here: it is accepted as asked.", to, TENSORFLOW)
+    return record
+
+
+def _compare(bundle: Bundle, judge: Judge, cases: Table, fitted: Fitted, first: Table, to: str) -> dict[str, Any]:
+    """The headline of the same cases in TensorFlow and in another runtime, their paired difference, and the speed."""
+    scored, speed = {}, {}
+    for name, each in {TENSORFLOW: bundle.fitted, to: fitted}.items():
+        made = bundle.solution.scorer(bundle.settings, each)
+        score = checked_score(bundle.solution.scorer, made, bundle.outputs)
+        score(first)  # compiles what is compiled once
+        log.info("scoring %d validation cases in %s", len(cases), name)
+        started = time.perf_counter()
+        scored[name] = score(cases)
+        speed[name] = len(cases) / (time.perf_counter() - started)
+    lost = scored[to]["error"].notna() & scored[TENSORFLOW]["error"].isna()
+    if lost.any():
+        raise BarMissed(
+            f"{int(lost.sum())} of {len(cases)} validation cases can't be scored in {to} "
+            f"({scored[to]['error'][lost].iloc[0]}). It is not accepted; {bundle.path} is unchanged."
+        )
+    well = scored[TENSORFLOW]["error"].isna()
+    tables = {name: table[well].drop(columns="error") for name, table in scored.items()}
+    before, after = (judge.measure(cases[well], tables[name]) for name in (TENSORFLOW, to))
+    better, worse = (before, after) if judge.goal.higher else (after, before)
+    drop = better.difference(worse) or {"value": better.headline - worse.headline, "low": None, "high": None}
+    return {
+        "headline": judge.goal.metric,
+        "higher": judge.goal.higher,
+        TENSORFLOW: before.headline,
+        "value": after.headline,
+        "drop": drop,
+        "rows": int(well.sum()),
+        "rows_per_second": speed,
+        "protocol": after.resampling.protocol,
+    }
+
+
+def _which(bundle: Bundle, to: str, sample: int) -> str:
+    """On which rows it was measured."""
+    says = "Validation rows, each scored in both runtimes."
+    if to.endswith("int8"):
+        says = (
+            f"One half of the validation rows, each scored in both runtimes; {sample} cases of the other half gave the "
+            "ranges of the 8 bits."
+        )
+    if refits(bundle.settings):
+        says += (
+            " The network had seen these rows (training.refit): both headlines are too good, the drop is what counts."
+        )
+    return says
+
+
+def _versions(to: str) -> dict[str, str]:
+    engine, _, precision = to.partition("-")
+    names = (engine, "nncf") if precision == "int8" else (engine,)
+    return {name: importlib.import_module(name).__version__ for name in names}

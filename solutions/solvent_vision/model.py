@@ -1,0 +1,106 @@
+"""Fit a network to images and calibrate it; score images with it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from solvent import Data, Fitted, augment, finetune, images, labels, training
+from solvent.solution import Score
+from solvent.split import halves
+
+from . import suspects, teacher
+from .answers import GOAL, Answers
+from .settings import Vision
+
+__all__ = ["fit", "scorer"]
+
+
+def fit(settings: Vision, data: Data) -> Fitted:
+    """Epochs, dropout and stages are chosen on one half of the validation rows, the calibration on the other."""
+    choosing, rest = halves(data.valid, data.schema, data.seed)
+    classes = list(data.schema.targets[0].levels)
+    answers = Answers(settings, classes)
+    targets, loss = answers.targets(data.train), answers.loss()
+    if settings.distill is not None:
+        targets, loss = teacher.softened(settings, data.train, targets, classes)
+    task = finetune.Task(
+        train=list(data.train["image"]),
+        targets=targets,
+        weights=_weights(settings, data.train, classes),
+        outputs=len(classes),
+        choosing=list(choosing["image"]),
+        loss=loss,
+        measure=answers.measure(choosing),
+        goal=GOAL,
+    )
+    network = finetune.learn(settings, task, data)
+    facts = {
+        "classes": classes,
+        "column": data.schema.field("image").source,
+        "size": finetune.side(settings),
+        "decoder": images.METHOD,
+        "seed": data.seed,
+        "choices": network.choices,
+        **answers.calibrated(network.logits(list(rest["image"])), rest),
+    }
+    valid = answers.outputs(data.valid.index, facts, network.logits(list(data.valid["image"])))
+    return Fitted(
+        models={"model": network.model},
+        facts=facts,
+        valid=valid,
+        findings=suspects.findings(settings, data, task, network),
+        batch_rows=finetune.BATCH_ROWS,
+    )
+
+
+def _weights(settings: Vision, rows: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    if settings.labels == "several":
+        own = rows["weight"].to_numpy(np.float32) if "weight" in rows else np.ones(len(rows), np.float32)
+        return own / own.mean()
+    return training.row_weights(rows, labels.codes(rows, classes), classes, settings.training)
+
+
+def scorer(settings: Vision, fitted: Fitted) -> Score:
+    """Score checked rows: pixels, logits, calibrated probabilities; an image that can't be read fails its row."""
+    answers, column = Answers(settings, list(fitted.facts["classes"])), fitted.facts["column"]
+
+    def score(table: pd.DataFrame) -> pd.DataFrame:
+        cells = list(table["image"])
+        stream = images.Stream(cells, fitted.facts["size"], settings.resize, fitted.batch_rows)
+        logits = fitted.predict(iter(stream))
+        for view in range(1, settings.scoring.views + 1):
+            logits = logits + fitted.predict(_augmented(settings, fitted, cells, view))
+        logits = logits / (1 + settings.scoring.views)
+        scored = answers.outputs(table.index, fitted.facts, logits)
+        errors = pd.Series(
+            [
+                reason and f"{column}: {_named(cell)} {reason}"
+                for cell, reason in zip(cells, stream.errors, strict=True)
+            ],
+            index=table.index,
+            dtype="str",
+        )
+        return scored.mask(errors.notna()).assign(error=errors)
+
+    return score
+
+
+def _augmented(settings: Vision, fitted: Fitted, cells: list[object], view: int) -> Iterator[np.ndarray]:
+    """An augmented view of each image, which depends on the image and on nothing else."""
+    start = 0
+    for batch in images.Stream(cells, fitted.facts["size"], settings.resize, fitted.batch_rows):
+        keys = [_key(cell) for cell in cells[start : start + len(batch)]]
+        start += len(batch)
+        yield augment.views(batch, keys, view, settings.augmentation.alone, fitted.facts["seed"])
+
+
+def _named(cell: object) -> str:
+    return repr(cell) if isinstance(cell, str) else "the image"
+
+
+def _key(cell: object) -> str:
+    try:
+        return images.content_hash(cell)
+    except images.Unreadable:
+        return ""
