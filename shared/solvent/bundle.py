@@ -117,10 +117,17 @@ class Bundle:
         return headline_sentence(self.facts)
 
     def source(self, given: Any) -> Source:
-        """Where a table comes from, read as the training table was: with its decimal sign, where none is named."""
+        """Where a table comes from, read as the training table was, in what is not named: with its decimal sign, and
+        with its names for the columns of a folder of images."""
         source = Source.of(given)
-        decimal = self.facts["data"].get("decimal", ".")
-        return source if "decimal" in source.model_fields_set else source.model_copy(update={"decimal": decimal})
+        columns = {
+            "image": [field for field in self.schema.features if field.kind == "image"],
+            "label": self.schema.targets,
+            "id": self.schema.by_role("id"),
+        }
+        known = {name: fields[0].source for name, fields in columns.items() if fields}
+        known["decimal"] = self.facts["data"].get("decimal", ".")
+        return source.model_copy(update={key: known[key] for key in set(known) - source.model_fields_set})
 
     def scorer(self, side: Mapping[str, Table] | None = None) -> Score:
         """Make the function that scores checked rows; do this once a process.

@@ -206,7 +206,10 @@ def score(
 @click.argument("table")
 @click.argument("out", type=Path)
 def explain(bundle: Path, table: str, out: Path) -> None:
-    """Say in OUT (.csv or .parquet) why BUNDLE scores each row of TABLE as it does."""
+    """Say in OUT (.csv or .parquet) why BUNDLE scores each row of TABLE as it does.
+
+    Pictures are bytes in Parquet; beside a CSV they are files, in the folder OUT_files.
+    """
     from . import tables
     from .bundle import Bundle
     from .score.parts import Layout
@@ -218,8 +221,11 @@ def explain(bundle: Path, table: str, out: Path) -> None:
     rows = tables.read(source)
     explained = loaded.explain(rows, tables.folder(source))
     added = [Output(name=name, type="string") for name in explained]
-    carried = Layout.of(loaded.schema, added, rows.columns).carried
-    tables.write(rows[list(carried)].join(explained), out)
+    carried = Layout.of(loaded.schema, added, rows).carried
+    found = rows[list(carried)].join(explained)
+    if out.suffix.lower() == ".csv":
+        found = tables.with_files(found, out.with_name(f"{out.stem}_files"))
+    tables.write(found, out)
     failed = int(explained["error"].notna().sum())
     click.echo(f"{len(rows) - failed} rows explained, {failed} with an error: {out}")
 

@@ -23,7 +23,8 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
     Returns:
         For each column: for numbers the inner edges of ten bins of equal share and their shares, for categories
         the shares of the commonest levels that at least five rows have; always the share missing. Declared codes of
-        a number column are `states`, with their share of all rows, and count among neither numbers nor missing.
+        a number column are `states`, with their share of all rows, and count among neither numbers nor missing. Of
+        lists, `levels` are the shares of rows that have each item: they need not sum to 1.
     """
     inputs = {
         field.source: _numbers(train[field.name], field) if field.kind == "number" else _column(train[field.name])
@@ -35,7 +36,13 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
 
 
 def _countable(column: pd.Series[Any]) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(column)) or str(column.dtype) in ("str", "boolean")
+    plain = bool(pd.api.types.is_numeric_dtype(column)) or str(column.dtype) in ("str", "boolean")
+    return plain or _holds_lists(column)
+
+
+def _holds_lists(column: pd.Series[Any]) -> bool:
+    present = column.dropna()
+    return column.dtype == object and len(present) > 0 and all(isinstance(cell, list) for cell in present)
 
 
 def _numbers(column: pd.Series[Any], field: Field) -> dict[str, JSON]:
@@ -55,6 +62,7 @@ def _column(column: pd.Series[Any]) -> dict[str, JSON]:
         edges = np.unique(np.quantile(numbers, np.linspace(0, 1, BINS + 1)[1:-1])) if len(numbers) else np.array([])
         counts = np.bincount(np.searchsorted(edges, numbers, side="left"), minlength=len(edges) + 1)
         return {**facts, "edges": edges.tolist(), "shares": (counts / max(len(numbers), 1)).tolist()}
-    found = present.astype("str").value_counts().head(MOST_LEVELS)
+    items = present.map(set).explode().dropna() if _holds_lists(column) else present
+    found = items.astype("str").value_counts().head(MOST_LEVELS)
     common = found[found >= FEWEST_ROWS]
     return {**facts, "levels": {str(level): float(count / len(present)) for level, count in common.items()}}

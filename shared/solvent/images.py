@@ -21,7 +21,19 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import SolventError
 
-__all__ = ["METHOD", "Look", "Resize", "Stream", "Unreadable", "content_hash", "decode", "look", "looks", "pixels"]
+__all__ = [
+    "METHOD",
+    "Look",
+    "Resize",
+    "Stream",
+    "Unreadable",
+    "content_hash",
+    "decode",
+    "look",
+    "looks",
+    "pixels",
+    "shown",
+]
 
 METHOD = "Pillow, EXIF turned, bilinear with antialiasing, JPEG scaled while it is decoded"
 
@@ -130,6 +142,11 @@ class Stream:
             return pixels(cell, self.size, self.resize), None
         except Unreadable as error:
             return np.zeros((self.size, self.size, 3), np.uint8), str(error)
+
+
+def shown(cell: Cell) -> str:
+    """An image in a message: the end of its path, as the rest is the house's; "the image" where the cell holds it."""
+    return repr("/".join(Path(cell).parts[-2:])) if isinstance(cell, str) else "the image"
 
 
 def content_hash(cell: Cell) -> str:

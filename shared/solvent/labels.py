@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from .metrics import Metric, by_class, multiclass, multilabel, operating_point
+from .metrics import Metric, by_class, multiclass, multilabel, operating_point, row_weights
 from .solution import JSON
 
 __all__ = ["codes", "flags", "measure", "measure_several", "outputs", "outputs_several", "thresholds"]
@@ -53,25 +54,35 @@ def outputs_several(
         cut: the threshold of each class.
     """
     reached = probability >= np.array([cut[name] for name in classes])
-    found = pd.Series([[classes[place] for place in np.flatnonzero(row).tolist()] for row in reached], index=index, dtype=object)
+    found = pd.Series(
+        [[classes[place] for place in np.flatnonzero(row).tolist()] for row in reached], index=index, dtype=object
+    )
     return pd.DataFrame({"classes": found, **_columns(classes, probability)}, index=index)
 
 
-def thresholds(truth: np.ndarray, probability: np.ndarray, classes: Sequence[str], chosen_on: str) -> dict[str, JSON]:
+def thresholds(
+    truth: np.ndarray, probability: np.ndarray, classes: Sequence[str], chosen_on: str, weight: ArrayLike | None = None
+) -> dict[str, JSON]:
     """The operating point of each class that may stand beside others: the threshold of its largest F1.
 
-    A class that no row has, or every row, gets 0.5: nothing can be chosen for it.
+    A class that none of these rows has, or every one, gets 0.5, since nothing can be chosen for it; `not_chosen` names
+    these, where there are any.
 
     Args:
         truth: 0 or 1, shape `(rows, classes)`.
         probability: calibrated, shape `(rows, classes)`.
+        weight: of the rows, shape `(rows,)`, not negative; a row of weight 0 is not there.
     """
-    found = {}
-    for place, name in enumerate(classes):
-        known = 0 < truth[:, place].sum() < len(truth)
-        chosen = operating_point.best(truth[:, place], probability[:, place], "f1") if known else {"value": 0.5}
-        found[name] = float(chosen["value"])
-    return {"rule": "the largest F1 of each class", "value": found, "chosen_on": chosen_on, "rows": len(truth)}
+    counted = row_weights(weight, len(truth))
+    unknown = [name for name, own in zip(classes, truth[counted > 0].T, strict=True) if own.all() or not own.any()]
+    found = {
+        name: 0.5
+        if name in unknown
+        else operating_point.best(truth[:, place], probability[:, place], "f1", weight=counted)["value"]
+        for place, name in enumerate(classes)
+    }
+    point = {"rule": "the largest F1 of each class", "value": found, "chosen_on": chosen_on, "rows": len(truth)}
+    return {**point, "not_chosen": unknown} if unknown else point
 
 
 def measure(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, Metric]:
@@ -79,19 +90,19 @@ def measure(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, Metric]:
     class precision, recall and F1."""
     classes, probability = _probability(scored)
     truth, decided = codes(rows, classes), pd.Index(classes).get_indexer(pd.Index(scored["class"]))
-    weight = rows.get("weight")
-    return {
-        **multiclass(truth, probability, decided, weight),
-        **by_class(np.eye(len(classes))[truth], np.eye(len(classes))[decided], classes, weight),
-    }
+    weight, each = rows.get("weight"), np.eye(len(classes))
+    over_all = multiclass(truth, probability, decided, weight)
+    return {**over_all, **by_class(each[truth], each[decided], classes, weight)}
 
 
 def measure_several(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, Metric]:
-    """The same where a row may have several classes; accuracy counts rows with exactly the right ones."""
+    """The same where a row may have several classes; accuracy counts rows with exactly the right ones, and class by
+    class there is the average precision too."""
     classes, probability = _probability(scored)
     truth, decided = flags(rows, classes), flags(scored.rename(columns={"classes": "label"}), classes)
     weight = rows.get("weight")
-    return {**multilabel(truth, probability, decided, weight), **by_class(truth, decided, classes, weight)}
+    over_all = multilabel(truth, probability, decided, weight)
+    return {**over_all, **by_class(truth, decided, classes, weight, probability)}
 
 
 def _columns(classes: Sequence[str], probability: np.ndarray) -> dict[str, Any]:

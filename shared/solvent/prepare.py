@@ -288,6 +288,9 @@ def _describe(frame: pd.DataFrame, schema: Schema) -> JSON:
             }
         elif field.kind == "category":
             facts["target"] = {str(k): float(v) for k, v in column.value_counts(normalize=True).sort_index().items()}
+        elif field.kind == "list":  # a row counts for each of its classes
+            shares = column.explode().value_counts().sort_index() / len(column)
+            facts["target"] = {str(k): float(v) for k, v in shares.items()}
     for field in schema.by_role("time"):
         facts["from"], facts["to"] = str(frame[field.name].min()), str(frame[field.name].max())
     return facts

@@ -41,7 +41,7 @@ def explain(settings: Vision, fitted: Fitted, table: pd.DataFrame) -> pd.DataFra
     """Lay over each image where the evidence for its most probable class lies.
 
     Returns:
-        `explained_class`, its `probability`, and `heat_map`: the bytes of a PNG file in the size that the network reads.
+        `explained_class`, its `probability`, and `heat_map`: a PNG in the size that the network reads.
     """
     classes = list(fitted.facts["classes"])
     scored = scorer(settings, fitted)(table)

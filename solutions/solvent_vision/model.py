@@ -75,7 +75,7 @@ def scorer(settings: Vision, fitted: Fitted) -> Score:
         scored = answers.outputs(table.index, fitted.facts, logits)
         errors = pd.Series(
             [
-                reason and f"{column}: {_named(cell)} {reason}"
+                reason and f"{column}: {images.shown(cell)} {reason}"
                 for cell, reason in zip(cells, stream.errors, strict=True)
             ],
             index=table.index,
@@ -93,10 +93,6 @@ def _augmented(settings: Vision, fitted: Fitted, cells: list[object], view: int)
         keys = [_key(cell) for cell in cells[start : start + len(batch)]]
         start += len(batch)
         yield augment.views(batch, keys, view, settings.augmentation.alone, fitted.facts["seed"])
-
-
-def _named(cell: object) -> str:
-    return repr(cell) if isinstance(cell, str) else "the image"
 
 
 def _key(cell: object) -> str:

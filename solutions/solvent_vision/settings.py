@@ -49,7 +49,7 @@ class Vision(Section):
         size: side of the images that it reads, in pixels; its own where it is not given.
         resize: how an image becomes a square: stretch, crop (the middle) or pad.
         labels: `one` class for each image, or `several`: the label cells are lists.
-        head: what is trained on top.
+        head: what is trained on top; with weights: none it reads the last block alone.
         fine_tune: how many of the backbone's blocks are trained too.
         augmentation: changes that leave the class as it is.
         views: augmented views of each training image that a frozen backbone reads, beside the image itself. (Networks
@@ -102,7 +102,7 @@ class Vision(Section):
             f"weights: the backbone {self.backbone} is trained from nothing; write weights: none": (
                 about.constructor is None and not nothing
             ),
-            f"head.blocks: the backbone {self.backbone} has {blocks} blocks": self.head.blocks > blocks,
+            f"head.blocks: the backbone {self.backbone} has {blocks} blocks": not nothing and self.head.blocks > blocks,
             f"fine_tune.blocks: the backbone {self.backbone} has {blocks} blocks": self.fine_tune.blocks > blocks,
             "fine_tune: with weights: none all blocks are trained; leave it out": nothing and self.fine_tune.blocks > 0,
             "views: with weights: none every epoch sees another view of each image; leave it out": nothing

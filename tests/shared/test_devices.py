@@ -19,7 +19,8 @@ startup.tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from solvent import devices, precision, runtime, training  # noqa: E402
+from solvent import devices, runtime, training  # noqa: E402
+from solvent.precision import float32  # noqa: E402
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.normal(size=(40, 5)).astype("float32")
@@ -77,7 +78,7 @@ def test_a_mixed_model_trains_and_its_saved_one_is_float32(tmp_path: Path, preci
     assert record["best"] < 0.9 * record["history"]["mse"][0]
     scores = runtime.predict(model, X, 16)
     assert scores.dtype == np.float32
-    plain = precision.float32(model)
+    plain = float32(model)
     assert policies(plain) == {"float32"}
     for one, other in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -192,6 +192,113 @@ def test_a_class_that_was_called_but_never_true_has_an_f1_of_zero():
     assert metrics.point(ours) == pytest.approx((2 / 3 + 0) / 2)
 
 
+def labels_with_ties(seed, rows=200, classes=4):
+    """Rows with none, one or several classes, of which the last is rare; tied probabilities."""
+    generator = np.random.default_rng(seed)
+    truth = (generator.random((rows, classes)) < np.linspace(0.6, 0.1, classes)).astype(int)
+    logits = 2 * truth - 1 + generator.normal(0, 1.2, (rows, classes))
+    probability = np.clip(np.round(1 / (1 + np.exp(-logits)), 1), 0.01, 0.99)
+    times = generator.multinomial(rows, np.full(rows, 1 / rows), size=3).astype(float)
+    return truth, probability, (probability >= [0.5, 0.3, 0.6, 0.5]).astype(int), generator.gamma(2, size=rows), times
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_of_several_classes_at_once_equal_scikit_learn_in_every_resample(weighted):
+    truth, probability, decision, weight, times = labels_with_ties(0)
+    ours = metrics.multilabel(truth, probability, decision, weight if weighted else None)
+    for resample, drawn in enumerate(times * weight if weighted else times):
+        several = {"average": "macro", "sample_weight": drawn}
+        pairs = list(zip(truth.T, probability.T, strict=True))
+        expected = {
+            "auc": reference.roc_auc_score(truth, probability, **several),
+            "average_precision": reference.average_precision_score(truth, probability, **several),
+            "accuracy": reference.accuracy_score(truth, decision, sample_weight=drawn),
+            "precision": reference.precision_score(truth, decision, **several),
+            "recall": reference.recall_score(truth, decision, **several),
+            "f1": reference.f1_score(truth, decision, **several),
+            "log_loss": np.mean([reference.log_loss(own, chance, sample_weight=drawn) for own, chance in pairs]),
+            "brier": np.mean([reference.brier_score_loss(own, chance, sample_weight=drawn) for own, chance in pairs]),
+        }
+        assert set(expected) | {"ece"} == set(ours)
+        for name, value in expected.items():
+            assert values(ours[name], times)[resample] == pytest.approx(value, abs=1e-12), name
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_each_class_for_itself_equals_scikit_learn_in_every_resample(weighted):
+    truth, probability, decision, weight, times = labels_with_ties(1)
+    names = ["d", "b", "a", "c"]
+    ours = metrics.by_class(truth, decision, names, weight if weighted else None, probability)
+    references = {
+        "precision": reference.precision_score,
+        "recall": reference.recall_score,
+        "f1": reference.f1_score,
+        "average_precision": reference.average_precision_score,
+    }
+    assert set(ours) == {f"{metric} of {name}" for metric in references for name in names}
+    for resample, drawn in enumerate(times * weight if weighted else times):
+        for place, name in enumerate(names):
+            for metric, score in references.items():
+                given = (probability if metric == "average_precision" else decision)[:, place]
+                expected = score(truth[:, place], given, sample_weight=drawn)
+                found = values(ours[f"{metric} of {name}"], times)[resample]
+                assert found == pytest.approx(expected, abs=1e-12), (metric, name)
+
+
+def test_calibration_error_of_several_classes_is_the_mean_of_each_class_s_own():
+    # Bins of class 0: |.15 + .15 - 1| = .7; |.95 - 1| = .05. Of class 1: |.3 - 0|, |.5 - 1| and |.7 - 1|.
+    truth, probability = [[0, 0], [1, 1], [1, 1]], [[0.15, 0.35], [0.15, 0.55], [0.95, 0.75]]
+    ours = metrics.multilabel(truth, probability, truth)["ece"]
+    assert metrics.point(ours) == pytest.approx((0.75 / 3 + (0.35 + 0.45 + 0.25) / 3) / 2)
+    weighted = metrics.multilabel(truth, probability, truth, weight=[2, 1, 1])["ece"]
+    first, second = abs(2 * 0.15 + 0.15 - 1) + 0.05, 2 * 0.35 + 0.45 + 0.25
+    assert metrics.point(weighted) == pytest.approx((first / 4 + second / 4) / 2)
+
+
+def test_a_class_that_no_row_has_is_undefined_for_itself_and_left_out_of_the_means():
+    # Class 0 is learnt in part; class 1 is never there and called once; class 2 is never there and never called.
+    truth, decision = [[1, 0, 0], [1, 0, 0], [0, 0, 0]], [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+    probability = [[0.9, 0.1, 0.1], [0.2, 0.6, 0.2], [0.3, 0.1, 0.3]]
+    each = metrics.by_class(truth, decision, ["a", "b", "c"], probability=probability)
+    by_hand = {
+        **{"precision of a": 1, "recall of a": 0.5, "f1 of a": 2 / 3, "average_precision of a": (1 + 2 / 3) / 2},
+        **{"precision of b": 0, "recall of b": np.nan, "f1 of b": 0, "average_precision of b": np.nan},
+        **{f"{metric} of c": np.nan for metric in ("precision", "recall", "f1", "average_precision")},
+    }
+    assert {name: metrics.point(metric) for name, metric in each.items()} == pytest.approx(by_hand, nan_ok=True)
+    ours = metrics.multilabel(truth, probability, decision)
+    means = {"auc": 0.5, "average_precision": 5 / 6, "precision": 0.5, "recall": 0.5, "f1": 1 / 3, "accuracy": 2 / 3}
+    assert {name: metrics.point(ours[name]) for name in means} == pytest.approx(means)
+
+
+def test_rows_without_any_class_leave_only_what_needs_a_positive_undefined():
+    nothing = np.zeros((4, 2))
+    ours = metrics.multilabel(nothing, nothing + 0.1, nothing)
+    undefined = {name for name, metric in ours.items() if np.isnan(metrics.point(metric))}
+    assert undefined == {"auc", "average_precision", "precision", "recall", "f1"}
+    assert metrics.point(ours["accuracy"]) == 1
+    none = np.zeros((0, 2))
+    assert all(np.isnan(metrics.point(metric)) for metric in metrics.multilabel(none, none, none).values())
+
+
+def test_more_than_thirty_classes_are_not_measured_one_by_one():
+    flags = np.eye(31)
+    assert metrics.by_class(flags, flags, [f"c{place}" for place in range(31)]) == {}
+    assert len(metrics.by_class(flags[:, :30], flags[:, :30], [f"c{place}" for place in range(30)])) == 3 * 30
+
+
+def test_tables_of_other_shapes_or_values_are_named():
+    flags = np.zeros((3, 2))
+    with pytest.raises(ValueError, match=r"truth \(3, 2\), decision \(3, 2\), probability \(2, 2\)"):
+        metrics.multilabel(flags, flags[:2], flags)
+    with pytest.raises(ValueError, match=r"decision: expected shape \(rows, classes\), got \(3,\)"):
+        metrics.multilabel(flags, flags, flags[:, 0])
+    with pytest.raises(ValueError, match=r"truth holds 0.5: expected 0 and 1 only"):
+        metrics.multilabel(flags + 0.5, flags, flags)
+    with pytest.raises(ValueError, match=r"decision \(3, 2\), 3 names"):
+        metrics.by_class(flags, flags, ["a", "b", "c"])
+
+
 def test_confusion_counts_truth_by_row_and_decision_by_column():
     table = metrics.confusion([0, 0, 1, 2, 2, 2], [0, 1, 1, 2, 2, 0], classes=4)
     assert table.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 import ruler  # noqa: E402
 import tiles  # noqa: E402
 
-ROWS, BATCH_ROWS = 21, 8
+ROWS, BATCH_ROWS = 37, 16
 RANDOM = np.random.default_rng(0)
 NARROW = [
     pytest.param(name, marks=pytest.mark.skipif(bool(processor.lacks(name.partition("-")[2])), reason="processor"))
@@ -45,6 +45,7 @@ INT8 = pytest.mark.skipif(bool(processor.lacks("int8")), reason="processor")
 
 
 def conv() -> tuple[keras.Model, Any]:
+    keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 3), name="image")
     hidden = keras.layers.Conv2D(8, 3, activation="relu")(keras.layers.Rescaling(1 / 255)(image))
     hidden = keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3, activation="relu")(hidden))
@@ -117,7 +118,7 @@ def test_a_form_gives_the_same_for_the_same_rows_wherever_they_are_cut(formed: A
     model, inputs, form = formed("conv", name)
     whole = runtime.predict(model, inputs, BATCH_ROWS, form)
     np.testing.assert_array_equal(runtime.predict(model, inputs, BATCH_ROWS, form), whole)
-    for cut in (1, 5, 8):
+    for cut in (1, 5, 16):
         parts = [runtime.predict(model, part, BATCH_ROWS, form) for part in (inputs[:cut], inputs[cut:])]
         np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
         np.testing.assert_allclose(
@@ -130,7 +131,7 @@ def test_a_narrow_form_is_near_and_not_the_same(formed: Any, name: str) -> None:
     model, inputs, form = formed("conv", name)
     expected = runtime.predict(model, inputs, BATCH_ROWS)
     apart = np.abs(runtime.predict(model, inputs, BATCH_ROWS, form) - expected).max()
-    assert 1e-5 < apart < 0.05 * np.abs(expected).max()
+    assert 1e-5 < apart < 0.1 * np.abs(expected).max()
 
 
 def test_arrays_given_by_name_reach_the_inputs_of_their_names(tmp_path: Path) -> None:

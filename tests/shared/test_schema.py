@@ -382,14 +382,15 @@ def test_texts_images_and_lists_are_read():
 
 def test_before_training_an_image_that_cannot_be_decoded_makes_its_row_bad(tmp_path):
     (tmp_path / "good.png").write_bytes(PIXEL)
-    (tmp_path / "cut.png").write_bytes(PIXEL[:-20])
+    Image.effect_noise((64, 64), 50).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:1000])
     schema = Schema.declare(Columns(inputs=(Column(name="image", kind="image"),)), {}, ["image"], table="t.csv")
     table = pd.DataFrame({"image": ["good.png", "cut.png", "gone.png"]})
     renamed = schema.rename(table, table_name="t.csv", targets=True, folder=tmp_path)
     found = schema.check(renamed, targets=True)
     assert found.good["image"].tolist() == [str(tmp_path / "good.png")]
-    assert found.bad["reasons"].iloc[0].startswith(f"image: {str(tmp_path / 'cut.png')!r} is damaged: ")
-    assert found.bad["reasons"].iloc[1] == f"image: {str(tmp_path / 'gone.png')!r} there is no such file"
+    assert found.bad["reasons"].iloc[0].startswith(f"image: '{tmp_path.name}/cut.png' is damaged: ")
+    assert found.bad["reasons"].iloc[1] == f"image: '{tmp_path.name}/gone.png' there is no such file"
     # a scorer decodes anyway, so that nothing is decoded here
     assert len(schema.check(renamed, targets=False).good) == 3
 

@@ -253,7 +253,7 @@ def test_a_folder_that_is_cut_already_is_its_parts(tmp_path):
         "test": "Testing",
     }
     assert cells(tables.read(parts["valid"])) == {"image": ["dog/2.png"], "label": ["dog"]}
-    with pytest.raises(Refused, match="is cut into Testing, train and val already. Name one of them"):
+    with pytest.raises(Refused, match=r"is cut into Testing, train, val already\. Name one of them"):
         tables.read(tmp_path)
     touched(tmp_path, "validation/dog/4.png")
     with pytest.raises(Refused, match="two of them are the same part"):

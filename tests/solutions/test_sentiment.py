@@ -6,11 +6,11 @@ import pytest
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from solvent import Data, devices
+from solvent.labels import codes, outputs
 from solvent.metrics import point
 from solvent.schema import Schema
 from solvent_nlp.sentiment import network, rivals
 from solvent_nlp.sentiment.ngrams import counts, inverse_document_frequency, weigh
-from solvent.labels import codes, outputs
 from solvent_nlp.sentiment.outcome import metrics
 from solvent_nlp.sentiment.sample import reviews
 from solvent_nlp.sentiment.settings import Sentiment, columns

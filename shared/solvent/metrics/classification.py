@@ -111,7 +111,8 @@ def multilabel(
 
     Returns:
         Means over classes as `multiclass` has them: auc, average_precision, precision, recall, f1; also log_loss,
-        brier and ece. Of all rows: accuracy (exactly the right classes).
+        brier and ece (each class for itself, 10 bins of equal width). Of all rows: accuracy (exactly the right
+        classes).
 
     Raises:
         ValueError: if a value is missing or out of its range, or shapes differ.
@@ -119,7 +120,10 @@ def multilabel(
     truth, decision = _table("truth", truth), _table("decision", decision)
     probability = np.asarray(probability, dtype=np.float64)
     if not truth.shape == decision.shape == probability.shape:
-        raise ValueError(f"Shapes differ: truth {truth.shape}, decision {decision.shape}, {probability.shape}.")
+        raise ValueError(
+            f"Shapes differ: truth {truth.shape}, decision {decision.shape}, probability {probability.shape}. "
+            "Give all three a row for each row and a column for each class."
+        )
     rows, classes = truth.shape
     probability = probabilities("probability", probability.ravel()).reshape(truth.shape)
     weight = row_weights(weight, rows)
@@ -135,18 +139,35 @@ def multilabel(
 
 
 def by_class(
-    truth: ArrayLike, decision: ArrayLike, names: Sequence[str], weight: ArrayLike | None = None
+    truth: ArrayLike,
+    decision: ArrayLike,
+    names: Sequence[str],
+    weight: ArrayLike | None = None,
+    probability: ArrayLike | None = None,
 ) -> dict[str, Metric]:
     """Precision, recall and F1 of each class, as `f1 of NAME`; nothing where there are more than 30 classes.
 
     Args:
-        truth, decision: 0 or 1, shape `(rows, classes)`.
+        truth: 0 or 1, shape `(rows, classes)`.
+        decision: 0 or 1, shape `(rows, classes)`.
         names: of the classes.
         weight: of the rows, shape `(rows,)`, not negative.
+        probability: of each class for itself, in [0, 1], shape `(rows, classes)`; with it `average_precision of NAME`
+            is among them.
+
+    Raises:
+        ValueError: if a value is missing or out of its range, or shapes differ.
     """
     truth, decision = _table("truth", truth), _table("decision", decision)
+    if truth.shape != decision.shape or truth.shape[1] != len(names):
+        raise ValueError(
+            f"Shapes differ: truth {truth.shape}, decision {decision.shape}, {len(names)} names. "
+            "Give both a row for each row and a column for each name."
+        )
     if len(names) > MOST_CLASSES:
         return {}
+    rows = len(truth)
+    weight = row_weights(weight, rows)
     hit = truth * decision
     found: dict[str, Metric] = {}
     for place, name in enumerate(names):
@@ -154,6 +175,10 @@ def by_class(
         found[f"precision of {name}"] = quotient(both, called, weight)
         found[f"recall of {name}"] = quotient(both, own, weight)
         found[f"f1 of {name}"] = quotient(2 * both, own + called, weight)
+        if probability is not None:
+            likely = probabilities("probability", np.asarray(probability)[:, place], rows)
+            curve = Curve(own, likely, weight)
+            found[f"average_precision of {name}"] = Weighted(rows, curve.average_precision)
     return found
 
 

@@ -53,13 +53,22 @@ def by_cost(
     return cuts.point(cut, rule, cost_per_row=float(cost[cut]) / (cuts.positives + cuts.negatives))
 
 
-def best(truth: ArrayLike, probability: ArrayLike, metric: str, *, chosen_on: str = "validation") -> dict[str, Any]:
+def best(
+    truth: ArrayLike,
+    probability: ArrayLike,
+    metric: str,
+    *,
+    weight: ArrayLike | None = None,
+    chosen_on: str = "validation",
+) -> dict[str, Any]:
     """The value at which a metric is largest on these rows.
 
     Args:
         truth: 0 or 1, shape `(rows,)`; both must occur.
         probability: of 1, in [0, 1], shape `(rows,)`.
         metric: f1, youden (sensitivity + specificity - 1) or accuracy.
+        weight: of the rows, shape `(rows,)`, not negative.
+        chosen_on: which rows these are, for whoever reads the report.
 
     Raises:
         Refused: if the rows hold one class only.
@@ -67,11 +76,11 @@ def best(truth: ArrayLike, probability: ArrayLike, metric: str, *, chosen_on: st
     """
     if metric not in _BEST:
         raise ValueError(f"There is no operating point by {metric!r}. Known: {', '.join(_BEST)}.")
-    cuts = _Cuts(truth, probability, chosen_on).of_both_classes()
+    cuts = _Cuts(truth, probability, chosen_on, weight).of_both_classes()
     values = {
         "f1": 2 * cuts.true / (cuts.true + cuts.false + cuts.positives),
         "youden": cuts.true / cuts.positives - cuts.false / cuts.negatives,
-        "accuracy": (cuts.true + cuts.negatives - cuts.false) / cuts.rows,
+        "accuracy": (cuts.true + cuts.negatives - cuts.false) / (cuts.positives + cuts.negatives),
     }[metric]
     cut = int(np.argmax(values))
     return cuts.point(cut, f"largest {metric}", **{metric: float(values[cut])})

@@ -26,7 +26,7 @@ def parts(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
             "label": labels[name],
             "rows": known[name]["rows"],
             "share": known[name]["rows"] / total,
-            "target": _target(known[name]["target"] or {}),
+            "target": _target(known[name]["target"] or {}, sections.lists(bundle)),
             "from": known[name]["from"],
             "to": known[name]["to"],
             "aside": data["set_aside"][name],
@@ -59,13 +59,17 @@ def copies(bundle: Mapping[str, JSON]) -> str:
     return f"Copies: {'; '.join(said)}; copies of one content were kept on one side of the split."
 
 
-def _target(target: Mapping[str, JSON]) -> list[tuple[str, str]]:
+def _target(target: Mapping[str, JSON], lists: bool) -> list[tuple[str, str]]:
     if {"mean", "deviation"} <= set(target):
         return [(wording.humane(key), wording.number(value)) for key, value in target.items()]
     most = sorted(target.items(), key=lambda item: -(wording.finite(item[1]) or 0))
     shown = [(wording.shorten(level, 40), wording.percent(rate)) for level, rate in most[:6]]
+    if not most[6:]:
+        return shown
+    if lists:  # a row may have several of the rest: their sum is no share
+        return [*shown, (f"{len(most) - 6} more, each at most", wording.percent(most[6][1]))]
     rest = sum(wording.finite(rate) or 0 for _, rate in most[6:])
-    return shown + ([(f"{len(most) - 6} more", wording.percent(rest))] if most[6:] else [])
+    return [*shown, (f"{len(most) - 6} more", wording.percent(rest))]
 
 
 def columns(bundle: Mapping[str, JSON]) -> tuple[list[dict[str, JSON]], list[tuple[str, str]]]:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import about_data, metric_names, sections, wording
+from .class_table import ClassTable, class_table
 from .verdict import headline_sentence, verdict
 
 __all__ = ["model_card"]
 
 JSON = Any
+_MOST_CLASSES = 10
 _MARKUP = re.compile(r"([\\`*_\[\]#|~$!])")
 
 
@@ -112,8 +114,30 @@ def _evaluation(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None, our
     ]
     if weaker:
         blocks += [f"Slices whose whole interval of {label} is worse than that of all test rows:", "\n".join(weaker)]
-    point = sections.facts(bundle["facts"].get("operating_point"))
-    return [*blocks, *(["### Operating point", _list(point)] if point else []), *_fairness(bundle)]
+    by_class = class_table(bundle)
+    point = sections.facts(bundle["facts"].get("operating_point"), by_class.told if by_class else ())
+    return [
+        *blocks,
+        *(["### Operating point", _list(point)] if point else []),
+        *(_by_class(by_class) if by_class else []),
+        *_fairness(bundle),
+    ]
+
+
+def _by_class(table: ClassTable) -> list[str]:
+    """The weakest classes; the report has them all."""
+    header = ["Class", *(["Threshold"] if table.thresholds else []), *map(metric_names.metric_label, table.metrics)]
+    rows = [
+        [
+            _text(row.name),
+            *([wording.plain(row.threshold)] if table.thresholds else []),
+            *map(_span, row.found),
+        ]
+        for row in table.rows[:_MOST_CLASSES]
+    ]
+    more = len(table.rows) - len(rows)
+    said = f"The {len(rows)} classes of the lowest F1; report.html has the other {more} too." if more else ""
+    return ["### Class by class (95 % interval)", said, _table(header, rows)]
 
 
 def _fairness(bundle: Mapping[str, JSON]) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .wording import humane
+from .wording import humane, shorten
 
-__all__ = ["metric_label", "metric_meaning", "metric_rises"]
+__all__ = ["metric_label", "metric_meaning", "metric_rises", "of_class"]
 
 # name: (label, meaning, whether higher is better). A domain's own metric is shown by its name.
 _METRICS: dict[str, tuple[str, str, bool | None]] = {
@@ -45,22 +45,53 @@ _METRICS: dict[str, tuple[str, str, bool | None]] = {
     "perplexity": ("Perplexity", "effective number of choices for each token", False),
 }
 
+# Of one class: what {} stands for is its name.
+_OF_A_CLASS = {
+    "precision": "share of the rows that we name {} that are",
+    "recall": "share of the rows that are {} that we name so",
+    "f1": "harmonic mean of the precision and the recall of {}",
+    "average_precision": "area under the precision and recall of {}; guessing gives its share of the rows",
+}
+_OVER_CLASSES = ("auc", "average_precision", "precision", "recall", "f1")
+_OVER_SEVERAL_AT_ONCE = (*_OVER_CLASSES, "log_loss", "brier", "ece")
+
+
+def of_class(name: str) -> tuple[str, str] | None:
+    """The metric and the class of `f1 of NAME`; None where a name has no such form."""
+    metric, _, level = name.partition(" of ")
+    return (metric, level) if level and metric in _METRICS else None
+
 
 def metric_label(name: str) -> str:
-    """How a metric is written: `auc` -> `AUC`, `ndcg@10` -> `NDCG@10`."""
+    """How a metric is written: `auc` -> `AUC`, `ndcg@10` -> `NDCG@10`, `f1 of my_class` -> `F1 of my_class`."""
+    if found := of_class(name):
+        return f"{_METRICS[found[0]][0]} of {shorten(found[1])}"
     base, at, depth = name.partition("@")
     return (_METRICS[base][0] if base in _METRICS else humane(base)) + at + depth
 
 
-def metric_meaning(name: str) -> str:
-    """What a metric of the suite means, in a few words; empty for a domain's own."""
+def metric_meaning(name: str, *, means: bool = False, several: bool = False) -> str:
+    """What a metric of the suite means, in a few words; empty for a domain's own.
+
+    Args:
+        means: metrics of yes or no are means over the target's classes.
+        several: a row may have several of them.
+    """
+    if found := of_class(name):
+        return _OF_A_CLASS.get(found[0], "").format(shorten(found[1]))
     base = name.partition("@")[0]
-    return _METRICS[base][1] if base in _METRICS else ""
+    if base not in _METRICS:
+        return ""
+    if several and base == "accuracy":
+        return "share of rows with exactly the right classes"
+    over = means and base in (_OVER_SEVERAL_AT_ONCE if several else _OVER_CLASSES)
+    return ("mean over classes: " if over else "") + _METRICS[base][1]
 
 
 def metric_rises(name: str, goal: Mapping[str, Any]) -> bool | None:
     """Whether higher is better; None where it is not known."""
     if goal["metric"] == name:
         return bool(goal["higher"])
-    base = name.partition("@")[0]
+    found = of_class(name)
+    base = found[0] if found else name.partition("@")[0]
     return _METRICS[base][2] if base in _METRICS else None

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..schema.kinds import canonical
+from . import sections
 from .figures import Drawn, Studio
 from .number_target import number_target
 from .scored import Cases, models
 from .several_classes import several_classes
+from .several_labels import several_labels
 from .two_classes import two_classes
 
 __all__ = ["outcomes"]
@@ -29,6 +31,8 @@ def outcomes(studio: Studio, bundle: Mapping[str, JSON], scores: Any) -> list[Dr
     if "probability" in scores and positive is not None:
         return two_classes(studio, bundle, cases, models(bundle), positive)
     if classes and all(f"probability_{level}" in scores for level in classes):
+        if sections.lists(bundle):
+            return several_labels(studio, bundle, cases, models(bundle), classes)
         return several_classes(studio, cases, models(bundle), classes)
     if "prediction" in scores:
         return number_target(studio, cases, models(bundle))

@@ -65,12 +65,13 @@ def context(
 ) -> dict[str, JSON]:
     """All that the template shows."""
     from ..record import SUITE
+    from .class_table import class_table
     from .figures import Studio, domain, forest, histories
     from .outcomes import outcomes
     from .several_classes import class_by_class
 
     test, data, known, goal = bundle["test"], bundle["data"], bundle["facts"], bundle["goal"]
-    studio = Studio()
+    studio, by_class = Studio(), class_table(bundle, scores)
     protocol = sections.protocol(bundle)
     rows, ignored = about_data.columns(bundle)
     baseline = (test or {}).get("baseline")
@@ -96,9 +97,11 @@ def context(
         "models": sections.models(bundle),
         "metrics": sections.metrics(bundle),
         "confusion": sections.confusion(bundle),
-        "point": sections.facts(known.get("operating_point")),
+        "point": sections.facts(known.get("operating_point"), by_class.told if by_class else ()),
+        "by_class": by_class,
+        "lists": sections.lists(bundle),
         "calibration": sections.facts(known.get("calibration"), ("x", "y")),
-        "classes": class_by_class(studio, bundle),
+        "classes": None if by_class else class_by_class(studio, bundle),
         "outcomes": outcomes(studio, bundle, scores),
         "slices": sections.slices(bundle),
         "fairness": sections.fairness(bundle),

@@ -105,7 +105,11 @@ def unit_square(axes: Any, across: str, up: str) -> None:
     axes.set(xlabel=across, ylabel=up, xlim=(-0.015, 1.015), ylim=(-0.015, 1.03))
 
 
-def reliability_painter(known: list[Points], across: str, up: str, weighed: bool) -> Callable[[Any], None]:
+def reliability_painter(
+    known: list[Points], across: str, up: str, weighed: bool, counted: str = "rows"
+) -> Callable[[Any], None]:
+    """Paint a calibration curve for each model, and below it how many of what is `counted` ours has in each bin."""
+
     def paint(canvas: Any) -> None:
         axes, below = canvas.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         axes.plot([0, 1], [0, 1], color=drawing.FAINT, linewidth=1)
@@ -130,7 +134,7 @@ def reliability_painter(known: list[Points], across: str, up: str, weighed: bool
             if rows:
                 text = wording.tally(rows if weighed else int(rows)) if rows < 10_000 else f"{rows / 1000:.0f}k"
                 below.annotate(text, (left + 0.05, rows), (0, 1), textcoords="offset points", ha="center", fontsize=6.5)
-        below.set(xlabel=across, ylabel="weight" if weighed else "rows", yticks=[], ylim=(0, max(counts) * 1.45))
+        below.set(xlabel=across, ylabel="weight" if weighed else counted, yticks=[], ylim=(0, max(counts) * 1.45))
         below.grid(visible=False)
         below.spines["left"].set_visible(False)
 

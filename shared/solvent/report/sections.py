@@ -14,10 +14,12 @@ from .verdict import set_aside
 __all__ = [
     "Span",
     "choices",
+    "classes",
     "confusion",
     "facts",
     "fairness",
     "findings",
+    "lists",
     "metrics",
     "models",
     "pressing",
@@ -83,8 +85,22 @@ def models(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     return [{**row, "baseline": row["name"] == baseline, "ours": place == 0} for place, row in enumerate(rows)]
 
 
+def classes(bundle: Mapping[str, JSON]) -> list[str]:
+    """The classes of the target; none where it is a number."""
+    targets = [field for field in bundle["schema"]["fields"] if field["role"] == "target"]
+    return [str(level) for level in targets[0]["levels"] or ()] if targets else []
+
+
+def lists(bundle: Mapping[str, JSON]) -> bool:
+    """Whether a row may have several classes."""
+    return any(field["role"] == "target" and field["kind"] == "list" for field in bundle["schema"]["fields"])
+
+
 def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """Every metric of every model, the headline first; none where there is no test part."""
+    """Every metric of every model, the headline first; none where there is no test part.
+
+    Those of single classes, such as `f1 of NAME`, have a table of their own.
+    """
     test, rivals = bundle["test"], bundle["rivals"]
     if not test:
         return []
@@ -93,17 +109,24 @@ def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     order = sorted(rivals, key=lambda name: name != baseline)
     names = list(dict.fromkeys([*ours, *(metric for name in order for metric in rivals[name]["metrics"])]))
     names.sort(key=lambda name: name != test["headline"])
+    several, means = lists(bundle), bool(classes(bundle)) and bundle["facts"].get("positive") is None
     return [
         {
             "name": name,
             "label": metric_names.metric_label(name),
-            "meaning": metric_names.metric_meaning(name),
+            "meaning": metric_names.metric_meaning(name, means=means, several=several),
             "rises": metric_names.metric_rises(name, bundle["goal"]),
             "headline": name == test["headline"],
             "found": [ours.get(name), *(rivals[rival]["metrics"].get(name) for rival in order)],
         }
         for name in names
+        if name == test["headline"] or not _of_known_class(name, bundle)
     ]
+
+
+def _of_known_class(name: str, bundle: Mapping[str, JSON]) -> bool:
+    found = metric_names.of_class(name)
+    return found is not None and found[1] in classes(bundle)
 
 
 def findings(bundle: Mapping[str, JSON], pictures: Sequence[bytes] = ()) -> list[dict[str, JSON]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +33,7 @@ def rows(bundle: Bundle, config: str | Path | None = None) -> Table:
     else:
         data, base, where = configs.load(config).given["data"], Path(config).parent, f"the data of {config}"
         given = {**given, "data": data}
-    cure = (
-        "Give a config whose data: names the same rows where they are now: "
-        f"--config CONFIG, as in {shlex.join(['solvent', 'optimize', str(bundle.path), '--config', 'config.yaml'])}."
-    )
+    cure = "Give a config whose `data` names the same rows where they are now: --config CONFIG."
     try:
         prepared = prepare(configs.load(given, base=base))
     except Refused as error:

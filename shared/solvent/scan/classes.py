@@ -26,15 +26,18 @@ def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[
         allow: names of findings that the user accepts.
     """
     for field in schema.targets:
-        if field.kind != "category" or not field.levels or field.name not in table:
+        if field.kind not in ("category", "list") or not field.levels or field.name not in table:
             continue
-        cells = kinds.read(table[field.name], "category").values
-        lacking = cells.notna() & ~cells.isin([*field.levels, *field.states])
-        rows = {part: cells.iloc[getattr(cut, part)][lacking.iloc[getattr(cut, part)]] for part in ("valid", "test")}
+        cells = kinds.read(table[field.name], field.kind).values.reset_index(drop=True)
+        if field.kind == "list":  # a cell for each of a row's classes
+            cells = cells.explode().map(kinds.canonical, na_action="ignore")
+        lacking = cells[cells.notna() & ~cells.isin([*field.levels, *field.states])]
+        rows = {part: lacking[lacking.index.isin(getattr(cut, part))] for part in ("valid", "test")}
         classes = sorted({name for part in rows.values() for name in part})
         if not classes:
             continue
-        where = " and ".join(many(len(part), f"{name} row") for name, part in rows.items() if len(part))
+        counts = {name: part.index.nunique() for name, part in rows.items()}
+        where = " and ".join(many(count, f"{name} row") for name, count in counts.items() if count)
         yield Finding(
             name="untaught_class",
             severity="refusal",
@@ -44,6 +47,6 @@ def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[
             cure="Mend these cells, split so that training has such rows (data.split: {by: stratified}), or merge the "
             "class into another.",
             columns=(field.source,),
-            count=sum(map(len, rows.values())),
+            count=sum(counts.values()),
             allowed="untaught_class" in allow,
         )

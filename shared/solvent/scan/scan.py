@@ -22,6 +22,7 @@ from ..wording import listed, many
 from .duplicates import equal_rows, repeated_contents
 from .images import odd_sizes
 from .leak import leaks
+from .several import rows_by_class, several_classes
 
 __all__ = ["refuse", "scan"]
 
@@ -59,6 +60,7 @@ def scan(
     """
     parts = _filled(parts)
     found = [*_repeated_ids(parts, schema), *_one_class(parts, schema), *odd_sizes(parts, schema)]
+    found += several_classes(parts, schema)
     if "train" in parts:
         found += _target_leaks(parts["train"], schema)
         found += _poor_columns(parts["train"], schema)
@@ -280,15 +282,17 @@ def _few_rows(test: pd.DataFrame | None, schema: Schema, *, folded: bool) -> Ite
             f"± {_half_width(len(test)):.2f} wide, around an RMSE about ± {1.96 / np.sqrt(2 * len(test)):.0%}."
         )
     for field in schema.targets:
-        if field.kind != "category" or field.name not in test:
+        if field.kind not in ("category", "list") or field.name not in test:
             continue
-        counts = test[field.name].value_counts()
-        if len(counts) > 1 and counts.iloc[-1] < RARE_ROWS:
+        counts = rows_by_class(test[field.name], field)
+        if (len(counts) > 1 or field.kind == "list") and counts.iloc[-1] < RARE_ROWS:
             columns.append(field.source)
             least = int(counts.iloc[-1])
             says.append(
                 f"Class {counts.index[-1]!r} of {field.source} has {many(least, 'test row')}: a 95 % interval around "
                 f"a recall of 0.80 is ± {_half_width(least):.2f} wide."
+                if least
+                else f"Class {counts.index[-1]!r} of {field.source} has no test row: nothing is measured of it."
             )
     if says:
         yield Finding(

@@ -160,11 +160,7 @@ def _check_images(field: Field, values: pd.Series, reasons: Reasons) -> None:
         if look.error is not None
     }
     failing = np.isin(np.arange(len(values)), list(errors))
-    reasons.add(failing, lambda row: f"{field.source}: {_named(values.iloc[row])} {errors[row]}")
-
-
-def _named(cell: object) -> str:
-    return repr(cell) if isinstance(cell, str) else "the image"
+    reasons.add(failing, lambda row: f"{field.source}: {images.shown(values.iloc[row])} {errors[row]}")
 
 
 def _checked_labels(field: Field, values: pd.Series, reasons: Reasons) -> pd.Series:

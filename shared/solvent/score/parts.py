@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Generator, Hashable, Mapping, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,10 +40,14 @@ class Layout:
     outputs: tuple[Output, ...]
 
     @classmethod
-    def of(cls, schema: Schema, outputs: Sequence[Output], names: Collection[str]) -> Layout:
-        """The layout for a source with columns of these names.
+    def of(cls, schema: Schema, outputs: Sequence[Output], rows: pd.DataFrame) -> Layout:
+        """The layout for a source.
 
-        Rows that belong to an entity and have no id of their own are known by their entity and time.
+        Rows that belong to an entity and have no id of their own are known by their entity and time; images without an
+        id by their path.
+
+        Args:
+            rows: some of the source, as they were read.
 
         Raises:
             Refused: if two columns would have one name.
@@ -51,8 +55,10 @@ class Layout:
         keys = [*schema.by_role("id"), *schema.by_role("entity")]
         if schema.by_role("entity") and not schema.by_role("id"):
             keys += schema.by_role("time")
+        if not keys:
+            keys += [each for each in schema.features if each.kind == "image" and _holds_paths(rows, each.source)]
         sources = dict.fromkeys(each.source for each in (*keys, *schema.by_role("passthrough")))
-        carried = tuple(name for name in sources if name in names)
+        carried = tuple(name for name in sources if name in rows)
         if both := [output.name for output in outputs if output.name in carried]:
             raise Refused(
                 f"The source's column {both[0]!r} would be passed through, and scoring adds one of that name. "
@@ -63,6 +69,10 @@ class Layout:
     @property
     def types(self) -> dict[str, Type]:
         return {output.name: output.type for output in self.outputs}
+
+
+def _holds_paths(rows: pd.DataFrame, name: str) -> bool:
+    return name in rows and not any(isinstance(cell, bytes) for cell in rows[name])
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _score(
     with ExitStack() as stack:
         parts_read = stack.enter_context(ahead(read_parts(source, chunk_rows, bundle.schema)))
         first = next(parts_read)  # refuses a missing source before anything is made
-        layout = Layout.of(bundle.schema, bundle.outputs, first.raw.columns)
+        layout = Layout.of(bundle.schema, bundle.outputs, first.raw)
         runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
         settings = {"rows": chunk_rows, "form": destination.form, "runtime": runtime, "solvent": __version__}
         run = identity(bundle.sha256, source, side, **settings)

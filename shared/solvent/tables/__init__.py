@@ -2,7 +2,7 @@
 
 from .delimited import BAD_ROW
 from .parquet import NULLABLE, typed
-from .source import Source, append_csv, chunks, ending, folder, label, read, ready_parts, write
+from .source import Source, append_csv, chunks, ending, folder, label, read, ready_parts, with_files, write
 
 __all__ = [
     "BAD_ROW",
@@ -16,5 +16,6 @@ __all__ = [
     "read",
     "ready_parts",
     "typed",
+    "with_files",
     "write",
 ]

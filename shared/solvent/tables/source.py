@@ -17,6 +17,8 @@ import csv
 import io
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal, Self
@@ -35,7 +37,19 @@ from ..wording import listed, suggestion
 from . import database, delimited, parquet
 from .delimited import BAD_ROW
 
-__all__ = ["BAD_ROW", "Source", "append_csv", "chunks", "ending", "folder", "label", "read", "ready_parts", "write"]
+__all__ = [
+    "BAD_ROW",
+    "Source",
+    "append_csv",
+    "chunks",
+    "ending",
+    "folder",
+    "label",
+    "read",
+    "ready_parts",
+    "with_files",
+    "write",
+]
 
 DELIMITED = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")
@@ -58,6 +72,8 @@ class Source(Section):
         decimal: what numbers of a CSV file have before their decimals.
         sql: an SQLAlchemy address such as `postgresql://reader:${DB_PASSWORD}@host/shop`.
         query: a SELECT. Give it an ORDER BY where the order of rows matters.
+        image, label, id: what the columns of a folder of images are called; without `id` there is no such column, else
+            the path is the id.
         dataset: the name of one of the solution's public data sets; whoever holds the solution reads it.
     """
 
@@ -67,6 +83,9 @@ class Source(Section):
     decimal: Literal[".", ","] = "."
     sql: str | None = None
     query: str | None = None
+    image: str = "image"
+    label: str = "label"
+    id: str | None = None
     dataset: str | None = None
 
     @classmethod
@@ -205,6 +224,39 @@ def write(table: pd.DataFrame, path: Path, types: Mapping[str, Type] | None = No
         raise SolventError(f"{path} could not be written: {error.strerror or error}.") from error
 
 
+def with_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Write cells that hold bytes, such as pictures, as files, and put their paths in their place.
+
+    Args:
+        folder: gets `COLUMN-ROW.png`, with rows counted from 1; what an earlier call left there is replaced.
+
+    Returns:
+        The table with paths relative to the folder that `folder` lies in; itself where no cell holds bytes.
+
+    Raises:
+        Refused: if `folder` holds anything else.
+    """
+    names = [name for name, cells in table.items() if any(isinstance(cell, bytes) for cell in cells)]
+    if not names:
+        return table
+    ours = re.compile(rf"(?:{'|'.join(re.escape(str(name)) for name in names)})-\d+\.\w+")
+    if folder.exists() and not all(ours.fullmatch(item.name) for item in folder.iterdir()):
+        raise Refused(f"{folder} is there already and holds other files. Move it away, or name another output.")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    for name in names:
+        paths: list[Any] = []
+        for row, cell in enumerate(table[name], start=1):
+            ending = ".png" if isinstance(cell, bytes) and cell.startswith(b"\x89PNG") else ".bin"
+            paths.append(f"{folder.name}/{name}-{row}{ending}" if isinstance(cell, bytes) else None)
+            if isinstance(cell, bytes):
+                (temporary / f"{name}-{row}{ending}").write_bytes(cell)
+        table = table.assign(**{str(name): pd.array(paths, dtype="str")})
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    return table
+
+
 def append_csv(table: pd.DataFrame, file: IO[bytes], *, header: bool) -> None:
     """Write rows as CSV behind those that a file has, in the form that `write` gives them."""
     _append_csv(parquet.typed(table, {}), file, header)
@@ -246,7 +298,7 @@ def _pieces(source: Source, base: Path, rows: int = parquet.BATCH_ROWS) -> Itera
     path = _path(source, base)
     _check_there(path, base)
     if path.is_dir():
-        return _folder_pieces(path, rows)
+        return _folder_pieces(source, path, rows)
     ending = path.suffix.lower()
     if ending in DELIMITED:
         return _readable(
@@ -277,16 +329,16 @@ def _readable(path: Path, pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFra
         raise SolventError(f"{path} could not be read: {error.strerror or error}.") from error
 
 
-def _folder_pieces(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+def _folder_pieces(source: Source, path: Path, rows: int) -> Iterator[pd.DataFrame]:
     files = _parquet_files(path)
-    return _readable(path, parquet.pieces(files, rows)) if files else iter([_images(path)])
+    return _readable(path, parquet.pieces(files, rows)) if files else iter([_images(source, path)])
 
 
 def _parquet_files(path: Path) -> list[Path]:
     return sorted(item for item in path.glob("*") if item.suffix.lower() in PARQUET and not item.name.startswith("."))
 
 
-def _images(path: Path) -> pd.DataFrame:
+def _images(source: Source, path: Path) -> pd.DataFrame:
     """A row for each image below a folder; its class is the folder at the top, unless images lie there too."""
     found = sorted(
         image.relative_to(path)
@@ -302,10 +354,13 @@ def _images(path: Path) -> pd.DataFrame:
     if parts := ready_parts(path):
         folders = listed(sorted(Path(part.path or "").name for part in parts.values()))
         raise Refused(f"{path} is cut into {folders} already. Name one of them, or train with data.rows: {path.name}.")
-    table = pd.DataFrame({"image": [image.as_posix() for image in found]}, dtype="str")
+    paths = [image.as_posix() for image in found]
+    columns = {source.image: paths}
     if all(len(image.parts) > 1 for image in found):
-        table["label"] = pd.Series([image.parts[0] for image in found], dtype="str")
-    return table
+        columns[source.label] = [image.parts[0] for image in found]
+    if source.id is not None:
+        columns[source.id] = paths
+    return pd.DataFrame(columns, dtype="str")
 
 
 def _is_image(path: Path) -> bool:
