@@ -9,7 +9,7 @@ and solarises the more the weaker it is, and `CutMix` mixes targets by the box b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +21,9 @@ from keras import layers as kl
 from .augmentation import Augmentation
 from .devices import placement
 from .errors import Refused
+from .images import Unreadable, content_hash
 
-__all__ = ["Augment", "Augmented", "augmented", "examples", "layers", "views"]
+__all__ = ["Augment", "Augmented", "augmented", "examples", "layers", "view_batches", "views"]
 
 GREY = 127.5
 EXAMPLES = 16
@@ -142,6 +143,28 @@ def views(images: np.ndarray, keys: Sequence[str], number: int, augmentation: Au
     digests = [hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest() for key in keys]
     seeds = np.array([np.frombuffer(digest[:8], np.int32) for digest in digests])
     return np.asarray(_compiled(augmentation, images.shape[1])(images, seeds))
+
+
+def view_batches(
+    batches: Iterable[np.ndarray], cells: Sequence[Any], number: int, augmentation: Augmentation, seed: int
+) -> Iterator[np.ndarray]:
+    """A view of each image, batch by batch, as `views` gives it.
+
+    Args:
+        batches: uint8, the pixels of the cells, in their order. One that could not be read may have any pixels.
+    """
+    start = 0
+    for batch in batches:
+        keys = [_key(cell) for cell in cells[start : start + len(batch)]]
+        start += len(batch)
+        yield views(batch, keys, number, augmentation, seed)
+
+
+def _key(cell: Any) -> str:
+    try:
+        return content_hash(cell)
+    except Unreadable:
+        return ""
 
 
 def examples(images: np.ndarray, augmentation: Augmentation, seed: int) -> np.ndarray:

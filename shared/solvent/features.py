@@ -4,8 +4,8 @@ A network that is not trained gives the same features in every epoch, so they ar
 is trained. They are kept under `SOLVENT_CACHE` (else `~/.cache/solvent`) in `features/KEY/`: KEY is a hash of the
 network with its weights, the size, the way of decoding, the precision, the batch shape, the augmented view and the
 packages' versions; inside, each image is known by the sha256 of its file. So neither a changed image nor a changed
-setting meets an old feature. The folder may be deleted at any time. Several processes may use it at once: a file is
-whole or absent, and what two of them compute at the same time is the same.
+setting meets an old feature. The folder may be deleted while nothing is trained. Several processes may use it at
+once: a file is whole or absent, and what two of them compute at the same time is the same.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ import numpy as np
 
 from . import images, progress, runtime
 from .augmentation import Augmentation
+from .errors import Refused
 from .files import replacing
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Features", "Frozen", "folder"]
 
 log = logging.getLogger("solvent")
-FORMAT = 1
+FORMAT = 2
 SHARD_BYTES = 256 << 20
+TOLD_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -68,23 +71,15 @@ class Frozen:
         Raises:
             images.Unreadable: if an image can't be read.
         """
-        stream = images.Stream(cells, self.size, self.resize, self.batch_rows)
-        pixels = iter(stream) if view == 0 else self._augmented(stream, cells, view)
+        pixels = images.Stream(cells, self.size, self.resize, self.batch_rows).whole()
+        if view:
+            from . import augment
+
+            if self.augmentation is None:
+                raise ValueError(f"View {view} of a network without augmentation.")
+            pixels = augment.view_batches(pixels, cells, view, self.augmentation, self.seed)
         for batch in pixels:
-            if bad := [error for error in stream.errors if error is not None]:
-                raise images.Unreadable(bad[0])
             yield runtime.predict(self.model, batch, self.batch_rows)
-
-    def _augmented(self, stream: images.Stream, cells: Sequence[Any], view: int) -> Iterator[np.ndarray]:
-        from . import augment
-
-        if self.augmentation is None:
-            raise ValueError(f"View {view} of a network without augmentation.")
-        start = 0
-        for batch in stream:
-            keys = [images.content_hash(cell) for cell in cells[start : start + len(batch)]]
-            start += len(batch)
-            yield augment.views(batch, keys, view, self.augmentation, self.seed)
 
     def key(self, view: int) -> str:
         """What the features of a view depend on, besides the image."""
@@ -193,8 +188,10 @@ def _compute(frozen: Frozen, missing: dict[str, Any], view: int, kept: Path) -> 
     what = "features" if view == 0 else f"features of view {view}"
     with progress.bar(len(keys), f"{what} (images)") as bar:
         for batch in frozen.compute(list(missing.values()), view):
-            held.append(_narrowed(batch))
-            size += held[-1].nbytes
+            if not done:
+                _refuse_too_much(kept, len(keys) * (batch.nbytes // len(batch)))
+            held.append(batch)
+            size += batch.nbytes
             done += len(batch)
             bar.step(count=len(batch))
             if size >= SHARD_BYTES or done == len(keys):
@@ -202,8 +199,21 @@ def _compute(frozen: Frozen, missing: dict[str, Any], view: int, kept: Path) -> 
                 held, size, written = [], 0, done
 
 
+def _refuse_too_much(kept: Path, expected: int) -> None:
+    """Refuse to fill the disk; say how much a large cache will take."""
+    free = shutil.disk_usage(kept).free
+    if expected > free:
+        raise Refused(
+            f"The features would take {expected / 1e9:.1f} GB, and {kept} has {free / 1e9:.1f} GB free. Name another "
+            "folder in SOLVENT_CACHE, delete old features there, or train fewer blocks or with fewer views."
+        )
+    if expected > TOLD_BYTES:
+        log.info("features take up to %.1f GB in %s", expected / 1e9, kept)
+
+
 def _write(kept: Path, keys: list[str], values: np.ndarray) -> None:
     name = uuid.uuid4().hex
+    values = _narrowed(values)  # as a whole: half of a shard in one form and half in another would be lost
     with replacing(kept / f"{name}.npy") as temporary, temporary.open("wb") as file:
         np.save(file, values, allow_pickle=False)
     with replacing(kept / f"{name}.txt") as temporary:  # last: a shard without its names does not count

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from . import augment, images, runtime, training, transfer
+from . import augment, heads, images, runtime, training, transfer
 from .augmentation import Augmentation
 from .devices import placement
 from .features import Features, Frozen
@@ -80,13 +80,11 @@ class Network:
     Args:
         model: image `(size, size, 3)`, RGB from 0 to 255 -> logits `(outputs,)`.
         logits: cells of images -> their logits, by way of the cached features where parts are frozen.
-        averages: cells of images -> what the head reads, `(images, channels)`.
         choices: what was tried on the choosing images, and what won.
     """
 
     model: keras.Model
     logits: Callable[[Sequence[Any]], np.ndarray]
-    averages: Callable[[Sequence[Any]], np.ndarray]
     choices: list[JSON]
 
 
@@ -112,12 +110,13 @@ def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarr
     Of a backbone without weights this would be noise: there it is the pixels, shrunk to 16 by 16.
     """
     if recipe.weights == "none":
-        shrunk = np.concatenate(list(images.Stream(cells, 16, recipe.resize, 256)))
+        shrunk = np.concatenate(list(images.Stream(cells, 16, recipe.resize, 256).whole()))
         return shrunk.reshape(len(cells), -1).astype(np.float32) / 255
     size = side(recipe)
     backbone = transfer.build(recipe.backbone, recipe.weights, size, seed=seed)
-    averages = Features(_frozen(_averages(backbone, recipe, recipe.head.blocks), size, recipe, seed), cells).array()
-    return averages[:, -backbone.output_shape[-1] :]  # of the head's own features: they are cached
+    # the head's own features, since these are cached already
+    frozen = _frozen(heads.averages(backbone, recipe.backbone, recipe.head.blocks), size, recipe, seed)
+    return Features(frozen, cells).array()[:, -backbone.output_shape[-1] :]
 
 
 def side(recipe: Recipe) -> int:
@@ -152,15 +151,15 @@ def unseen_logits(recipe: Recipe, task: Task, data: Data, parts: Iterable[tuple[
 
 def _from_nothing(backbone: keras.Model, size: int, recipe: Recipe, task: Task, data: Data, stage: str) -> Network:
     """All layers, on pixels that are augmented anew in every step."""
-    head = _Head(recipe.head, task.outputs, recipe.head.dropout[0], None)
-    averages = _averages(backbone, recipe, blocks=1)
+    head = heads.Layers(recipe.head, task.outputs, recipe.head.dropout[0], None, data.seed)
+    averages = heads.averages(backbone, recipe.backbone, blocks=1)
     model = keras.Model(backbone.input, head(averages.output), name="network")
     _on_pixels(model, stage, size, recipe, task, recipe.training, data, {})
 
     def logits(cells: Sequence[Any]) -> np.ndarray:
         return _predicted(model, cells, size, recipe)
 
-    return Network(model, logits, lambda cells: _predicted(averages, cells, size, recipe), [])
+    return Network(model, logits, [])
 
 
 def _on_pixels(
@@ -202,8 +201,13 @@ class _Pixels:
 
     def __init__(self, cells: Sequence[Any], size: int, resize: images.Resize) -> None:
         self.cells, self.size, self.resize = list(cells), size, resize
-        fits = len(self.cells) * size * size * 3 <= PIXELS_IN_MEMORY
-        self.kept = np.concatenate(list(self._stream(self.cells))) if fits and self.cells else None
+        self.kept: np.ndarray | None = None
+        if len(self.cells) * size * size * 3 <= PIXELS_IN_MEMORY:
+            self.kept = np.empty((len(self.cells), size, size, 3), np.uint8)
+            done = 0
+            for batch in self._stream(self.cells):
+                self.kept[done : done + len(batch)] = batch
+                done += len(batch)
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """uint8, shape `(positions, size, size, 3)`."""
@@ -215,11 +219,7 @@ class _Pixels:
         return self._stream(self.cells) if self.kept is None else iter([self.kept])
 
     def _stream(self, cells: Sequence[Any]) -> Iterator[np.ndarray]:
-        stream = images.Stream(cells, self.size, self.resize, BATCH_ROWS)
-        for batch in stream:
-            if bad := [error for error in stream.errors if error is not None]:
-                raise images.Unreadable(f"An image that could be read before {bad[0]}.")
-            yield batch
+        return images.Stream(cells, self.size, self.resize, BATCH_ROWS).whole()
 
 
 def _predicted(model: keras.Model, cells: Sequence[Any], size: int, recipe: Recipe) -> np.ndarray:
@@ -231,14 +231,14 @@ def _predicted(model: keras.Model, cells: Sequence[Any], size: int, recipe: Reci
 
 def _on_features(backbone: keras.Model, size: int, recipe: Recipe, task: Task, data: Data) -> Network:
     """The head on cached averages; then, if asked for, the last blocks behind cached feature maps."""
-    averages = _averages(backbone, recipe, recipe.head.blocks)
+    averages = heads.averages(backbone, recipe.backbone, recipe.head.blocks)
     frozen = _frozen(averages, size, recipe, data.seed)
     features, chosen_on = Features(frozen, task.train, recipe.views).array(), Features(frozen, task.choosing).array()
     rows = training.arrays(features, *_for_all_views(task, recipe))
 
-    def candidate(dropout: float) -> tuple[_Head, dict[str, Any]]:
-        head = _Head(recipe.head, task.outputs, dropout, features)
-        small = _applied(head, features.shape[1:], "head")
+    def candidate(dropout: float) -> tuple[heads.Layers, dict[str, Any]]:
+        head = heads.Layers(recipe.head, task.outputs, dropout, features, data.seed)
+        small = head.alone(features.shape[1:])
         record = training.fit(
             small,
             rows,
@@ -252,14 +252,14 @@ def _on_features(backbone: keras.Model, size: int, recipe: Recipe, task: Task, d
         return head, record
 
     head, choice = training.choose("dropout", recipe.head.dropout, candidate, task.goal)
-    small = _applied(head, features.shape[1:], "head")
+    small = head.alone(features.shape[1:])
     model = keras.Model(backbone.input, head(averages.output), name="network")
 
     def logits(cells: Sequence[Any]) -> np.ndarray:
         found: np.ndarray = runtime.predict(small, Features(frozen, cells).array(), BATCH_ROWS)
         return found
 
-    network = Network(model, logits, lambda cells: Features(frozen, cells).array(), [choice])
+    network = Network(model, logits, [choice])
     for number in range(1, recipe.fine_tune.blocks + 1):
         network, better = _with_block(network, number, size, recipe, task, data)
         if not better:
@@ -350,48 +350,3 @@ def _for_all_views(task: Task, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
 
 def _chosen(task: Task) -> dict[str, JSON]:
     return {"metric": task.goal.metric, "chosen_on": "validation rows, choosing half"}
-
-
-# The network's parts
-
-
-class _Head:
-    """The layers behind the averages: the same ones in the small model that is trained and in the whole network.
-
-    Args:
-        features: what they read in training, `(images, channels)`, to scale it by; None where that is not known yet.
-    """
-
-    def __init__(self, head: Head, outputs: int, dropout: float, features: np.ndarray | None) -> None:
-        self.layers: list[keras.layers.Layer] = []
-        if features is not None:
-            mean, variance = features.mean(axis=0), features.var(axis=0)
-            # A channel that hardly varies would be scaled up to noise.
-            variance = np.maximum(variance, 1e-4 * max(float(variance.mean()), 1e-12))
-            scaled = keras.layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), dtype="float32")
-            self.layers.append(scaled)
-        self.layers.append(keras.layers.Dropout(dropout))
-        if head.units:
-            self.layers += [keras.layers.Dense(head.units, activation="relu"), keras.layers.Dropout(dropout)]
-        self.layers.append(keras.layers.Dense(outputs, dtype="float32", name="logits"))
-
-    def __call__(self, tensor: Any) -> Any:
-        for layer in self.layers:
-            tensor = layer(tensor)
-        return tensor
-
-
-def _applied(head: _Head, shape: Sequence[int], name: str) -> keras.Model:
-    averages = keras.Input(tuple(shape), name="averages")
-    return keras.Model(averages, head(averages), name=name)
-
-
-def _averages(backbone: keras.Model, recipe: Recipe, blocks: int) -> keras.Model:
-    """Image -> the averages over the feature maps of the last blocks, float32, side by side."""
-    ends = transfer.backbone(recipe.backbone).blocks[-blocks:]
-    means = [
-        keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"{end}_average")(transfer.tensor(backbone, end))
-        for end in ends
-    ]
-    joined = keras.layers.Concatenate(dtype="float32", name="averages")(means) if len(means) > 1 else means[0]
-    return keras.Model(backbone.input, joined, name="averages")

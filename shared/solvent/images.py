@@ -6,6 +6,7 @@ grey levels, so everything that reads an image calls `pixels` (or `decode`) here
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -41,7 +42,10 @@ Resize = Literal["stretch", "crop", "pad"]
 Cell = Any  # str | bytes
 
 # What Pillow's readers raise for files that are damaged; an OSError that has an errno is the disk's.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
+OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # no fault of the image's name
+FINGERPRINT_SIDE = 64
+ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values for photos that lie on their side
 PADDING = 114  # grey level around an image that is padded
 THREADS = min(32, os.cpu_count() or 1)
 
@@ -79,7 +83,7 @@ def decode(cell: Cell) -> np.ndarray:
     Raises:
         Unreadable: with the reason.
     """
-    return np.asarray(_decoded(_contents(cell)))
+    return np.asarray(_decoded(_contents(cell))[1])
 
 
 def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
@@ -95,7 +99,7 @@ def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
     Raises:
         Unreadable: with the reason.
     """
-    image = _decoded(_contents(cell), at_least=size)
+    _, image = _decoded(_contents(cell), at_least=size)
     width, height = image.size
     if resize == "pad":
         scale = size / max(width, height)
@@ -110,7 +114,7 @@ def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
 
 
 class Stream:
-    """Images, decoded in threads while the network is at work on those before: at most two batches are in memory.
+    """Images, decoded in threads while the network is at work on those before: a few batches are in memory at most.
 
     Args:
         rows: images in a batch.
@@ -133,6 +137,18 @@ class Stream:
                 found = list(now)
                 self.errors += [error for _, error in found]
                 yield np.stack([array for array, _ in found])
+
+    def whole(self) -> Iterator[np.ndarray]:
+        """The same, for images that must all be readable.
+
+        Raises:
+            Unreadable: with the name of the first that isn't.
+        """
+        for batch in self:
+            for cell, error in zip(self.cells, self.errors, strict=False):
+                if error is not None:
+                    raise Unreadable(f"{shown(cell)} {error}")
+            yield batch
 
     def _begun(self, threads: ThreadPoolExecutor, start: int) -> Iterator[tuple[np.ndarray, str | None]]:
         return threads.map(self._one, self.cells[start : start + self.rows])
@@ -191,8 +207,8 @@ def _mark(path: str) -> tuple[str, int, int]:
     """A file as it is now: a changed one has another mark."""
     try:
         found = Path(path).stat()
-    except OSError as error:
-        raise Unreadable(_reason(error)) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
     return path, found.st_mtime_ns, found.st_size
 
 
@@ -201,26 +217,34 @@ def _contents(cell: Cell) -> bytes:
         return bytes(cell)
     try:
         return Path(cell).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        raise Unreadable(_reason(error)) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(cell, error) from error
 
 
-def _reason(error: OSError) -> str:
-    return "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+def _unreadable(path: str, error: OSError | ValueError) -> Exception:
+    """Why a name leads to no file; what is wrong with the machine stays as it is."""
+    if isinstance(error, ValueError):
+        return Unreadable("is no name of a file")
+    if error.errno in OF_THE_MACHINE:
+        return error
+    if isinstance(error, FileNotFoundError):
+        cure = "; write / between folders" if "\\" in path else ""
+        return Unreadable(f"there is no such file{cure}")
+    return Unreadable((error.strerror or str(error)).lower())
 
 
 def _look(contents: bytes, sha256: str) -> Look:
     try:
-        image = _decoded(contents)
+        size, image = _decoded(contents, at_least=FINGERPRINT_SIDE)
     except Unreadable as error:
         return Look(str(error), sha256=sha256)
     small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
     bits = np.packbits(small[:, 1:] > small[:, :-1])
-    return Look(None, image.width, image.height, sha256, int.from_bytes(bits.tobytes(), "big"))
+    return Look(None, *size, sha256, int.from_bytes(bits.tobytes(), "big"))
 
 
-def _decoded(contents: bytes, at_least: int | None = None) -> Image.Image:
-    """An RGB image.
+def _decoded(contents: bytes, at_least: int | None = None) -> tuple[tuple[int, int], Image.Image]:
+    """The width and height of an image as it is shown, and its RGB pixels.
 
     Args:
         at_least: a JPEG may be decoded at a half, quarter or eighth of its size, as long as both sides stay this long.
@@ -229,13 +253,18 @@ def _decoded(contents: bytes, at_least: int | None = None) -> Image.Image:
         raise Unreadable("the file is empty")
     try:
         image = Image.open(io.BytesIO(contents))
+        width, height = image.size
+        if image.getexif().get(ORIENTATION) in LYING:
+            width, height = height, width
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         image.load()
-        turned = ImageOps.exif_transpose(image)
-        return _rgb(turned)
+        return (width, height), _rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise Unreadable("is no image of a known format (JPEG, PNG, BMP, GIF, TIFF, WebP)") from error
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise Unreadable(f"has too many pixels; {most:.0f} million are read at most") from error
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

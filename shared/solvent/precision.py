@@ -28,7 +28,12 @@ def in_precision(model: keras.Model, policy: str, kept: Collection[str] = ()) ->
     import keras
 
     config = keras.saving.serialize_keras_object(model)
-    same: keras.Model = keras.saving.deserialize_keras_object(_with_policy(config, policy, kept))
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)  # of layers whose config names none
+    try:
+        same: keras.Model = keras.saving.deserialize_keras_object(_with_policy(config, policy, kept))
+    finally:
+        keras.config.set_dtype_policy(before)
     same.set_weights(model.get_weights())
     return same
 

@@ -5,6 +5,8 @@ Imports no keras, so that settings stay instant to import; `finetune` does what 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from .schedule import Training
@@ -25,7 +27,7 @@ class Head(Section):
 
     blocks: int = Field(2, ge=1)
     units: int = Field(0, ge=0)
-    dropout: tuple[float, ...] = Field((0.2, 0.5), min_length=1)
+    dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field((0.2, 0.5), min_length=1)
 
 
 class FineTune(Section):

@@ -67,7 +67,10 @@ class Answers:
         weights = None if weight is None else np.repeat(weight.to_numpy(), len(self.classes))
         fitted = calibration.fit_temperature(_yes_or_no(logits), truth.ravel(), weights)
         chance = self.probability(fitted, logits)
-        return {"calibration": fitted, "operating_point": labels.thresholds(truth, chance, self.classes, CHOSEN_ON)}
+        return {
+            "calibration": fitted,
+            "operating_point": labels.thresholds(truth, chance, self.classes, CHOSEN_ON, weight),
+        }
 
     def probability(self, fitted: Mapping[str, object], logits: np.ndarray) -> np.ndarray:
         """Calibrated, shape `(rows, classes)`."""

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from solvent import Figure, Fitted, augment, images, labels, saliency
-from solvent.augmentation import Augmentation
 from solvent.report import pictures
 
 from .heat import heat_maps
@@ -38,7 +37,7 @@ def figures(settings: Vision, fitted: Fitted, rows: pd.DataFrame, scored: pd.Dat
             "and the label where it differs.",
             _tiles(settings, fitted, rows, shown, best, surest, classes),
         )
-    if settings.augmentation != Augmentation():
+    if settings.trained_on_views:
         cells = list(rows["image"].iloc[np.linspace(0, len(rows) - 1, AUGMENTED).astype(int)])
         pixels = np.stack([images.pixels(cell, fitted.facts["size"], settings.resize) for cell in cells])
         changed = augment.examples(pixels, settings.augmentation, fitted.facts["seed"])

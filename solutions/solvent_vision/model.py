@@ -1,7 +1,5 @@
 """Fit a network to images and calibrate it; score images with it."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
@@ -49,15 +47,14 @@ def fit(settings: Vision, data: Data) -> Fitted:
         models={"model": network.model},
         facts=facts,
         valid=valid,
-        findings=suspects.findings(settings, data, task, network),
+        findings=suspects.findings(settings, data, task),
         batch_rows=finetune.BATCH_ROWS,
     )
 
 
 def _weights(settings: Vision, rows: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    if settings.labels == "several":
-        own = rows["weight"].to_numpy(np.float32) if "weight" in rows else np.ones(len(rows), np.float32)
-        return own / own.mean()
+    if settings.labels == "several":  # no class weighs more than another, so one class will do
+        return training.row_weights(rows, np.zeros(len(rows), np.int64), ["any"], settings.training)
     return training.row_weights(rows, labels.codes(rows, classes), classes, settings.training)
 
 
@@ -70,7 +67,10 @@ def scorer(settings: Vision, fitted: Fitted) -> Score:
         stream = images.Stream(cells, fitted.facts["size"], settings.resize, fitted.batch_rows)
         logits = fitted.predict(iter(stream))
         for view in range(1, settings.scoring.views + 1):
-            logits = logits + fitted.predict(_augmented(settings, fitted, cells, view))
+            again = images.Stream(cells, fitted.facts["size"], settings.resize, fitted.batch_rows)
+            logits = logits + fitted.predict(
+                augment.view_batches(iter(again), cells, view, settings.augmentation.alone, fitted.facts["seed"])
+            )
         logits = logits / (1 + settings.scoring.views)
         scored = answers.outputs(table.index, fitted.facts, logits)
         errors = pd.Series(
@@ -84,19 +84,3 @@ def scorer(settings: Vision, fitted: Fitted) -> Score:
         return scored.mask(errors.notna()).assign(error=errors)
 
     return score
-
-
-def _augmented(settings: Vision, fitted: Fitted, cells: list[object], view: int) -> Iterator[np.ndarray]:
-    """An augmented view of each image, which depends on the image and on nothing else."""
-    start = 0
-    for batch in images.Stream(cells, fitted.facts["size"], settings.resize, fitted.batch_rows):
-        keys = [_key(cell) for cell in cells[start : start + len(batch)]]
-        start += len(batch)
-        yield augment.views(batch, keys, view, settings.augmentation.alone, fitted.facts["seed"])
-
-
-def _key(cell: object) -> str:
-    try:
-        return images.content_hash(cell)
-    except images.Unreadable:
-        return ""

@@ -26,10 +26,11 @@ def logistic(settings: Vision, data: Data) -> Score:
     """Logistic regression on the backbone's frozen features, or on small pixels; C chosen on validation rows."""
     choosing, rest = halves(data.valid, data.schema, data.seed)
     answers = Answers(settings, list(data.schema.targets[0].levels))
-    features = {
-        name: finetune.frozen_features(settings, list(rows["image"]), data.seed)
-        for name, rows in {"train": data.train, "choosing": choosing, "rest": rest}.items()
-    }
+    every = pd.concat([data.train, choosing, rest])
+    found = finetune.frozen_features(settings, list(every["image"]), data.seed)
+    features = dict(
+        zip(("train", "choosing", "rest"), np.split(found, np.cumsum([len(data.train), len(choosing)])), strict=True)
+    )
     truth, measure = answers.targets(data.train), answers.measure(choosing)
     fitted = [regression(strength, features["train"], truth, answers.several) for strength in STRENGTHS]
     best = min(fitted, key=lambda model: measure(_logits(model, features["choosing"], answers))[GOAL.metric])

@@ -94,10 +94,11 @@ class Vision(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         """What one section asks for must be there in the others."""
-        about, nothing = BACKBONES[self.backbone], self.weights == "none"
-        blocks = len(about.blocks)
-        frozen = not nothing and self.fine_tune.blocks < blocks
+        about, nothing, several = BACKBONES[self.backbone], self.weights == "none", self.labels == "several"
+        blocks, off = len(about.blocks), self.augmentation.alone == Augmentation()
+        whole = nothing or self.fine_tune.blocks == blocks
         mixing = self.augmentation != self.augmentation.alone
+        tuning = self.fine_tune.training
         problems = {
             f"weights: the backbone {self.backbone} is trained from nothing; write weights: none": (
                 about.constructor is None and not nothing
@@ -107,16 +108,26 @@ class Vision(Section):
             "fine_tune: with weights: none all blocks are trained; leave it out": nothing and self.fine_tune.blocks > 0,
             "views: with weights: none every epoch sees another view of each image; leave it out": nothing
             and self.views,
-            "views: augmentation is off, so all views would be alike; set some of it": self.views and not self._varies,
+            "views: augmentation is off, so all views would be alike; set some of it": self.views and off,
             "scoring.views: augmentation is off, so all views would be alike; set some of it": (
-                self.scoring.views and not self._varies
+                self.scoring.views and off
+            ),
+            "augmentation: a frozen backbone reads each image once, as it is; set views: 4, or leave it out": (
+                not off and not whole and not self.views and not self.scoring.views
+            ),
+            f"size: the backbone {self.backbone} takes images of {about.least} pixels and more": (
+                self.size is not None and self.size < about.least
             ),
             "augmentation: mixup and cutmix mix images in each step, and a frozen backbone reads each once; leave "
-            "them out, or use weights: none": frozen and mixing,
+            "them out, or use weights: none": mixing and (not whole or self.views),
             "training.class_weight: not for images of several labels; leave it out": (
-                self.labels == "several" and self.training.class_weight is not None
+                several and self.training.class_weight is not None
             ),
-            "distill: not for images of several labels; leave it out": self.labels == "several" and self.distill,
+            "distill: not for images of several labels; leave it out": several and self.distill,
+            "check_labels: not for images of several labels; leave it out": several and self.check_labels == "always",
+            "fine_tune.training: class_weight and refit are said in training, for all stages; leave them out here": (
+                tuning.class_weight is not None or tuning.refit
+            ),
             "loss: focal and distill can't be combined; leave one out": self.loss == "focal" and self.distill,
             "training.refit: this solution does not fit on validation rows; leave it out": self.training.refit,
         }
@@ -125,8 +136,10 @@ class Vision(Section):
         return self
 
     @property
-    def _varies(self) -> bool:
-        return self.augmentation != Augmentation()
+    def trained_on_views(self) -> bool:
+        """Whether training sees augmented images."""
+        whole = self.weights == "none" or self.fine_tune.blocks == len(BACKBONES[self.backbone].blocks)
+        return self.augmentation != Augmentation() and (whole or self.views > 0)
 
 
 def columns(settings: Vision) -> Columns:

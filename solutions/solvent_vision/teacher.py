@@ -16,6 +16,8 @@ def softened(
 ) -> tuple[np.ndarray, keras.losses.Loss]:
     """Targets that hold the teacher's logits too, shape `(rows, 2 * classes)`, and the loss that reads them.
 
+    A teacher that was trained on rows which are test rows here hands on what it has seen: train both with one `data`.
+
     Raises:
         Refused: if the teacher is no bundle for the same classes of images.
     """
@@ -30,7 +32,7 @@ def softened(
     stream = images.Stream(
         list(rows["image"]), bundle.fitted.facts["size"], bundle.settings.resize, bundle.fitted.batch_rows
     )
-    logits = bundle.fitted.predict(iter(stream))[:, [theirs.index(name) for name in classes]]
+    logits = bundle.fitted.predict(stream.whole())[:, [theirs.index(name) for name in classes]]
     return np.hstack([targets, logits.astype(np.float32)]), Distillation(
         len(classes), distill.weight, distill.temperature, settings.label_smoothing
     )

@@ -31,6 +31,7 @@ def main() -> None:
     arguments.add_argument("--weights", required=True)
     arguments.add_argument("--folds", type=int, default=5)
     arguments.add_argument("--blocks", type=int, default=1, help="blocks of the backbone that are trained too")
+    arguments.add_argument("--precision", default="auto", help="of the training: device.precision")
     arguments.add_argument("--out", type=Path, default=Path("tests/benchmarks/results/vision_folds.json"))
     given = arguments.parse_args()
     top = Path(os.environ["SOLVENT_DATA"], "vision", "neu-steel-surface").resolve()
@@ -48,7 +49,8 @@ def main() -> None:
             row: dict[str, Any] = {"fold": number, "photos": len(held)}
             for blocks in (0, given.blocks):
                 settings = {"weights": str(Path(given.weights).resolve()), "fine_tune": {"blocks": blocks}}
-                config = {"solution": "vision", "data": data, "settings": settings}
+                device = {"precision": given.precision}
+                config = {"solution": "vision", "data": data, "device": device, "settings": settings}
                 bundle = solvent.train(config, Path(name, f"bundle-{number}-{blocks}"))
                 key = "head" if blocks == 0 else "fine-tuned"
                 row[key] = bundle.facts["test"]["metrics"]["accuracy"]["value"]
@@ -67,7 +69,7 @@ def main() -> None:
     print(f"mean accuracy of the head {means['head']:.4f} >= {BAR}: {'met' if met else 'MISSED'}")
     write(
         given.out,
-        {"photos": len(rows), "size": 224, "folds": given.folds, "what": __doc__},
+        {"photos": len(rows), "size": 224, "folds": given.folds, "precision": given.precision, "what": __doc__},
         {name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow", "scikit-learn")},
         folds=found,
         means=means,

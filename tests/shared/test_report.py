@@ -17,7 +17,8 @@ import pytest
 
 import solvent
 from solvent import Bundle, Figure, report
-from solvent.report import curves, sections, wording
+from solvent.report import curves, metric_names, sections, wording
+from solvent.report.class_table import class_table
 from solvent.report.number_target import mean_and_reach
 from solvent.report.scored import Cases
 from solvent.report.two_classes import operating_point
@@ -304,6 +305,55 @@ def dishes() -> tuple[dict[str, Any], pd.DataFrame]:
             "seconds": 0.2,
         }
     }
+    return bundle, scores
+
+
+def courses() -> tuple[dict[str, Any], pd.DataFrame]:
+    """The same dishes, measured class by class; soup is the weakest, rice was never named."""
+    bundle, scores = dishes()
+    levels = bundle["facts"]["classes"]
+    bundle["schema"] = {"fields": [_field("label", "Dish", "target", "category", levels=levels)], "ignored": []}
+    for place, level in enumerate(levels):
+        f1 = (0.91, 0.82, None, 0.73, 0.14)[place]
+        for metric, value in (("precision", f1 and f1 + 0.05), ("recall", f1 and f1 - 0.05), ("f1", f1)):
+            found = _estimate(value, value and value - 0.111, value and value + 0.0222)
+            bundle["test"]["metrics"][f"{metric} of {level}"] = found
+            bundle["rivals"]["nearest mean"]["metrics"][f"{metric} of {level}"] = found
+        bundle["test"]["baseline"][f"f1 of {level}"] = _estimate(0.555, 0.444, 0.666)
+    return bundle, scores
+
+
+def tags() -> tuple[dict[str, Any], pd.DataFrame]:
+    """Three classes of which a row has none, one or several; a threshold for each, one of which was not chosen."""
+    bundle, _ = courses()
+    levels = ["bar", "disc", "my_ring"]
+    random = np.random.default_rng(3)
+    has = random.random((300, 3)) < [0.6, 0.3, 0.1]
+    logits = 2.5 * has - 1.5 + random.normal(0, 1, has.shape)
+    probability = 1 / (1 + np.exp(-logits))
+    cuts = {"bar": 0.4567, "disc": 0.3333, "my_ring": 0.5}
+    called = probability >= list(cuts.values())
+    names = np.array(levels)
+    scores = pd.DataFrame(
+        {"truth": [names[row].tolist() for row in has], "classes": [names[row].tolist() for row in called]}
+    )
+    for place, level in enumerate(levels):
+        scores[f"probability_{level}"] = probability[:, place]
+        scores[f"nearest mean: probability_{level}"] = (probability[:, place] + 0.3) / 2
+    point = {"rule": "the largest F1 of each class", "value": cuts, "chosen_on": "validation rows", "rows": 50}
+    bundle["schema"]["fields"] = [_field("label", "Tags", "target", "list", levels=levels)]
+    bundle["facts"] = {"classes": levels, "operating_point": point | {"not_chosen": ["my_ring"]}}
+    bundle |= {"confusion": None, "goal": {"metric": "average_precision", "higher": True}}
+    metrics = {
+        f"{metric} of {level}": _estimate(0.9 - 0.1 * place, 0.5, 0.95)
+        for place, level in enumerate(levels)
+        for metric in ("precision", "recall", "f1", "average_precision")
+    }
+    overall = {"average_precision": _estimate(0.8, 0.75, 0.85), "accuracy": _estimate(0.7, 0.6, 0.75)}
+    bundle["test"] |= {"rows": 300, "headline": "average_precision", "metrics": overall | metrics}
+    bundle["test"]["baseline"] = {"name": "nearest mean", **overall, "f1 of bar": _estimate(0.31, 0.2, 0.4)}
+    bundle["rivals"]["nearest mean"]["metrics"] = overall | metrics
+    bundle["data"]["parts"]["test"]["target"] = {"bar": 0.6, "disc": 0.3, "my_ring": 0.1}
     return bundle, scores
 
 
@@ -694,6 +744,152 @@ def test_forty_classes_show_the_most_frequent_mistakes() -> None:
     counts[3, 7] = 5
     bundle["confusion"] = {"classes": [f"c{at}" for at in range(40)], "rows_are": "truth", "counts": counts.tolist()}
     assert re.search(r"c3 c7 5 33\.3.%", _Page(report.html(bundle)).text)
+
+
+def _table(page: str, name: str) -> list[list[str]]:
+    """The cells' text of the table with this label, line by line, its header first."""
+    found = re.search(rf'aria-label="{name}">\s*<table.*?</table>', page, re.S)
+    assert found is not None
+    lines = re.findall(r"<tr.*?</tr>", found[0], re.S)
+    return [
+        [
+            re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", cell)).strip()
+            for cell in re.findall(r"<t[hd].*?</t[hd]>", line, re.S)
+        ]
+        for line in lines
+    ]
+
+
+def test_classes_have_one_table_the_weakest_first_and_stand_in_no_other() -> None:
+    bundle, scores = courses()
+    page = report.html(bundle, scores)
+    head, *lines = _table(page, "Class by class")
+    assert head == ["Class", "Test rows", "Precision", "Recall", "F1", "F1, drawn", "Baseline’s F1"]
+    assert [line[0] for line in lines] == ["soup", "salad", "pasta", "bread", "rice"]
+    soup = int((scores["truth"] == "soup").sum())
+    share = f"{soup} {wording.share(soup, 600)}".replace("\u00a0", " ")
+    assert lines[0][1].replace("\u00a0", " ") == share
+    assert lines[0][2:] == ["0.190 0.079 to 0.212", "0.0900 −0.0210 to 0.1122", "0.140 0.029 to 0.162", "",
+                            "0.555 0.444 to 0.666"]  # fmt: skip
+    assert lines[-1][2:5] == ["–", "–", "–"]
+    assert [line[0].split(" ")[0] for line in _table(page, "All metrics")[1:]] == ["Accuracy", "F1"]
+    assert "<h3>Class by class</h3>\n  <svg" not in page  # the figure would say it again
+    assert "<h3>Class by class</h3>\n  <svg" in report.html(*dishes())
+
+
+def test_without_the_scores_no_rows_are_counted() -> None:
+    assert _table(report.html(courses()[0]), "Class by class")[0][:2] == ["Class", "Precision"]
+
+
+def test_a_headline_of_one_class_stays_among_all_metrics() -> None:
+    bundle, _ = courses()
+    bundle["goal"]["metric"] = bundle["test"]["headline"] = "recall of soup"
+    bundle["test"]["baseline"]["recall of soup"] = _estimate(0.1)
+    row = sections.metrics(bundle)[0]
+    assert (row["label"], row["meaning"]) == ("Recall of soup", "share of the rows that are soup that we name so")
+    assert [item["name"] for item in sections.metrics(bundle)] == ["recall of soup", "accuracy", "f1"]
+
+
+def test_a_domain_s_own_metric_with_of_in_its_name_is_no_class() -> None:
+    bundle, _ = courses()
+    bundle["test"]["metrics"]["precision of the top decile"] = _estimate(0.3)
+    assert "precision of the top decile" in [item["name"] for item in sections.metrics(bundle)]
+
+
+def test_several_classes_a_row_have_thresholds_shares_and_figures_of_their_own() -> None:
+    bundle, scores = tags()
+    page = report.html(bundle, scores)
+    head, *lines = _table(page, "Class by class")
+    assert head == ["Class", "Test rows", "Threshold", "Precision", "Recall", "F1", "Average precision", "F1, drawn",
+                    "Baseline’s F1"]  # fmt: skip
+    assert [line[0] for line in lines] == ["my_ring", "disc", "bar"]
+    assert [line[2] for line in lines] == ["0.500 not chosen", "0.333", "0.457"]
+    assert lines[2][1].startswith(f"{sum('bar' in names for names in scores['truth'])} ")
+    assert [line[-1] for line in lines] == ["–", "–", "0.310 0.200 to 0.400"]
+    titles = set(re.findall(r"<h3>([^<]*)</h3>", page))
+    assert {"Calibration of all classes", "Precision and recall by class"} <= titles
+    assert not {"Calibration of the named class", "Our confidence, right and wrong", "ROC curve"} & titles
+    text = _Page(page).text
+    empty = sum(not names for names in scores["truth"])
+    assert f"{empty} of the test rows have no class" in text
+    assert "0.4567" not in text  # thresholds stand in the table, and nowhere else
+    assert "mean over classes: area under precision and recall" in text
+    assert "share of rows with exactly the right classes" in text
+    assert "a row may have several classes, or none" in text
+
+
+def test_weighted_rows_of_several_classes_are_drawn_by_their_weight() -> None:
+    bundle, scores = _weighed(*tags())
+    assert "200 test rows; rows count by their weight; 3 classes" in _Page(report.html(bundle, scores)).text
+
+
+def test_the_calibration_of_all_classes_counts_each_class_of_each_row() -> None:
+    bundle, scores = tags()
+    page = report.html(bundle, scores)
+    figure = re.search(r"<h3>Calibration of all classes</h3>.*?</figure>", page, re.S)
+    assert figure is not None
+    pooled = scores[[f"probability_{name}" for name in ("bar", "disc", "my_ring")]].to_numpy().ravel()
+    for count in np.histogram(pooled, np.linspace(0, 1, 11))[0]:
+        assert f">{count}<" in figure[0]
+
+
+def test_the_model_card_shows_the_ten_weakest_classes_and_their_thresholds() -> None:
+    card = report.model_card(tags()[0])
+    assert "| my\\_ring | 0.500 | 0.700 (0.500 to 0.950) | 0.700 (0.500 to 0.950) |" in card
+    assert not re.search(r"F1 of (bar|disc|my)", card)
+    assert "0.4567" not in card
+    bundle, _ = courses()
+    levels = [f"c{place:02}" for place in range(12)]
+    bundle["schema"]["fields"][0]["levels"] = levels
+    bundle["test"]["metrics"] |= {f"f1 of {name}": _estimate(place / 12) for place, name in enumerate(levels)}
+    card = report.model_card(bundle)
+    assert "The 10 classes of the lowest F1; report.html has the other 2 too." in card
+    assert "| c09 |" in card
+    assert "| c10 |" not in card
+
+
+def test_thresholds_are_shown_where_nothing_was_measured() -> None:
+    bundle, _ = tags()
+    bundle["test"] = None
+    table = class_table(bundle)
+    assert table is not None
+    assert [(row.name, row.threshold) for row in table.rows] == [("bar", 0.4567), ("disc", 0.3333), ("my_ring", 0.5)]
+    assert class_table(loans()[0]) is None
+
+
+def test_many_classes_of_lists_are_cut_without_adding_their_shares() -> None:
+    bundle, _ = tags()
+    bundle["data"]["parts"]["test"]["target"] = {f"c{place}": 0.5 - place / 20 for place in range(9)}
+    text = _Page(report.html(bundle)).text.replace("\u00a0", " ")
+    assert "c5 25.0 %, 3 more, each at most 20.0 %" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "rises"),
+    [
+        ("auc", "AUC", True),
+        ("ndcg@10", "NDCG@10", True),
+        ("f1 of my_class", "F1 of my_class", True),
+        ("average_precision of a@b of c", "Average precision of a@b of c", True),
+        ("profit_of_the_year", "Profit of the year", None),
+        ("share of x", "Share of x", None),
+    ],
+)
+def test_metrics_are_called_by_their_usual_names(name: str, label: str, rises: bool | None) -> None:
+    assert metric_names.metric_label(name) == label
+    assert metric_names.metric_rises(name, {"metric": "rmse", "higher": False}) is rises
+
+
+def test_the_best_value_of_a_stage_is_named_by_the_metric_that_chose_its_epoch() -> None:
+    bundle, _ = loans()
+    stage = bundle["training"][0]
+    stage["history"]["auc"][30] = stage["best"]
+    assert sections.stages(bundle)[0]["metric"] == "auc"
+    stage["best"] = stage["history"]["log_loss"][30]
+    assert sections.stages(bundle)[0]["metric"] == "log_loss"
+    lines = _table(report.html(bundle), "Stages of training")
+    assert lines[0][3] == "Best, validation"
+    assert lines[1][3].endswith("Log loss")
 
 
 def test_personal_assets_are_said() -> None:

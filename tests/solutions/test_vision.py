@@ -1,6 +1,9 @@
 """Vision: from a stranger's folder of photos to scores; transfer on cached features; settings that fit together."""
 
 import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -274,3 +277,50 @@ def test_photos_in_a_table_stay_where_they_are(tmp_path):
     schema = Schema.declare(columns(Vision()), {}, list(rows), table="made")
     found = schema.rename(rows, table_name="made", targets=True, folder=tables.folder(tmp_path / "rows.csv"))
     assert found["image"].tolist() == [str(tmp_path / "a.png")]
+
+
+# TensorFlow must be told of logical CPUs before it starts, so this needs a process of its own.
+MIRRORED = """
+import json, os, sys
+from pathlib import Path
+from solvent import startup
+startup.tensorflow()
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import pandas as pd
+from solvent import Data, bundle, devices
+from solvent.schema import Schema
+from solvent_vision.model import fit
+from solvent_vision.settings import Vision, columns
+
+# without dropout, whose draws each replica makes for itself
+settings = Vision(backbone="cnn", size=16, head={"dropout": [0]}, augmentation={"flip": "both", "rotation": 20},
+                  training={"epochs": 2, "batch_size": 16, "learning_rate": 1e-3})
+rows = pd.read_parquet(sys.argv[1])
+schema = Schema.declare(columns(settings), {}, list(rows), table="made").learn(rows.head(48))
+
+def trained(strategy, precision="float32"):
+    data = Data(rows.head(48), rows.iloc[48:80], schema, {}, 0, Path(sys.argv[2], strategy + precision))
+    with devices.scope(devices.Device(strategy=strategy, precision=precision)) as placement:
+        return placement.replicas, bundle.as_saved(fit(settings, data))
+
+(one, single), (two, mirrored) = trained("cpu"), trained("mirrored")
+gaps = [abs(a - b).max() for a, b in zip(*(f.models["model"].get_weights() for f in (single, mirrored)), strict=True)]
+_, mixed = trained("cpu", "mixed_bfloat16")
+policies = sorted({layer.dtype_policy.name for layer in mixed.models["model"].layers})
+print(json.dumps({"replicas": [one, two], "gap": float(max(gaps)), "policies": policies}), flush=True)
+os._exit(0)  # TensorFlow takes ten seconds to end a process that has mirrored
+"""
+
+
+def test_mirrored_training_equals_a_single_device_and_a_mixed_bundle_is_float32(tmp_path):
+    rows = ROWS.rename(columns={"photo": "image", "defect": "label"}).drop(columns="part")
+    rows.head(80).to_parquet(tmp_path / "rows.parquet")
+    program = [sys.executable, "-c", MIRRORED, str(tmp_path / "rows.parquet"), str(tmp_path)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["replicas"] == [1, 2]
+    assert found["gap"] < 1e-4
+    assert found["policies"] == ["float32"]

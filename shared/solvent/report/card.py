@@ -130,7 +130,7 @@ def _by_class(table: ClassTable) -> list[str]:
     rows = [
         [
             _text(row.name),
-            *([wording.plain(row.threshold)] if table.thresholds else []),
+            *([wording.number(row.threshold)] if table.thresholds else []),
             *map(_span, row.found),
         ]
         for row in table.rows[:_MOST_CLASSES]

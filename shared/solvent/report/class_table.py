@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import metric_names, sections, wording
+from . import sections, wording
 
 __all__ = ["ClassRow", "ClassTable", "class_table"]
 
@@ -19,7 +19,7 @@ class ClassRow:
     """A line of the table.
 
     Args:
-        rows: test rows that have the class; None where the scores are not at hand.
+        rows: test rows that have the class, if any were counted.
         threshold: at or above it the class is named; None where the most probable class is.
         chosen: whether that threshold could be chosen.
         found: an estimate for each metric of the table.
@@ -28,7 +28,7 @@ class ClassRow:
     """
 
     name: str
-    rows: int | None
+    rows: int
     threshold: float | None
     chosen: bool
     found: list[Mapping[str, JSON] | None]
@@ -42,14 +42,16 @@ class ClassTable:
 
     Args:
         metrics: names of those that were measured class by class, such as f1.
-        without: test rows that have no class; None where the scores are not at hand.
+        counted: whether the scores are at hand, so that rows could be counted.
+        without: test rows that have no class.
     """
 
     metrics: list[str]
     rows: list[ClassRow]
     thresholds: bool
     baseline: bool
-    without: int | None
+    counted: bool
+    without: int
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -67,24 +69,25 @@ def class_table(bundle: Mapping[str, JSON], scores: Any = None) -> ClassTable | 
     metrics = [metric for metric in _METRICS if any(f"{metric} of {level}" in ours for level in classes)]
     if not metrics and not cuts:
         return None
-    counts = None if scores is None or "truth" not in scores else scores["truth"].explode().value_counts()
+    truth = None if scores is None else scores.get("truth")
+    counts = {} if truth is None else truth.explode().value_counts()
     rows = []
     for level in classes:
         f1, other = ours.get(f"f1 of {level}"), theirs.get(f"f1 of {level}")
         rows.append(
             ClassRow(
                 level,
-                None if counts is None else int(counts.get(level, 0)),
+                int(counts.get(level, 0)),
                 wording.finite(cuts.get(level)),
                 level not in point.get("not_chosen", ()),
                 [ours.get(f"{metric} of {level}") for metric in metrics],
                 other,
-                sections.Span(*(_place(f1, key) for key in ("value", "low", "high")), _place(other, "value")),
+                sections.Span(_place(f1, "value"), _place(f1, "low"), _place(f1, "high"), _place(other, "value")),
             )
         )
     rows.sort(key=lambda row: (row.span.value is None, row.span.value or 0))
-    without = None if counts is None else int((scores["truth"].str.len() == 0).sum()) if sections.lists(bundle) else 0
-    return ClassTable(metrics, rows, bool(cuts), any(row.baseline for row in rows), without)
+    without = int((truth.str.len() == 0).sum()) if truth is not None and sections.lists(bundle) else 0
+    return ClassTable(metrics, rows, bool(cuts), any(row.baseline for row in rows), truth is not None, without)
 
 
 def _place(found: Mapping[str, JSON] | None, key: str) -> float | None:

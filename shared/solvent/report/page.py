@@ -107,7 +107,7 @@ def context(
         "fairness": sections.fairness(bundle),
         "domain": domain(studio, figures, f"{wording.count(test['rows'])} test rows." if test else ""),
         "findings": sections.findings(bundle, pictures),
-        "stages": bundle["training"],
+        "stages": sections.stages(bundle),
         "histories": histories(studio, bundle["training"], goal),
         "choices": sections.choices(bundle),
         "parts": about_data.parts(bundle),

@@ -26,6 +26,7 @@ __all__ = [
     "protocol",
     "set_aside",
     "slices",
+    "stages",
     "weighed",
     "yaml_text",
 ]
@@ -249,6 +250,21 @@ def fairness(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
         told.append({**level, "span": span, "under": under, "over": over, **few})
     levels = iter(told)
     return [{**column, "levels": list(islice(levels, len(column["levels"])))} for column in found]
+
+
+def stages(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """The stages of training, each with the `metric` whose best value chose its epoch."""
+    return [{**stage, "metric": _chose(stage, bundle["goal"]["metric"])} for stage in bundle["training"]]
+
+
+def _chose(stage: Mapping[str, JSON], headline: str) -> str:
+    """The metric that had the stage's best value in its best epoch: the headline, or what a solution prefers to it."""
+    history, best = stage["history"], stage["best_epoch"]
+    at = history["epoch"].index(best) if best in history["epoch"] else None
+    others = [name for name in history if name not in ("epoch", "loss", "learning_rate", headline)]
+    if at is None or (headline in history and history[headline][at] == stage["best"]):
+        return headline
+    return next((name for name in others if history[name][at] == stage["best"]), headline)
 
 
 def choices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:

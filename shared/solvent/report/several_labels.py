@@ -9,7 +9,7 @@ import numpy as np
 
 from ..metrics.curve import Curve
 from ..metrics.sums import ratio
-from . import curves, drawing, wording
+from . import curves, wording
 from .figures import Drawn, Studio
 from .scored import Cases, Model, Points, floats, reliability_painter, rows_shown, unit_square
 

@@ -91,7 +91,10 @@ def absolute(cells: pd.Series, folder: Path) -> pd.Series:
     """
 
     def path(cell: Any) -> Any:
-        return os.path.abspath(folder / cell.strip()) if isinstance(cell, str) and cell.strip() else cell  # noqa: PTH100
+        if not isinstance(cell, str) or not cell.strip() or "\0" in cell:
+            return cell
+        blank = cell != cell.strip() and not (folder / cell).exists()  # a name may begin or end with one
+        return os.path.abspath(folder / (cell.strip() if blank else cell))  # noqa: PTH100
 
     found = np.fromiter((path(cell) for cell in cells), object, len(cells))
     return pd.Series(found, index=cells.index, name=cells.name, dtype=object)

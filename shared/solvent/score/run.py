@@ -118,6 +118,8 @@ def _refuse_arguments(source: Source, destination: Destination, chunk_rows: int,
         raise Refused(f"keep={keep}: expected 1 or more; the published run is one of them.")
     if source.path is not None:
         path = Path(source.path).expanduser().resolve()
+        if path.is_dir() and path in destination.path.resolve().parents:
+            raise Refused(f"{destination.path} lies in {source.path}, which is read. Name an output elsewhere.")
         if path == destination.path.resolve() or destination.runs.resolve() in path.parents:
             raise Refused(f"{source.path} is the output too. Name another output: a source is never overwritten.")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..schema import Schema
     from ..solution import Data
 
-__all__ = ["PARTS", "Bags", "Parts", "Split", "bags", "cut", "folds", "halves", "refuse_lost_classes"]
+__all__ = ["PARTS", "Bags", "Parts", "Split", "bags", "cut", "folds", "halves", "parts", "refuse_lost_classes"]
 
 PARTS = ("train", "valid", "test")
 
@@ -196,6 +196,26 @@ def bags(data: Data, *, refit: bool, folds: int, repeats: int = 1) -> Bags:
     from . import bagging
 
     return bagging.bags(data, refit=refit, folds=folds, repeats=repeats)
+
+
+def parts(
+    table: pd.DataFrame, schema: Schema, folds: int, seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Deal training rows into folds, for models that each leave one out; entities, groups and copies stay whole, the
+    shares of a category target's classes are kept.
+
+    Returns:
+        For each fold the positions that are learnt from, and those that are left out.
+
+    Raises:
+        Refused: if fewer units than folds can be kept apart.
+    """
+    import numpy as np
+
+    from . import cutting
+
+    number = cutting.fold_numbers(table, schema, folds, seed, 0)
+    return [(np.flatnonzero(number != fold), np.flatnonzero(number == fold)) for fold in range(folds)]
 
 
 def folds(table: pd.DataFrame, split: Split, schema: Schema) -> list[Parts]:

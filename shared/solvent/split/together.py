@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def _image(cell: Any) -> str:
     try:
         return images.content_hash(cell) if isinstance(cell, str | bytes) else str(cell)
     except images.Unreadable:
-        return str(cell).strip()
+        return PurePath(str(cell)).name
 
 
 def units(

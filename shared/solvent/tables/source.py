@@ -179,19 +179,27 @@ def ready_parts(source: Given, *, base: Path = Path()) -> dict[str, Source]:
         The sources of `train`, and of `valid` and `test` where they are there; nothing for any other source.
 
     Raises:
-        Refused: if two folders are the same part.
+        Refused: if images lie in it that are in no class of a part, or two folders are the same part.
     """
     source = Source.of(source)
     path = _path(source, base)
-    inside = [item for item in path.iterdir() if not item.name.startswith(".")] if path.is_dir() else []
-    names = {item: PARTS.get(item.name.lower()) for item in inside if item.is_dir()}
-    if None in names.values() or "train" not in names.values() or any(_is_image(item) for item in inside):
+    if source.path is None or not path.is_dir():
         return {}
-    if any(_is_image(item) for folder in names for item in folder.iterdir()):
-        return {}  # classes that are called so
-    found = {part: source.model_copy(update={"path": str(folder)}) for folder, part in names.items() if part}
-    if len(found) < len(names):
-        raise Refused(f"{path} holds {listed(sorted(item.name for item in names))}: two of them are the same part.")
+    images = [image.parts for image in _image_paths(path)]
+    parts = {top: PARTS.get(top.lower()) for top in sorted({image[0] for image in images if len(image) > 1})}
+    classes = {top for top, part in parts.items() if part and any(i[0] == top and len(i) > 2 for i in images)}
+    others = [top for top, part in parts.items() if part is None]
+    if "train" not in {parts[top] for top in classes} or (others and len(parts) == len(others) + 1):
+        return {}  # classes, which may be called so
+    stray = next(("/".join(image) for image in images if image[0] not in classes or len(image) < 3), None)
+    if stray is not None:
+        raise Refused(
+            f"{path} looks as if it were cut into {listed(sorted(classes))}, each with a folder for each class, but it "
+            f"also holds {stray}. Move that away, or name the parts apart: data: {{train: ..., test: ...}}."
+        )
+    found = {part: source.model_copy(update={"path": str(path / top)}) for top, part in parts.items() if part}
+    if len(found) < len(parts):
+        raise Refused(f"{path} holds {listed(sorted(parts))}: two of them are the same part.")
     return found
 
 
@@ -340,11 +348,7 @@ def _parquet_files(path: Path) -> list[Path]:
 
 def _images(source: Source, path: Path) -> pd.DataFrame:
     """A row for each image below a folder; its class is the folder at the top, unless images lie there too."""
-    found = sorted(
-        image.relative_to(path)
-        for image in path.rglob("*")
-        if _is_image(image) and not any(part.startswith(".") for part in image.relative_to(path).parts)
-    )
+    found = _image_paths(path)
     if not found:
         inside = sorted(item.name + "/" * item.is_dir() for item in path.iterdir())
         raise Refused(
@@ -363,8 +367,23 @@ def _images(source: Source, path: Path) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype="str")
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGES
+def _image_paths(path: Path) -> list[Path]:
+    """The images below a folder, relative to it, sorted; linked folders too, hidden ones and those of archivers not."""
+    found, seen = [], set()
+    for top, folders, files in os.walk(path, followlinks=True):
+        real = os.path.realpath(top)
+        folders[:] = [name for name in sorted(folders) if not name.startswith((".", "__MACOSX"))]
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        inside = Path(top).relative_to(path)
+        found += [inside / name for name in files if _is_image(name)]
+    return sorted(found)
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGES
 
 
 def _joined(pieces: list[pd.DataFrame], start: int) -> pd.DataFrame:
