@@ -130,8 +130,9 @@ def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, 
     if as_json:
         _print(found)
     else:
+        width = max(map(len, found["metrics"]))
         for name, item in found["metrics"].items():
-            click.echo(f"{name:<18} {_estimate(item)}")
+            click.echo(f"{name:<{width}}  {_estimate(item)}")
         click.echo(found["protocol"])
     missed = []
     for name, bar, sign in bars:

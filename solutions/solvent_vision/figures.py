@@ -1,6 +1,7 @@
 """What the report shows of images: the most telling ones with their heat maps, and augmented examples."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,25 +18,40 @@ SHOWN = 8
 AUGMENTED = 16
 
 
+@dataclass(frozen=True)
+class Answered:
+    """How each test image was answered; every array has one entry for each.
+
+    Args:
+        best: the number of the most probable class, which the heat map explains.
+        sure: how probable the answer is as a whole.
+        said, given: what was named and what the label says, in words.
+    """
+
+    best: np.ndarray
+    sure: np.ndarray
+    right: np.ndarray
+    said: list[str]
+    given: list[str]
+
+
 def figures(settings: Vision, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:
     """The test images that it is most sure of and right, most sure of and wrong, least sure of; augmented images."""
-    classes = list(fitted.facts["classes"])
-    chance = scored[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
-    best, surest = chance.argmax(axis=1), chance.max(axis=1)
-    right = _is_right(settings, rows, scored, classes)
-    ranked = np.argsort(-surest, kind="stable")
-    where = "Warm: the evidence for the class that is named"
+    answered = _answered(settings, fitted, rows, scored)
+    ranked = np.argsort(-answered.sure, kind="stable")
+    right = answered.right[ranked]
+    where = "Warm: the evidence for the most probable class"
     for title, order, what in (
-        ("Sure and right", _one_of_each(ranked[right[ranked]], best), "the most confident of each class first"),
-        ("Sure and wrong", ranked[~right[ranked]], "the most confident mistakes, which may be wrong labels"),
-        ("Least sure", ranked[::-1], "the lowest probability of the most probable class"),
+        ("Sure and right", _one_of_each(ranked[right], answered.best), "the most confident of each class first"),
+        ("Sure and wrong", ranked[~right], "the most confident mistakes, which may be wrong labels"),
+        ("Least sure", ranked[::-1], "the least probable answers"),
     ):
         shown = order[:SHOWN]
         yield pictures.figure(
             title,
-            f"{where}. {len(shown)} of {len(order)} such test images: {what}. The probability stands below, "
+            f"{where}. {len(shown)} of {len(order)} such test images: {what}. Below: the answer and its probability, "
             "and the label where it differs.",
-            _tiles(settings, fitted, rows, shown, best, surest, classes),
+            _tiles(settings, fitted, rows, shown, answered),
         )
     if settings.trained_on_views:
         cells = list(rows["image"].iloc[np.linspace(0, len(rows) - 1, AUGMENTED).astype(int)])
@@ -49,11 +65,19 @@ def figures(settings: Vision, fitted: Fitted, rows: pd.DataFrame, scored: pd.Dat
         )
 
 
-def _is_right(settings: Vision, rows: pd.DataFrame, scored: pd.DataFrame, classes: list[str]) -> np.ndarray:
+def _answered(settings: Vision, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Answered:
+    classes = list(fitted.facts["classes"])
+    chance = scored[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
+    best = chance.argmax(axis=1)
     if settings.labels == "one":
-        return (rows["label"] == scored["class"]).to_numpy()
-    decided = labels.flags(scored.rename(columns={"classes": "label"}), classes)
-    return (labels.flags(rows, classes) == decided).all(axis=1)
+        said, given = scored["class"].tolist(), rows["label"].tolist()
+        return Answered(best, chance.max(axis=1), np.array(said) == np.array(given), said, given)
+    cut = np.array([fitted.facts["operating_point"]["value"][name] for name in classes])
+    truth = labels.flags(rows, classes).astype(bool)
+    decided = chance >= cut
+    words = [[", ".join(np.array(classes)[row]) or "none" for row in table] for table in (decided, truth)]
+    sure = np.where(decided, chance, 1 - chance).prod(axis=1)
+    return Answered(best, sure, (decided == truth).all(axis=1), *words)
 
 
 def _one_of_each(order: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -63,23 +87,17 @@ def _one_of_each(order: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def _tiles(
-    settings: Vision,
-    fitted: Fitted,
-    rows: pd.DataFrame,
-    shown: np.ndarray,
-    best: np.ndarray,
-    surest: np.ndarray,
-    classes: list[str],
+    settings: Vision, fitted: Fitted, rows: pd.DataFrame, shown: np.ndarray, answered: Answered
 ) -> list[pictures.Tile]:
     if not len(shown):
         return []
     cells = rows["image"].iloc[shown]
     pixels = np.stack([images.pixels(cell, fitted.facts["size"], settings.resize) for cell in cells])
-    maps = heat_maps(settings, fitted, pixels, best[shown])
+    maps = heat_maps(settings, fitted, pixels, answered.best[shown])
     tiles = []
-    for position, image, heat in zip(shown, pixels, maps, strict=True):
-        label = rows["label"].iloc[position]
-        named, given = classes[best[position]], label if isinstance(label, str) else ", ".join(label) or "none"
-        caption = f"{named} {surest[position]:.2f}" + (f"\nlabel: {given}" if given != named else "")
+    for place, image, heat in zip(shown.tolist(), pixels, maps, strict=True):
+        caption = f"{answered.said[place]} {answered.sure[place]:.2f}"
+        if not answered.right[place]:
+            caption += f"\nlabel: {answered.given[place]}"
         tiles.append(pictures.Tile(saliency.overlay(image, heat), caption))
     return tiles

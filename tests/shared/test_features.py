@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from solvent import startup
+from solvent import Refused, startup
 from solvent.augmentation import Augmentation
 
 startup.tensorflow()
@@ -65,6 +65,29 @@ def test_cached_features_equal_computed_ones_bit_for_bit_in_any_order(precision)
     again = Features(frozen, [CELLS[place] for place in order])
     np.testing.assert_array_equal(again.array(), computed[order])
     np.testing.assert_array_equal(again.take(np.array([4, 4, 0])), computed[order][[4, 4, 0]])
+
+
+def test_flat_images_beside_others_are_kept_as_they_were_computed():
+    """A batch of which every feature fits into half the bits lies in one shard with one that does not."""
+    image = keras.Input((SIZE, SIZE, 3))
+    averages = keras.layers.GlobalAveragePooling2D(dtype="float32")(image)
+    frozen = Frozen(keras.Model(image, averages), "averages", SIZE, "stretch", 8, "float32")
+    flat = []
+    for level in range(8):
+        file = io.BytesIO()
+        Image.new("RGB", (4, 4), (100 + level,) * 3).save(file, "PNG")
+        flat.append(file.getvalue())
+    found = Features(frozen, [*flat, *CELLS]).array()
+    np.testing.assert_array_equal(found[:8, 0], 100 + np.arange(8))
+    np.testing.assert_array_equal(found, np.concatenate(list(frozen.compute([*flat, *CELLS]))))
+
+
+def test_a_disk_that_is_too_small_is_said_before_it_is_full(monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    with pytest.raises(
+        Refused, match=r"would take 0\.0 GB, and .* has 0\.0 GB free. Name another folder in SOLVENT_CACHE"
+    ):
+        Features(network(), CELLS)
 
 
 def test_features_do_not_depend_on_which_images_were_computed_together():

@@ -113,6 +113,34 @@ def test_a_missing_file_and_a_folder_are_unreadable(tmp_path):
         assert "permission denied" in images.look(str(tmp_path / "photo.png")).error
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 5000, "file name too long"),
+        ("a\0b", "is no name of a file"),
+        ("\ud800", "is no name of a file"),
+        ("parts\\a.png", "no such file; write / between folders"),
+    ],
+)
+def test_a_cell_that_is_no_name_of_a_file_fails_alone(name, reason):
+    assert reason in images.look(name).error
+    with pytest.raises(images.Unreadable, match=reason):
+        images.pixels(name, 8)
+
+
+def test_a_photo_of_too_many_pixels_is_said_to_be_large_and_not_damaged(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    large = encoded(np.full((70, 70, 3), 9, np.uint8), "PNG")
+    assert images.look(large).error == "has too many pixels; 0 million are read at most"
+
+
+def test_images_that_must_be_whole_name_the_first_that_is_not(tmp_path):
+    (tmp_path / "good.png").write_bytes(encoded(CORNERS, "PNG"))
+    stream = images.Stream([str(tmp_path / "good.png"), str(tmp_path / "gone.png")], 8, "stretch", 4)
+    with pytest.raises(images.Unreadable, match=f"'{tmp_path.name}/gone.png' there is no such file"):
+        list(stream.whole())
+
+
 def test_a_stream_gives_all_images_in_their_order_and_a_bad_one_as_zeros():
     cells = [encoded(np.full((8, 8, 3), level, np.uint8), "PNG") for level in range(1, 11)]
     cells[3] = b"nothing"

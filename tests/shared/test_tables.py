@@ -260,6 +260,44 @@ def test_a_folder_that_is_cut_already_is_its_parts(tmp_path):
         tables.ready_parts(tmp_path)
 
 
+@pytest.mark.parametrize("stray", ["test/9.png", "more/dog/1.png", "train/preview.png", "cover.jpg"])
+def test_a_folder_that_is_cut_and_holds_other_images_is_refused(stray, tmp_path):
+    """Else its classes would be train and test."""
+    touched(tmp_path, "train/cat/1.png", "train/dog/2.png", "val/cat/3.png", stray)
+    with pytest.raises(Refused, match=f"also holds {stray}. Move that away, or name the parts apart"):
+        tables.ready_parts(tmp_path)
+    with pytest.raises(Refused, match="also holds"):
+        tables.read(tmp_path)
+
+
+def test_folders_without_images_and_those_of_archivers_do_not_count(tmp_path):
+    touched(
+        tmp_path, "train/cat/1.png", "val/cat/2.png", "annotations/1.json", "__MACOSX/train/cat/._1.png", ".x/y.png"
+    )
+    assert set(tables.ready_parts(tmp_path)) == {"train", "valid"}
+
+
+def test_linked_class_folders_are_read_and_a_link_that_leads_back_is_not_followed(tmp_path):
+    touched(tmp_path, "elsewhere/1.png", "photos/cat/2.png")
+    (tmp_path / "photos" / "dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "cat" / "loop").symlink_to(tmp_path / "photos")
+    found = cells(tables.read(tmp_path / "photos"))
+    assert found == {"image": ["cat/2.png", "dog/1.png"], "label": ["cat", "dog"]}
+
+
+def test_pictures_in_cells_become_files_and_no_other_file_is_lost(tmp_path):
+    table = pd.DataFrame({"id": [7, 8, 9], "heat": [b"\x89PNG one", None, b"other"]})
+    found = tables.with_files(table, tmp_path / "out_files")
+    assert found["heat"].tolist()[::2] == ["out_files/heat-1.png", "out_files/heat-3.bin"]
+    assert found["heat"].isna().tolist() == [False, True, False]
+    assert (tmp_path / found["heat"][0]).read_bytes() == b"\x89PNG one"
+    tables.with_files(table.head(1), tmp_path / "out_files")
+    assert [path.name for path in (tmp_path / "out_files").iterdir()] == ["heat-1.png"]
+    touched(tmp_path, "out_files/mine.txt")
+    with pytest.raises(Refused, match="holds other files"):
+        tables.with_files(table, tmp_path / "out_files")
+
+
 def test_classes_that_are_called_train_and_test_are_classes(tmp_path):
     touched(tmp_path, "train/1.png", "test/2.png")
     assert tables.ready_parts(tmp_path) == {}
