@@ -261,7 +261,9 @@ def optimize(bundle: Path, to: str, max_drop: float, config: Path | None) -> Non
     from .runtime.optimize import sentence
 
     record = run(bundle, to, max_drop=max_drop, config=config)
-    click.echo(f"{sentence(record)}\naccepted: {bundle}" if record else f"{bundle} scores with {to} from now on")
+    click.echo(
+        f"{sentence(record)}\n{to} is accepted: {bundle}" if record else f"{bundle} scores with {to} from now on"
+    )
 
 
 @main.command()

@@ -20,7 +20,7 @@ def test_optimize_says_what_it_measured_and_the_scores_stay(own, rows, tmp_path,
     assert done.exit_code == 0, done.stderr
     assert "a drop of 0.0000" in done.stdout
     assert "rows a second" in done.stdout
-    assert f"accepted: {own}" in done.stdout
+    assert f"is accepted: {own}" in done.stdout
     manifest = json.loads(solvent("score", own, tmp_path / "new.csv", tmp_path / "after.csv", "--json").stdout)
     assert manifest["runtime"] == "openvino-float32"
     before, after = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("before", "after"))

@@ -240,6 +240,20 @@ def test_a_runtime_can_be_taken_back(bundle: Path) -> None:
     assert content(bundle) == before
 
 
+@pytest.mark.skipif(processor.lacks("bf16") is not None, reason="the processor has no bfloat16: run it on one that has")
+def test_of_two_accepted_runtimes_the_faster_stays(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = {"openvino-float32": 3.0, "tensorflow-bf16": 2.0, "openvino-bf16": 4.0}
+    module = importlib.import_module("solvent.runtime.optimize")
+    monkeypatch.setattr(module, "_times", lambda record: speeds[record["name"]])
+    optimize(bundle, "openvino-float32")
+    slower = optimize(bundle, "tensorflow-bf16", max_drop=1)
+    assert slower["stays"] == "openvino-float32"
+    assert "openvino-float32 is faster and stays" in module.sentence(slower)
+    assert Bundle.load(bundle).facts["runtime"]["name"] == "openvino-float32"
+    assert "stays" not in optimize(bundle, "openvino-bf16", max_drop=1)
+    assert Bundle.load(bundle).facts["runtime"]["name"] == "openvino-bf16"
+
+
 @pytest.mark.parametrize("name", NARROW)
 def test_a_runtime_over_the_bar_is_refused_and_nothing_changes(bundle: Path, unchanged: None, name: str) -> None:
     with pytest.raises(BarMissed, match=r"a drop of .* -1 may be(.|\n)*is not accepted; .* is unchanged"):
