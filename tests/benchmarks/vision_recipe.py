@@ -5,7 +5,7 @@
 The classic recipe: `flow_from_directory`, rescaled by 1/255, batches of 32; VGG16 without its top and frozen, Flatten,
 Dense 256 relu, Dense sigmoid, binary cross-entropy, Adam 1e-4; the held-out photos are its validation data, as usual.
 Ours: `solvent train` with its default settings on the same photos, each from an empty cache (stage 1: the head on
-frozen features; stage 2: that, and then the last block trained too).
+frozen features; stage 2: that, and then the last block trained too, with --precision for what is trained).
 
 Photos: NEU surface defects, 224 pixels, 80/20 by class without the two photos that are identical. Each way is a process
 of its own, timed from its start until it has answered all held-out photos and ended; ours also cuts its validation rows
@@ -47,7 +47,7 @@ base = keras.applications.VGG16(weights=weights, include_top=False, input_shape=
 base.trainable = False
 model = keras.Sequential([base, keras.layers.Flatten(), keras.layers.Dense(256, activation="relu"),
                           keras.layers.Dense(len(train.class_indices), activation="sigmoid")])
-model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", ["accuracy"])
+model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", metrics=["accuracy"])
 model.fit(train, epochs=int(epochs), validation_data=held, verbose=2)
 names = sorted(train.class_indices, key=train.class_indices.get)
 answers = model.predict(held, verbose=0).argmax(axis=1)
@@ -86,7 +86,7 @@ def timed(program: str, *arguments: str, cache: Path) -> float:
     return time.monotonic() - begun
 
 
-def ours(folder: Path, weights: str, blocks: int) -> tuple[float, dict[str, Any]]:
+def ours(folder: Path, weights: str, blocks: int, precision: str) -> tuple[float, dict[str, Any]]:
     """Train with the default settings, and `blocks` of the backbone."""
     tables = {}
     for part in ("train", "test"):
@@ -103,6 +103,7 @@ def ours(folder: Path, weights: str, blocks: int) -> tuple[float, dict[str, Any]
     config = {
         "solution": "vision",
         "data": {**tables, "columns": {"id": "id"}},
+        "device": {"precision": precision if blocks else "auto"},
         "settings": {"weights": weights, "fine_tune": {"blocks": blocks}},
     }
     (folder / "config.json").write_text(json.dumps(config))
@@ -116,13 +117,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--weights", required=True)
     arguments.add_argument("--epochs", type=int, default=10)
+    arguments.add_argument("--precision", default="auto", help="device.precision of stage 2")
     arguments.add_argument("--out", type=Path, default=Path("tests/benchmarks/results/vision_recipe.json"))
     given = arguments.parse_args()
     weights = str(Path(given.weights).resolve())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts(folder)
-        found = {blocks: ours(folder, weights, blocks) for blocks in (0, 1)}
+        found = {blocks: ours(folder, weights, blocks, given.precision) for blocks in (0, 1)}
         classic_out = folder / "classic.json"
         classic = timed(CLASSIC, name, weights, str(given.epochs), str(classic_out), cache=folder / "none")
         theirs = json.loads(classic_out.read_text())
@@ -157,7 +159,7 @@ def main() -> None:
     print(f"stage 1: {FASTER:g}x and a lower end above {LEAST_DIFFERENCE:+.2f}: {'met' if met else 'MISSED'}")
     write(
         given.out,
-        {"photos": len(right), "size": 224, "epochs": given.epochs, "what": __doc__},
+        {"photos": len(right), "size": 224, "epochs": given.epochs, "precision": given.precision, "what": __doc__},
         {name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
         rows=rows,
         met=met,
