@@ -38,7 +38,7 @@ def surfaces(seed: int) -> Sample:
         settings={
             "backbone": "cnn",
             "size": 24,
-            "training": {"epochs": 12, "patience": 12, "batch_size": 32, "learning_rate": 0.005},
+            "training": {"epochs": 10, "patience": 10, "batch_size": 32, "learning_rate": 0.005},
         },
         floor=0.8,
     )

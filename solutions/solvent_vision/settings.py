@@ -43,9 +43,9 @@ class Vision(Section):
 
     Args:
         backbone: the network that reads the images; `cnn` and `mlp` are small ones, trained from nothing.
-        weights: where the backbone's weights come from: imagenet (downloaded once), the path of a weights file (a
-            relative one starts from the current folder), or none: then all of it is trained from a random start, which takes thousands of images. `cnn` and `mlp` have
-            none.
+        weights: where the backbone's weights come from: imagenet (downloaded once); the path of a weights file (a
+            relative one starts from the current folder); or none: then all of it is trained from a random start, which
+            takes thousands of images. `cnn` and `mlp` have none.
         size: side of the images that it reads, in pixels; its own where it is not given.
         resize: how an image becomes a square: stretch, crop (the middle) or pad.
         labels: `one` class for each image, or `several`: the label cells are lists.
