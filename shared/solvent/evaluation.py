@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import promises
+from . import images, promises
 from .errors import Refused
 from .metrics import classification, fairness, intervals
 from .schema import Field, Schema
@@ -308,6 +308,10 @@ def score_table(schema: Schema, scored: Scored) -> Table:
     columns: dict[str, Any] = {}
     for item in schema.by_role("id"):
         columns["id"] = scored.rows[item.name]
+    if not columns:  # photos are then known by the end of their path
+        for item in schema.features:
+            if item.kind == "image":
+                columns["image"] = scored.rows[item.name].map(lambda cell: images.shown(cell).strip("'"))
     for item in schema.targets[:1]:
         columns["truth"] = scored.rows[item.name]
     for item in schema.by_role("weight"):

@@ -76,7 +76,7 @@ def prepare(run: Run) -> Prepared:
     labels = {name: tables.label(source) for name, source in sources.items()}
     _refuse_empty_tables({labels[name]: len(table) for name, table in raw.items()})
     how = data.split or solution.split
-    first = next(iter(raw))
+    first = next(iter(raw))  # rows, or else train
     names = [str(name) for name in raw[first].columns]
     schema = Schema.declare(columns, _declared(data.columns, how, names), names, table=labels[first])
     renamed = {

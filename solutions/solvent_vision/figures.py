@@ -99,5 +99,6 @@ def _tiles(
         caption = f"{answered.said[place]} {answered.sure[place]:.2f}"
         if not answered.right[place]:
             caption += f"\nlabel: {answered.given[place]}"
+            caption += f"\n{images.shown(cells.loc[rows.index[place]])}" if isinstance(cells.iloc[0], str) else ""
         tiles.append(pictures.Tile(saliency.overlay(image, heat), caption))
     return tiles

@@ -122,7 +122,8 @@ def test_ids_and_what_passes_through_stand_first(bundle, tmp_path, ending):
     assert list(found) == ["number", "note", *ADDED]
     assert found["number"].astype(int).tolist() == [0, 1, 2]  # a CSV file's ids are carried as text
     assert found["why"].fillna("").tolist() == ["it is red", "", "it is blue"]
-    assert found["picture"].iloc[0] == ("iVBORw==" if ending == "csv" else b"\x89PNG")
+    assert found["picture"].iloc[0] == ("why_files/picture-1.png" if ending == "csv" else b"\x89PNG")
+    assert ending == "parquet" or (tmp_path / "why_files" / "picture-1.png").read_bytes() == b"\x89PNG"
     assert pd.isna(found["picture"].iloc[1])
 
 

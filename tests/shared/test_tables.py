@@ -252,6 +252,7 @@ def test_a_folder_that_is_cut_already_is_its_parts(tmp_path):
         "valid": "val",
         "test": "Testing",
     }
+    assert list(parts) == ["train", "valid", "test"], "what is cut further is the first of them"
     assert cells(tables.read(parts["valid"])) == {"image": ["dog/2.png"], "label": ["dog"]}
     with pytest.raises(Refused, match=r"is cut into Testing, train, val already\. Name one of them"):
         tables.read(tmp_path)

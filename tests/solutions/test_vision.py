@@ -131,6 +131,15 @@ def test_a_folder_that_is_cut_already_is_trained_and_tested_as_it_is(tmp_path):
     sizes = {part: about["rows"] for part, about in bundle.facts["data"]["parts"].items()}
     assert sizes == {"train": 60, "valid": 30, "test": 20}
     assert bundle.facts["data"]["split"]["given"]
+    for photo in (tmp_path / "photos" / "val").rglob("*.png"):
+        photo.rename(tmp_path / "photos" / "train" / photo.parent.name / photo.name)
+    for left in sorted((tmp_path / "photos" / "val").rglob("*"), reverse=True):
+        left.rmdir()
+    uncut = solvent.train(config, tmp_path / "uncut")
+    sizes = {part: about["rows"] for part, about in uncut.facts["data"]["parts"].items()}
+    assert sizes["train"] + sizes["valid"] == 90, "validation rows are cut from train, and no row is lost"
+    assert sizes["test"] == 20
+    photos(tmp_path / "photos" / "val", ROWS.iloc[60:90])
     with pytest.raises(Refused, match=r"is cut into test, train, val already, and data\.split says how to cut it"):
         solvent.train({**config, "data": {**config["data"], "split": {"by": "random"}}}, tmp_path / "other")
 
@@ -187,7 +196,7 @@ def data(tmp_path: Path, settings: Vision) -> Data:
 
 def fitted(tmp_path, monkeypatch, **settings):
     monkeypatch.setenv("SOLVENT_CACHE", str(tmp_path / "cache"))
-    chosen = Vision(backbone="vgg16", size=32, training={"epochs": 3}, **settings)
+    chosen = Vision(**{"backbone": "vgg16", "size": 32, "training": {"epochs": 3}, **settings})
     given = data(tmp_path, chosen)
     with devices.scope(devices.Device(seed=0)):
         return chosen, given, model.fit(chosen, given)
@@ -205,8 +214,11 @@ def test_what_is_trained_on_cached_features_is_what_the_whole_network_gives(tmp_
 
 
 def test_fine_tuning_trains_the_last_blocks_only_and_keeps_what_helps(tmp_path, monkeypatch, pretrained):
-    tuning = {"blocks": 2, "training": {"epochs": 2, "learning_rate": 3e-5}}
-    settings, given, found = fitted(tmp_path, monkeypatch, weights=str(pretrained), fine_tune=tuning)
+    tuning = {"blocks": 2, "training": {"epochs": 3, "learning_rate": 3e-6}}
+    barely = {"epochs": 1, "learning_rate": 1e-4}
+    settings, given, found = fitted(
+        tmp_path, monkeypatch, weights=str(pretrained), training=barely, fine_tune=tuning, head={"dropout": [0.2]}
+    )
     choices = [choice for choice in found.facts["choices"] if "blocks trained too" in choice["what"]]
     assert choices[0]["what"] == "the last 1 blocks trained too"
     kept = sum(choice["won"] == "after" for choice in choices)

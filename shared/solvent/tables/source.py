@@ -197,10 +197,11 @@ def ready_parts(source: Given, *, base: Path = Path()) -> dict[str, Source]:
             f"{path} looks as if it were cut into {listed(sorted(classes))}, each with a folder for each class, but it "
             f"also holds {stray}. Move that away, or name the parts apart: data: {{train: ..., test: ...}}."
         )
-    found = {part: source.model_copy(update={"path": str(path / top)}) for top, part in parts.items() if part}
-    if len(found) < len(parts):
+    places = {part: top for top, part in parts.items() if part}
+    if len(places) < len(parts):
         raise Refused(f"{path} holds {listed(sorted(parts))}: two of them are the same part.")
-    return found
+    order = [part for part in ("train", "valid", "test") if part in places]
+    return {part: source.model_copy(update={"path": str(path / places[part])}) for part in order}
 
 
 def ending(table: pd.DataFrame) -> str:

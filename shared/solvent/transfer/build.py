@@ -128,7 +128,7 @@ def _load(network: keras.Model, name: str, constructor: str, path: Path) -> None
         with warnings.catch_warnings(action="ignore"):  # what Keras only warns of is looked for below
             network.load_weights(path)
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:300]  # Keras may print all the numbers of a layer
         raise Refused(f"weights: {path} doesn't fit the backbone {name}: {reason} {expected}") from error
     left = [variable.path for variable in network.weights if np.isnan(variable.numpy()).any()]
     if left:
