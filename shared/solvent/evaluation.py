@@ -311,7 +311,8 @@ def score_table(schema: Schema, scored: Scored) -> Table:
     if not columns:  # photos are then known by the end of their path
         for item in schema.features:
             if item.kind == "image":
-                columns["image"] = scored.rows[item.name].map(lambda cell: images.shown(cell).strip("'"))
+                cells = scored.rows[item.name]
+                columns["image"] = cells.map(lambda cell: images.short(cell) if isinstance(cell, str) else "the image")
     for item in schema.targets[:1]:
         columns["truth"] = scored.rows[item.name]
     for item in schema.by_role("weight"):

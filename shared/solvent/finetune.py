@@ -110,7 +110,7 @@ def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarr
     Of a backbone without weights this would be noise: there it is the pixels, shrunk to 16 by 16.
     """
     if recipe.weights == "none":
-        shrunk = np.concatenate(list(images.Stream(cells, 16, recipe.resize, 256).whole()))
+        shrunk = images.Stream(cells, 16, recipe.resize, 256).array()
         return shrunk.reshape(len(cells), -1).astype(np.float32) / 255
     size = side(recipe)
     backbone = transfer.build(recipe.backbone, recipe.weights, size, seed=seed)
@@ -223,7 +223,10 @@ class _Pixels:
 
 
 def _predicted(model: keras.Model, cells: Sequence[Any], size: int, recipe: Recipe) -> np.ndarray:
-    return runtime.predict(model, _Pixels(cells, size, recipe.resize).batches(), BATCH_ROWS)  # type: ignore[no-any-return]
+    found: np.ndarray = runtime.predict(
+        model, images.Stream(cells, size, recipe.resize, BATCH_ROWS).whole(), BATCH_ROWS
+    )
+    return found
 
 
 # On frozen features

@@ -33,6 +33,7 @@ __all__ = [
     "look",
     "looks",
     "pixels",
+    "short",
     "shown",
 ]
 
@@ -144,11 +145,17 @@ class Stream:
         Raises:
             Unreadable: with the name of the first that isn't.
         """
+        seen = 0
         for batch in self:
-            for cell, error in zip(self.cells, self.errors, strict=False):
+            for cell, error in zip(self.cells[seen:], self.errors[seen:], strict=False):
                 if error is not None:
                     raise Unreadable(f"{shown(cell)} {error}")
+            seen += len(batch)
             yield batch
+
+    def array(self) -> np.ndarray:
+        """All of them at once, uint8, shape `(images, size, size, 3)`; at least one, and all readable as in `whole`."""
+        return np.concatenate(list(self.whole()))
 
     def _begun(self, threads: ThreadPoolExecutor, start: int) -> Iterator[tuple[np.ndarray, str | None]]:
         return threads.map(self._one, self.cells[start : start + self.rows])
@@ -160,9 +167,14 @@ class Stream:
             return np.zeros((self.size, self.size, 3), np.uint8), str(error)
 
 
+def short(path: str) -> str:
+    """The end of an image's path: its file and the folder that it is in. The rest is the house's."""
+    return "/".join(Path(path).parts[-2:])
+
+
 def shown(cell: Cell) -> str:
-    """An image in a message: the end of its path, as the rest is the house's; "the image" where the cell holds it."""
-    return repr("/".join(Path(cell).parts[-2:])) if isinstance(cell, str) else "the image"
+    """An image in a message: the end of its path, or "the image" where the cell holds it."""
+    return repr(short(cell)) if isinstance(cell, str) else "the image"
 
 
 def content_hash(cell: Cell) -> str:

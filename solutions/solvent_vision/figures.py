@@ -55,7 +55,7 @@ def figures(settings: Vision, fitted: Fitted, rows: pd.DataFrame, scored: pd.Dat
         )
     if settings.trained_on_views:
         cells = list(rows["image"].iloc[np.linspace(0, len(rows) - 1, AUGMENTED).astype(int)])
-        pixels = np.stack([images.pixels(cell, fitted.facts["size"], settings.resize) for cell in cells])
+        pixels = images.Stream(cells, fitted.facts["size"], settings.resize, len(cells)).array()
         changed = augment.examples(pixels, settings.augmentation, fitted.facts["seed"])
         yield pictures.figure(
             "Augmented images",
@@ -91,14 +91,14 @@ def _tiles(
 ) -> list[pictures.Tile]:
     if not len(shown):
         return []
-    cells = rows["image"].iloc[shown]
-    pixels = np.stack([images.pixels(cell, fitted.facts["size"], settings.resize) for cell in cells])
+    cells = list(rows["image"].iloc[shown])
+    pixels = images.Stream(cells, fitted.facts["size"], settings.resize, len(cells)).array()
     maps = heat_maps(settings, fitted, pixels, answered.best[shown])
     tiles = []
-    for place, image, heat in zip(shown.tolist(), pixels, maps, strict=True):
+    for place, cell, image, heat in zip(shown.tolist(), cells, pixels, maps, strict=True):
         caption = f"{answered.said[place]} {answered.sure[place]:.2f}"
         if not answered.right[place]:
             caption += f"\nlabel: {answered.given[place]}"
-            caption += f"\n{images.shown(cells.loc[rows.index[place]])}" if isinstance(cells.iloc[0], str) else ""
+            caption += f"\n{images.shown(cell)}" if isinstance(cell, str) else ""
         tiles.append(pictures.Tile(saliency.overlay(image, heat), caption))
     return tiles

@@ -52,9 +52,8 @@ def explain(settings: Vision, fitted: Fitted, table: pd.DataFrame) -> pd.DataFra
     ).astype({"explained_class": object, "heat_map": object})
     for start in range(0, len(read), fitted.batch_rows):
         rows = read[start : start + fitted.batch_rows]
-        pixels = np.stack(
-            [images.pixels(cell, fitted.facts["size"], settings.resize) for cell in table["image"].iloc[rows]]
-        )
+        cells = list(table["image"].iloc[rows])
+        pixels = images.Stream(cells, fitted.facts["size"], settings.resize, len(cells)).array()
         best = chance[rows].argmax(axis=1)
         maps = heat_maps(settings, fitted, pixels, best)
         for row, image, heat, number in zip(rows, pixels, maps, best, strict=True):

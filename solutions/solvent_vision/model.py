@@ -33,6 +33,7 @@ def fit(settings: Vision, data: Data) -> Fitted:
         goal=GOAL,
     )
     network = finetune.learn(settings, task, data)
+    logits = network.logits(list(data.valid["image"]))
     facts = {
         "classes": classes,
         "column": data.schema.field("image").source,
@@ -40,13 +41,12 @@ def fit(settings: Vision, data: Data) -> Fitted:
         "decoder": images.METHOD,
         "seed": data.seed,
         "choices": network.choices,
-        **answers.calibrated(network.logits(list(rest["image"])), rest),
+        **answers.calibrated(logits[data.valid.index.get_indexer(rest.index)], rest),
     }
-    valid = answers.outputs(data.valid.index, facts, network.logits(list(data.valid["image"])))
     return Fitted(
         models={"model": network.model},
         facts=facts,
-        valid=valid,
+        valid=answers.outputs(data.valid.index, facts, logits),
         findings=suspects.findings(settings, data, task),
         batch_rows=finetune.BATCH_ROWS,
     )

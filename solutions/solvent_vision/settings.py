@@ -96,7 +96,7 @@ class Vision(Section):
         """What one section asks for must be there in the others."""
         about, nothing, several = BACKBONES[self.backbone], self.weights == "none", self.labels == "several"
         blocks, off = len(about.blocks), self.augmentation.alone == Augmentation()
-        whole = nothing or self.fine_tune.blocks == blocks
+        whole = self.trained_from_the_image
         mixing = self.augmentation != self.augmentation.alone
         tuning = self.fine_tune.training
         problems = {
@@ -136,10 +136,14 @@ class Vision(Section):
         return self
 
     @property
+    def trained_from_the_image(self) -> bool:
+        """Whether all blocks are trained in the end, so that each step reads images and not cached features."""
+        return self.weights == "none" or self.fine_tune.blocks == len(BACKBONES[self.backbone].blocks)
+
+    @property
     def trained_on_views(self) -> bool:
         """Whether training sees augmented images."""
-        whole = self.weights == "none" or self.fine_tune.blocks == len(BACKBONES[self.backbone].blocks)
-        return self.augmentation != Augmentation() and (whole or self.views > 0)
+        return self.augmentation != Augmentation() and (self.trained_from_the_image or self.views > 0)
 
 
 def columns(settings: Vision) -> Columns:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -205,7 +204,7 @@ def odd_sizes(parts: Frames, schema: Schema) -> Iterator[Finding]:
 
 def named(cell: images.Cell, row: Any) -> str:
     """How a message names an image: by its file and the folder that is in, or by its row, counted from 1."""
-    return "/".join(PurePath(cell).parts[-2:]) if isinstance(cell, str) else f"row {row + 1}"
+    return images.short(cell) if isinstance(cell, str) else f"row {row + 1}"
 
 
 def sheet(groups: Sequence[Sequence[tuple[images.Cell, str]]]) -> bytes:
