@@ -27,6 +27,7 @@ from .runtime import forms
 from .schema import Checked, Schema
 from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table
 from .tables import Source
+from .wording import listed
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +45,7 @@ class Bundle:
 
     Args:
         facts: what bundle.json holds; its `runtime` is the one that scores here, None for TensorFlow.
+        reference: the distributions of inputs and scores in training; see `drift.reference`.
         sha256: of the list of checksums: it changes with any file of the bundle.
     """
 
@@ -53,6 +55,7 @@ class Bundle:
     fitted: Fitted
     schema: Schema
     facts: dict[str, JSON]
+    reference: dict[str, JSON]
     sha256: str
 
     @classmethod
@@ -99,10 +102,33 @@ class Bundle:
             forms=forms.load(folder / forms.FOLDER, facts["runtime"], models),
         )
         schema = Schema.from_json(facts["schema"])
-        return cls(folder, solution, settings, fitted, schema, facts, total)
+        reference = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
+        return cls(folder, solution, settings, fitted, schema, facts, reference, total)
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.path)!r}: {self.headline})"
+
+    def has_changed(self) -> bool:
+        """Whether the folder holds another bundle by now than the one that was loaded."""
+        try:
+            return sha256(self.path / SUMS) != self.sha256
+        except FileNotFoundError:
+            return True
+
+    def with_scoring(self, changes: Mapping[str, JSON]) -> Bundle:
+        """The bundle with other values of its settings' part `scoring`, the one that a job may replace.
+
+        Raises:
+            Refused: for a key or a value that the part doesn't take.
+        """
+        given = self.settings.model_dump()
+        try:
+            settings = type(self.settings)(**{**given, "scoring": {**given["scoring"], **changes}})
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            known = listed(type(self.settings.scoring).model_fields) or "none"
+            raise Refused(f"{self.path} can't score so: {wrong}. Known values of scoring: {known}.") from error
+        return replace(self, settings=settings)
 
     @cached_property
     def outputs(self) -> tuple[Output, ...]:
@@ -250,7 +276,7 @@ def save_runtime(bundle: Bundle, record: JSON, made: Path) -> None:
         SolventError: if the bundle was changed since it was loaded.
     """
     path = bundle.path.resolve()
-    if sha256(path / SUMS) != bundle.sha256:
+    if bundle.has_changed():
         raise SolventError(f"{bundle.path} was changed meanwhile. It is left as it is now; try again.")
     temporary = _temporary(path)
     shutil.copytree(path, temporary, ignore=lambda folder, _: [forms.FOLDER] if Path(folder) == path else [])

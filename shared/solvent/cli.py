@@ -15,6 +15,8 @@ import click
 
 from . import __version__, installed
 from .errors import BarMissed, Refused, SolventError
+from .jobs.command import job
+from .logs import AsJSON, as_json
 from .registry import Installed
 from .runtime import FORMATS
 from .runtime import NAMES as RUNTIMES
@@ -39,19 +41,20 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except SolventError as error:
-            click.echo(f"Error: {error}", err=True)
+            _say(str(error))
             context.exit(error.exit_code)
         except BrokenPipeError:
             raise  # the reader of standard output has gone: click ends quietly
         except OSError as error:
-            click.echo(f"Error: {error.filename or 'a file'}: {error.strerror or error}.", err=True)
+            _say(f"{error.filename or 'a file'}: {error.strerror or error}.")
             context.exit(SolventError.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, package_name="solvent-suite")
 @click.option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
-def main(quiet: bool) -> None:
+@click.option("--json-logs", is_flag=True, help="Write each log record on standard error as one JSON line.")
+def main(quiet: bool, json_logs: bool) -> None:
     """Industry solutions on Keras: train on your own data, trust the numbers, score every night.
 
     \b
@@ -60,8 +63,13 @@ def main(quiet: bool) -> None:
     """
     log = logging.getLogger("solvent")
     log.handlers = [logging.StreamHandler(sys.stderr)]
+    if json_logs:
+        log.handlers[0].setFormatter(AsJSON())
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
+
+
+main.add_command(job)
 
 
 @main.command(name="list")
@@ -171,7 +179,9 @@ def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
 @click.argument("source", metavar="INPUT")
 @click.argument("output", type=Path)
 @click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
-@click.option("--chunk-rows", type=click.IntRange(1), default=50_000, show_default=True, help="Rows in a part.")
+@click.option(
+    "--chunk-rows", type=click.IntRange(1), default=None, help="Rows in a part [50,000; texts 10,000; images 1,000]."
+)
 @click.option(
     "--max-bad",
     type=click.FloatRange(0, 1),
@@ -188,12 +198,15 @@ def score(
     source: str,
     output: Path,
     engine: str,
-    chunk_rows: int,
+    chunk_rows: int | None,
     max_bad: float,
     side: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Score INPUT with BUNDLE into OUTPUT (.csv, .parquet, or a folder of parts)."""
+    """Score INPUT with BUNDLE into OUTPUT (.csv, .jsonl, .parquet, or a folder of parts).
+
+    The same command goes on where an earlier one was killed, and leaves alone what is published already.
+    """
     from . import tables
     from .bundle import Bundle
     from .score import score as run
@@ -353,6 +366,13 @@ def _datasets() -> Iterator[tuple[str, Dataset]]:
                 logging.getLogger("solvent").warning("%s can't be loaded: %s", item.name, error)
                 continue
             yield from ((item.name, dataset) for dataset in solution.datasets)
+
+
+def _say(error: str) -> None:
+    if as_json():
+        logging.getLogger("solvent").error("%s", error)
+    else:
+        click.echo(f"Error: {error}", err=True)
 
 
 def _print(value: Any) -> None:

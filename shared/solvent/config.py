@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
+from . import documents
 from .devices import Device
+from .documents import Place
 from .errors import Refused
 from .registry import find
 from .solution import JSON, Section, Solution
@@ -72,7 +71,6 @@ class Run:
 
 
 PARTS = ("solution", "data", "device", "settings", "intended_use")
-Place = tuple[str | int, ...]
 
 
 def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = (), base: Path | None = None) -> Run:
@@ -92,7 +90,8 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
         base = base or Path()
     else:
         path = Path(config)
-        given, lines = _read(path)
+        hint = "A solution's README shows one; `solvent demo` writes one."
+        given, lines = documents.read(path, kind="config", keys=PARTS, hint=hint)
         file, base = path.name, base or path.parent
     changed = {_change(given, change) for change in changes}
     problems: list[tuple[float, str]] = []
@@ -105,7 +104,7 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
 
     for key in given:
         if key not in PARTS:
-            say((key,), _unknown(key, PARTS))
+            say((key,), documents.unknown(key, PARTS))
     solution = _solution(given, say)
     parts: dict[str, Any] = {}
     types: dict[str, Any] = {"data": DataPart, "device": Device}
@@ -116,14 +115,14 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
         try:
             parts[part] = TypeAdapter(kind).validate_python(content)
         except ValidationError as error:
-            for place, message in _messages(error, content, kind):
+            for place, message in documents.messages(error, content, kind):
                 say((part, *place), message)
     if "data" in parts:
         for place, message in _sources(parts["data"], base, solution):
             say(("data", *place), message)
     use = given.get("intended_use")
     if use is not None and not isinstance(use, str):
-        say(("intended_use",), f"expected a text (found {_shown(use)}).")
+        say(("intended_use",), f"expected a text (found {documents.shown(use)}).")
     if problems or solution is None:
         raise Refused("\n".join(message for _, message in sorted(problems, key=lambda problem: problem[0])))
     return Run(
@@ -144,7 +143,7 @@ def _solution(given: Mapping[str, JSON], say: Any) -> Solution[Any] | None:
     if name is None:
         say(("solution",), "is missing. Name one: `solvent list` shows them.")
     elif not isinstance(name, str):
-        say(("solution",), f"expected a name (found {_shown(name)}). `solvent list` shows them.")
+        say(("solution",), f"expected a name (found {documents.shown(name)}). `solvent list` shows them.")
     else:
         try:
             return find(name)
@@ -200,60 +199,6 @@ def _named(data: DataPart) -> Iterator[tuple[Place, Source]]:
 # YAML
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
-    if not path.is_file():
-        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise Refused(
-            f"There is no config file {path}.{suggestion(path.name, beside)} "
-            "A solution's README shows one; `solvent demo` writes one."
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-        lines = dict(_lines(yaml.compose(text, Loader=yaml.SafeLoader), ()))
-        given = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise Refused(f"{path.name}: byte {error.start + 1} is not UTF-8. Save the config as UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise Refused(f"{path.name} is not YAML: {_yaml_problem(error)}") from error
-    if not isinstance(given, dict):
-        found = "nothing" if given is None else f"a {type(given).__name__}"
-        raise Refused(f"{path.name}: expected the keys {listed(PARTS)} at the top, found {found}.")
-    return given, lines
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    """Where and what, in one line, without the excerpt that YAML's own message has."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        said = "; ".join(filter(None, (error.context, error.problem)))
-        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {said}."
-    return " ".join(str(error).split())
-
-
-def _lines(node: Any, place: Place) -> Iterator[tuple[Place, int]]:
-    """The line of every key; a key that stands twice is no YAML, though PyYAML takes the last one silently.
-
-    Anchors can make a document that holds itself, so places end at a depth that no config has.
-    """
-    if len(place) > 20:
-        return
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise yaml.YAMLError(
-                    f"line {line}: the key {key.value!r} stands in line {seen[key.value]} already. Remove one of them."
-                )
-            seen[key.value] = line
-            yield (*place, key.value), line
-            yield from _lines(value, (*place, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _lines(value, (*place, index))
-
-
 def _change(given: dict[str, Any], change: str) -> Place:
     """Replace one value, and give its place."""
     path, sign, text = change.partition("=")
@@ -270,88 +215,5 @@ def _change(given: dict[str, Any], change: str) -> Place:
     try:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise Refused(f"--set {change!r}: {text!r} is not YAML: {_yaml_problem(error)}") from error
+        raise Refused(f"--set {change!r}: {text!r} is not YAML: {documents.problem(error)}") from error
     return (*folders, last)
-
-
-# What pydantic found, in the config's own words
-
-
-EXPECTED = {  # by pydantic's word for the error, where its own sentence speaks of Python
-    **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "expected keys with values"),
-    **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "expected a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "expected a number"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "expected true or false"),
-    "string_type": "expected a text; yes, no, true and numbers need quotes to be one",
-}
-
-
-def _messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[Place, str]]:
-    """A message for each place; what the types of a union say about one value is one message."""
-    expected: dict[Place, list[str]] = {}
-    inputs: dict[Place, Any] = {}
-    for item in error.errors():
-        place = _place(item["loc"], content, missing=item["type"] == "missing")
-        if item["type"] == "extra_forbidden":
-            yield place, _unknown(place[-1], _keys(kind, place[:-1]))
-        elif item["type"] == "missing":
-            yield place, "is missing."
-        else:
-            expected.setdefault(place, []).append(_expected(item))
-            inputs[place] = item["input"]
-    for place, texts in expected.items():
-        joined = " or ".join([texts[0], *(text.removeprefix("expected ") for text in texts[1:])])
-        shown = f"found {_shown(inputs[place])}"
-        yield place, f"{joined}." if shown in joined else f"{joined} ({shown})."
-
-
-def _expected(item: ErrorDetails) -> str:
-    if item["type"] in EXPECTED:
-        return EXPECTED[item["type"]]
-    if item["type"] == "too_short":
-        return f"expected {item['ctx']['min_length']} or more items"
-    return item["msg"].removeprefix("Value error, ").replace("Input should be", "expected").rstrip(".")
-
-
-def _place(location: Place, content: Any, *, missing: bool) -> Place:
-    """The location in the config; pydantic also puts the tried type of a union into it."""
-    place: list[str | int] = []
-    for number, item in enumerate(location):
-        in_list = isinstance(content, (list, tuple)) and isinstance(item, int) and item < len(content)
-        if in_list or (isinstance(content, Mapping) and item in content):
-            content = content[item]
-            place.append(item)
-        elif missing and number == len(location) - 1:
-            place.append(item)
-    return tuple(place)
-
-
-def _shown(value: Any) -> str:
-    """A value in a message: short, and without the password of a database's address."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    text = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
-    return f"{text[:57]}..." if len(text) > 60 else repr(text) if isinstance(value, str) else text
-
-
-def _keys(kind: Any, place: Place) -> list[str]:
-    """The keys that a section inside a part knows."""
-    for key in place:
-        fields = getattr(kind, "model_fields", {})
-        if isinstance(key, int) or key not in fields:
-            continue  # an item of a list or a mapping has the section that stands in its type
-        kind = _section(fields[key].annotation)
-    return list(getattr(kind, "model_fields", {}))
-
-
-def _section(annotation: Any) -> Any:
-    """The section in a type such as `Split | None` or `dict[str, Source]`."""
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    if get_origin(annotation) is Literal:
-        return None
-    return next((found for each in get_args(annotation) if (found := _section(each)) is not None), None)
-
-
-def _unknown(key: Any, known: Sequence[str]) -> str:
-    return f"unknown key.{suggestion(str(key), known)} Known: {listed(known)}."

@@ -1,14 +1,56 @@
-"""Files and folders that are whole or absent, and their hashes."""
+"""Files and folders that are whole or absent, or held by one process; their hashes."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["replacing", "sha256", "sync_folder"]
+from .errors import Locked
+
+__all__ = ["held", "replacing", "sha256", "sync_folder"]
+
+
+@contextmanager
+def held(folder: Path, message: str) -> Iterator[None]:
+    """Hold a folder, which is made if need be, and removed at the end if it is empty.
+
+    The system lets go of what a killed process held.
+
+    Raises:
+        Locked: with `message`, if another process holds it.
+    """
+    handle = _lock(folder, message)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+        os.close(handle)
+
+
+def _lock(folder: Path, message: str) -> int:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # the other one has just ended and removed it
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise Locked(message) from error
+        except BaseException:
+            os.close(handle)
+            raise
+        with suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == folder.stat().st_ino:
+                return handle
+        os.close(handle)  # of a folder that the other one has removed
 
 
 @contextmanager

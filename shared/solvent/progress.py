@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from .logs import as_json
+
 __all__ = ["Bar", "bar"]
 
 log = logging.getLogger("solvent")
@@ -22,7 +24,8 @@ class Bar:
     def __init__(self, total: int | None, what: str, start: int) -> None:
         self.total, self.what, self.done = total, what, start
         self._said = time.monotonic()
-        self._tqdm = tqdm(total=total, desc=what, initial=start, leave=False) if sys.stderr.isatty() else None
+        drawn = sys.stderr.isatty() and not as_json()
+        self._tqdm = tqdm(total=total, desc=what, initial=start, leave=False) if drawn else None
 
     def note(self, note: str) -> None:
         """Say how far the step is that is under way."""

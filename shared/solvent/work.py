@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .config import Run
-from .errors import Locked, Refused
-from .files import sha256
+from .errors import Refused
+from .files import held, sha256
 from .prepare import Prepared, fingerprint
 from .promises import BrokenPromise
 from .record import plain, versions
@@ -36,8 +34,7 @@ def work_folder(out: Path, run: Run, prepared: Prepared, resume: bool) -> Iterat
             other code or other versions.
     """
     work = out.parent / f".{out.name}.work"
-    handle = _lock(work)
-    try:
+    with held(work, f"Another training is at work in {work}. Wait for it, or name another --out."):
         _check(work, _identity(run, prepared), resume)
         try:
             yield work
@@ -46,22 +43,6 @@ def work_folder(out: Path, run: Run, prepared: Prepared, resume: bool) -> Iterat
             raise
         _keep_tracks(work, out)
         shutil.rmtree(work)
-    finally:
-        os.close(handle)
-
-
-def _lock(work: Path) -> int:
-    while True:
-        work.mkdir(parents=True, exist_ok=True)
-        handle = os.open(work, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(handle)
-            raise Locked(f"Another training is at work in {work}. Wait for it, or name another --out.") from error
-        if work.exists() and os.fstat(handle).st_ino == work.stat().st_ino:
-            return handle
-        os.close(handle)  # the other one has just ended and removed the folder
 
 
 def _check(work: Path, identity: str, resume: bool) -> None:

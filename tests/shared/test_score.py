@@ -1,13 +1,14 @@
 import csv
-import fcntl
 import json
 import os
+import signal
 import sqlite3
 import stat
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,73 +19,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from solvent import Column, Columns, Output, Refused, SolventError, TooManyBadRows
+from solvent.errors import Locked
+from solvent.files import held
 from solvent.promises import checked_score
 from solvent.schema import Schema
-from solvent.score import parts, publish, run, score, writer
+from solvent.score import finish, ledger, parts, publish, run, score, writer
 
-OUTPUTS = (
-    Output(name="probability", type="float"),
-    Output(name="decision", type="string"),
-    Output(name="points", type="integer"),
-    Output(name="reviewed", type="time"),
-)
+sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 
+from made_loans import OUTPUTS, Fake, bundle, by_income, content_of, loans
 
-def by_income(rows: pd.DataFrame) -> pd.DataFrame:
-    """A known answer: 1 / income, declined under 10, an error for an income of 13."""
-    unlucky = rows["income"] == 13
-    return pd.DataFrame(
-        {
-            "probability": (1 / rows["income"]).mask(unlucky),
-            "decision": pd.Series(np.where(rows["income"] < 10, "decline", "accept"), index=rows.index).mask(unlucky),
-            "points": rows["income"].round().astype("Int64").mask(unlucky),
-            "reviewed": pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us]"),
-            "error": pd.Series(None, index=rows.index, dtype="str").mask(unlucky, "the scorer can't take 13"),
-        },
-        index=rows.index,
-    )
-
-
-@dataclass(frozen=True)
-class Fake:
-    """A bundle without a model."""
-
-    path: Path
-    schema: Schema
-    outputs: tuple[Output, ...] = OUTPUTS
-    sha256: str = "5" * 64
-    facts: Mapping[str, Any] = field(default_factory=lambda: {"solution": "loans", "personal": ["histories"]})
-    function: Callable[[pd.DataFrame], pd.DataFrame] = by_income
-
-    def scorer(self, side: Mapping[str, pd.DataFrame] | None = None) -> Callable[[pd.DataFrame], pd.DataFrame]:
-        return self.function
-
-
-def bundle(tmp_path: Path, columns: Mapping[str, Any] | None = None, **changes: Any) -> Fake:
-    declared = {"id": "loan", "passthrough": ["branch"]} if columns is None else columns
-    training = pd.DataFrame(
-        {
-            "loan": ["x1", "x2"],
-            "branch": ["01", "02"],
-            "income": ["1", "100000"],
-            "machine": ["a", "b"],
-            "bad": ["0", "1"],
-        }
-    )
-    solution = Columns(
-        inputs=(Column(name="income", kind="number"),),
-        targets=(Column(name="bad", kind="category", role="target"),),
-        outputs=OUTPUTS,
-    )
-    schema = Schema.declare(solution, declared, list(training), table="training.csv")
-    schema = schema.learn(schema.rename(training, table_name="training.csv", targets=True))
-    return replace(Fake(tmp_path / "bundle", schema), **changes)
-
-
-def loans(path: Path, incomes: list[Any], *, start: int = 0) -> Path:
-    rows = [f"L{start + i:04d},{i % 3:02d},{income}" for i, income in enumerate(incomes)]
-    path.write_text("\n".join(["loan,branch,income", *rows]) + "\n", encoding="utf-8")
-    return path
+EVERYWHERE = ("out", "out.csv", "out.jsonl", "out.parquet")
+FILES = EVERYWHERE[1:]
 
 
 def data_files(folder: Path) -> dict[str, bytes]:
@@ -152,7 +98,8 @@ def test_bad_rows_are_set_aside_with_their_reasons_and_their_cells(tmp_path: Pat
     assert manifest["reasons"]["income: … is not a number"] == 2
     assert manifest["reasons"]["income: is missing"] == 1
     assert sum(manifest["reasons"].values()) == manifest["rows_set_aside"] == 4
-    assert [(part["rows"], part["set_aside"]) for part in manifest["parts"]] == [(2, 1), (0, 3), (1, 0)]
+    assert [part["rows"] for part in manifest["parts"]] == [2, 0, 1]
+    assert [part["rows"] for part in manifest["quarantine"]] == [1, 3]
 
 
 def test_quarantine_is_for_its_owner_only(tmp_path: Path) -> None:
@@ -435,33 +382,52 @@ def test_too_many_bad_rows_publish_nothing_and_say_where_they_are(tmp_path: Path
     assert "2 of second.csv's 4 rows" in message and "income: … is not a number (2)" in message
     folder = Path(message.split("The rows and why: ")[1].splitlines()[0])
     assert rows_of(folder)["row"].to_pylist() == [2, 4]
-    assert names(folder.parent) == ["manifest.json", "quarantine"]
     assert (tmp_path / output).resolve() == before
     assert (data_files(before) if before.is_dir() else before.read_bytes()) == content
-    assert score(made, bad, tmp_path / output, max_bad=0.5)["rows_scored"] == 2
+    calls: list[int] = []
+    unused = replace(made, function=lambda rows: calls.append(len(rows)))
+    assert score(unused, bad, tmp_path / output, max_bad=0.5)["rows_scored"] == 2  # what was scored is still there
+    assert calls == []
 
 
 def test_the_share_that_is_allowed_may_be_reached(tmp_path: Path) -> None:
     source = loans(tmp_path / "loans.csv", [*["abc"] * 29, *range(20, 91)])
     assert score(bundle(tmp_path), source, tmp_path / "out", max_bad=0.29)["rows_set_aside"] == 29
     with pytest.raises(TooManyBadRows):
-        score(bundle(tmp_path), source, tmp_path / "out", max_bad=0.28)
+        score(bundle(tmp_path), source, tmp_path / "other", max_bad=0.28)
 
 
 # Again and again
 
 
-def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
     source = loans(tmp_path / "loans.csv", [*range(20, 40), "abc"])
     found = []
-    for _ in range(2):
-        manifest = score(bundle(tmp_path), source, tmp_path / "out", chunk_rows=6, max_bad=0.1)
-        score(bundle(tmp_path), source, tmp_path / "out.csv", chunk_rows=6, max_bad=0.1)
-        score(bundle(tmp_path), source, tmp_path / "out.parquet", chunk_rows=6, max_bad=0.1)
-        files = [(tmp_path / name).read_bytes() for name in ("out.csv", "out.parquet", "out.csv.quarantine.parquet")]
-        found.append((data_files(tmp_path / "out"), files, manifest["identity"], manifest["parts"]))
+    for place in ("first", "second"):
+        manifest = score(bundle(tmp_path), source, tmp_path / place / name, chunk_rows=6, max_bad=0.1)
+        found.append((content_of(tmp_path / place, name), manifest["identity"], manifest["parts"]))
     assert found[0] == found[1]
-    assert len(found[0][0]) == 4
+    assert len(found[0][0]) == (6 if name == "out" else 3)
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_what_is_published_already_is_left_as_it_is(tmp_path: Path, name: str) -> None:
+    calls = []
+
+    def scorer(rows: pd.DataFrame) -> pd.DataFrame:
+        calls.append(len(rows))
+        return by_income(rows)
+
+    made, source = bundle(tmp_path, function=scorer), loans(tmp_path / "loans.csv", [20, 30])
+    first = score(made, source, tmp_path / name)
+    place = (tmp_path / name).resolve()
+    assert score(made, source, tmp_path / name) == first
+    assert (tmp_path / name).resolve() == place and calls == [2]
+    if name != "out":
+        (tmp_path / name).unlink()
+        score(made, source, tmp_path / name)
+        assert (tmp_path / name).exists() and calls == [2, 2]
 
 
 @pytest.mark.parametrize("slow", ["reading", "scoring", "writing"])
@@ -470,21 +436,17 @@ def test_no_byte_depends_on_what_is_slow(tmp_path: Path, monkeypatch: pytest.Mon
     def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *arguments: (time.sleep(0.01), function(*arguments))[1]
 
-    def content() -> dict[str, bytes]:
-        files = [*(tmp_path / name).resolve().rglob("*"), *tmp_path.glob(f"{name}*")]
-        return {path.name: path.read_bytes() for path in files if path.is_file() and "manifest" not in path.name}
-
     source = loans(tmp_path / "loans.csv", [*range(20, 40), "abc"])
-    score(bundle(tmp_path), source, tmp_path / name, chunk_rows=2, max_bad=0.5)
-    before = content()
+    score(bundle(tmp_path), source, tmp_path / "quick" / name, chunk_rows=2, max_bad=0.5)
+    before = content_of(tmp_path / "quick", name)
     with monkeypatch.context() as patch:
         if slow == "reading":
             patch.setattr(parts, "_repeated", slowly(parts._repeated))
         if slow == "writing":
-            patch.setattr(writer.Parts, "write", slowly(writer.Parts.write))
+            patch.setattr(run, "write_part", slowly(run.write_part))
         scorer = slowly(by_income) if slow == "scoring" else by_income
         score(bundle(tmp_path, function=scorer), source, tmp_path / name, chunk_rows=2, max_bad=0.5)
-    assert content() == before and len(before) >= 2
+    assert content_of(tmp_path, name) == before and len(before) >= 2
 
 
 def test_a_scorer_may_use_its_arrays_again_while_the_last_part_is_written(
@@ -497,15 +459,15 @@ def test_a_scorer_may_use_its_arrays_again_while_the_last_part_is_written(
         again.set()
         return pd.DataFrame({"probability": pd.Series(array, rows.index, copy=False)}, copy=False)
 
-    write = writer.Parts.write
+    write = run.write_part
 
-    def late(self: writer.Parts, part: parts.Scored) -> None:
+    def late(folder: Path, number: int, part: parts.Scored) -> writer.PartFiles:
         again.clear()
         again.wait(0.2)
-        write(self, part)
+        return write(folder, number, part)
 
     outputs = (Output(name="probability", type="float"),)
-    monkeypatch.setattr(writer.Parts, "write", late)
+    monkeypatch.setattr(run, "write_part", late)
     made = bundle(tmp_path, function=checked_score(scorer, scorer, outputs), outputs=outputs)
     score(made, loans(tmp_path / "loans.csv", [20, 30, 40, 50, 60, 70]), tmp_path / "out.parquet", chunk_rows=2)
     assert pq.read_table(tmp_path / "out.parquet")["probability"].to_pylist() == [20, 30, 40, 50, 60, 70]
@@ -538,10 +500,9 @@ def test_a_folder_output_is_a_relative_link_and_old_runs_are_removed(tmp_path: P
 
 def test_a_reader_in_the_old_run_is_not_disturbed(tmp_path: Path) -> None:
     made = bundle(tmp_path)
-    source = loans(tmp_path / "loans.csv", [20])
-    score(made, source, tmp_path / "out")
+    score(made, loans(tmp_path / "loans.csv", [20]), tmp_path / "out")
     reader = (tmp_path / "out").resolve()
-    score(made, source, tmp_path / "out")
+    score(made, loans(tmp_path / "loans.csv", [30]), tmp_path / "out")
     assert (tmp_path / "out").resolve() != reader
     assert rows_of(reader)["points"].to_pylist() == [20]
 
@@ -549,13 +510,13 @@ def test_a_reader_in_the_old_run_is_not_disturbed(tmp_path: Path) -> None:
 def test_a_file_output_leaves_only_itself_its_manifest_and_its_quarantine(tmp_path: Path) -> None:
     made = bundle(tmp_path)
     manifest = score(made, loans(tmp_path / "loans.csv", [20, "abc"]), tmp_path / "out.csv", max_bad=0.5)
-    assert names(tmp_path) == ["loans.csv", "out.csv", "out.csv.manifest.json", "out.csv.quarantine.parquet"]
+    beside = ["out.csv.drift.html", "out.csv.manifest.json", "out.csv.quarantine.parquet"]
+    assert names(tmp_path) == ["loans.csv", "out.csv", *beside]
     assert json.loads((tmp_path / "out.csv.manifest.json").read_text()) == manifest
-    assert manifest["parts"] == [
-        {"name": "out.csv", "rows": 1, "set_aside": 1, "sha256": writer.sha256(tmp_path / "out.csv")}
-    ]
+    for what, name in (("parts", "out.csv"), ("quarantine", "out.csv.quarantine.parquet")):
+        assert manifest[what] == [{"name": name, "rows": 1, "sha256": writer.sha256(tmp_path / name)}]
     score(made, loans(tmp_path / "loans.csv", [20]), tmp_path / "out.csv")
-    assert names(tmp_path) == ["loans.csv", "out.csv", "out.csv.manifest.json"]
+    assert names(tmp_path) == ["loans.csv", "out.csv", *beside[:2]]
 
 
 # What fails
@@ -565,15 +526,15 @@ class BrokenError(Exception):
     """Stands for whatever may go wrong."""
 
 
-EVERYWHERE = ("out", "out.csv", "out.parquet")
 MOMENTS = [
-    *((writer.Parts, "write", name) for name in EVERYWHERE),
-    *((writer.Parts, "settle", name) for name in EVERYWHERE),
-    *((run, "write_json", name) for name in EVERYWHERE),
-    *((Path, "replace", name) for name in EVERYWHERE),
-    *((writer.Parts, "joined", name) for name in ("out.csv", "out.parquet")),
+    *((run, "write_part", name) for name in EVERYWHERE),
+    *((ledger.Ledger, "add", name) for name in EVERYWHERE),
+    *((finish, "write_json", name) for name in EVERYWHERE),
+    *((publish, "sync_folder", name) for name in EVERYWHERE),
+    *((publish.Destination, "_replace", name) for name in FILES),
+    *((writer.Files, "join_into", name) for name in FILES),
+    (writer.Files, "copy_to", "out"),
     (publish, "_renamed", "out"),
-    (Path, "rename", "out"),
     (Path, "symlink_to", "out"),
 ]
 
@@ -599,37 +560,60 @@ def test_a_failure_at_any_moment_leaves_the_old_output(
     assert output.resolve() == place
     assert len(before) >= 2
     assert {path: path.read_bytes() for path in before} == before
-    assert not list(tmp_path.glob(".*.link")) and not list(tmp_path.rglob("*.tmp"))
     assert threading.active_count() == threads
-    assert score(made, tmp_path / "loans.csv", output, max_bad=0.5)["rows_scored"] == 3  # nothing is in the way
+    again = score(made, tmp_path / "loans.csv", output, chunk_rows=1, max_bad=0.5)  # nothing is in the way
+    assert again["rows_scored"] == 3
+    assert not list((tmp_path / f".{name}.runs").glob("*.work")) and not list(tmp_path.rglob("*.tmp"))
 
 
-def test_a_killed_run_between_its_two_renames_does_not_lock_its_output(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_between_its_renames_is_ended_by_the_same_command(tmp_path: Path) -> None:
     made = bundle(tmp_path)
     score(made, loans(tmp_path / "loans.csv", [20]), tmp_path / "out.csv")
     source = loans(tmp_path / "loans.csv", [30])
+
+    def killed(self: Path, target: Path) -> Path:
+        if target == tmp_path / "out.csv.manifest.json":
+            os._exit(7)
+        return rename(self, target)
+
+    rename = Path.replace
     child = os.fork()
     if not child:
-        publish.Destination.quarantine = property(lambda _: os._exit(7))  # type: ignore[assignment,method-assign]
+        Path.replace = killed  # type: ignore[assignment,method-assign]
         score(made, source, tmp_path / "out.csv")
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert (tmp_path / "out.csv").read_text().count(",30,") == 1  # whole, and the new one
     assert "out.csv" in names(tmp_path) and ".out.csv.runs" in names(tmp_path)
     score(made, source, tmp_path / "out.csv")
-    assert names(tmp_path) == ["loans.csv", "out.csv", "out.csv.manifest.json"]
+    assert names(tmp_path) == ["loans.csv", "out.csv", "out.csv.drift.html", "out.csv.manifest.json"]
 
 
-def test_what_a_killed_run_left_is_removed_and_what_a_running_one_holds_is_not(tmp_path: Path) -> None:
+def test_what_killed_runs_left_is_removed_once_another_one_is_published(tmp_path: Path) -> None:
     made, source = bundle(tmp_path), loans(tmp_path / "loans.csv", [20])
-    dead, alive = tmp_path / ".out.runs" / "dead.1.tmp", tmp_path / ".out.runs" / "alive.2.tmp"
-    dead.mkdir(parents=True)
-    alive.mkdir()
-    handle = os.open(alive, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    dead = [tmp_path / ".out.runs" / name for name in ("0123456789abcdef.tmp", "0123456789abcdef.work")]
+    for path in dead:
+        path.mkdir(parents=True)
     score(made, source, tmp_path / "out")
-    os.close(handle)
-    assert alive.exists() and not dead.exists()
+    assert not any(path.exists() for path in dead)
+
+
+def test_two_runs_on_one_output_are_refused_at_once_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    made, source = bundle(tmp_path), loans(tmp_path / "loans.csv", [20])
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        with held(tmp_path / ".out.runs", "never"):
+            os.write(writing, b"held")
+            time.sleep(60)
+        os._exit(0)
+    os.read(reading, 4)
+    with pytest.raises(Locked, match="Another run is scoring into") as refusal:
+        score(made, source, tmp_path / "out")
+    assert refusal.value.exit_code == 5
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert score(made, source, tmp_path / "out")["rows_scored"] == 1
 
 
 @pytest.mark.parametrize(
@@ -651,18 +635,21 @@ def test_a_scorer_that_loses_doubles_or_reorders_rows_publishes_nothing(
     assert names(tmp_path) == ["loans.csv"]
 
 
-def test_a_part_that_is_lost_on_the_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = writer.Parts.settle
-
-    def loses(parts: writer.Parts) -> None:
-        path = parts.folder / "part-00001.parquet"
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_a_row_that_is_lost_on_the_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def loses(run: Any, *rest: Any) -> Any:
+        path = run.work / "part-00001.parquet"
         pq.write_table(pq.read_table(path).slice(1), path)
-        settle(parts)
+        return ends(run, *rest)
 
-    monkeypatch.setattr(writer.Parts, "settle", loses)
-    with pytest.raises(SolventError, match=r"holds 1 rows, 2 were written"):
-        score(bundle(tmp_path), loans(tmp_path / "loans.csv", [20, 30, 40, 50]), tmp_path / "out", chunk_rows=2)
-    assert names(tmp_path) == ["loans.csv"]
+    ends = run.finish
+    source = loans(tmp_path / "loans.csv", [20, 30, 40, 50])
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "finish", loses)
+        with pytest.raises(SolventError, match=r"holds 1 rows, 2 were written"):
+            score(bundle(tmp_path), source, tmp_path / name, chunk_rows=2)
+    assert names(tmp_path) == [f".{name}.runs", "loans.csv"]
+    assert score(bundle(tmp_path), source, tmp_path / name, chunk_rows=2)["rows_scored"] == 4  # that part again
 
 
 @pytest.mark.parametrize("output", ["out.parquet", "out.csv"])
@@ -675,9 +662,9 @@ def test_a_row_that_is_lost_from_the_one_file_is_noticed(
         write(writer, table.slice(1) if table.num_rows == 2 and "probability" in table.column_names else table)
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", loses)
-    with pytest.raises(SolventError, match=r"holds 3 rows, 5 were written"):
+    with pytest.raises(SolventError, match=r"holds 1 rows, 2 were written"):
         score(bundle(tmp_path), loans(tmp_path / "loans.csv", [20, 30, 40, 50, 60]), tmp_path / output, chunk_rows=2)
-    assert names(tmp_path) == ["loans.csv"]
+    assert not (tmp_path / output).exists()
 
 
 def test_a_source_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
@@ -690,7 +677,7 @@ def test_a_source_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> No
 
     with pytest.raises(SolventError, match="was changed while it was read"):
         score(bundle(tmp_path, function=scorer), source, tmp_path / "out", chunk_rows=1)
-    assert names(tmp_path) == ["loans.csv"]
+    assert names(tmp_path) == [".out.runs", "loans.csv"]
 
 
 def test_a_full_disk_is_a_failure_that_may_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

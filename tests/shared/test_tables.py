@@ -354,7 +354,7 @@ def test_a_bad_address_is_refused_and_no_password_is_shown(tmp_path, monkeypatch
     assert "There is no database" in refusal(f"sqlite:///{tmp_path}/none.db")
     assert not (tmp_path / "none.db").exists()
     assert "NOT_SET is not set in the environment" in refusal("postgresql://me:${NOT_SET}@host/shop")
-    assert "pip install" in refusal("postgresql://me:${PASSWORD}@host/shop")
+    assert "pip install" in refusal("mysql://me:${PASSWORD}@host/shop")
     assert "Expected for example postgresql://" in refusal("postgres9://me:${PASSWORD}@host/shop")
     literal = refusal("postgresql://me:hunter2@host/shop")
     assert "its password stands in the address" in literal
@@ -430,7 +430,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     tables.write(pd.DataFrame({"p": [1.0]}), path)
     with pytest.raises(Refused, match="The column p was declared as float, its cells are not"):
         tables.write(pd.DataFrame({"p": ["x"]}), path, {"p": "float"})
-    with pytest.raises(Refused, match=r"expected a name that ends in .csv or .parquet"):
+    with pytest.raises(Refused, match=r"expected a name that ends in .csv, .jsonl or .parquet"):
         tables.write(pd.DataFrame({"p": [1.0]}), tmp_path / "scores.xlsx")
     assert tables.read(path)["p"].tolist() == [1.0]
     assert list(tmp_path.iterdir()) == [path]

@@ -180,6 +180,38 @@ class Schema:
             found |= {table.index[position]: why for position, why in torn.items()}
         return found
 
+    def carrying(self, ids: Collection[str], passthrough: Collection[str]) -> Self:
+        """The schema for a table of which further columns are copied into the output.
+
+        Args:
+            ids: the user's own names of columns that have to be there and to be unique.
+            passthrough: those of columns that are only copied.
+
+        Raises:
+            Refused: if a column is read already: it can't have two roles.
+        """
+        wanted: dict[str, Role] = {**dict.fromkeys(passthrough, "passthrough"), **dict.fromkeys(ids, "id")}
+        kept = [each for each in self.fields if not (each.role == "passthrough" and each.source in wanted)]
+        for each in kept:
+            if each.source in wanted and each.role != wanted[each.source]:
+                raise Refused(
+                    f"The column {each.source!r} can't be carried over as {wanted[each.source]}: the bundle reads it "
+                    f"as {each.role}. Copy it under another name in the source."
+                )
+        known = {each.source for each in kept}
+        new = (
+            Field(
+                name=f"carried {source}",
+                source=source,
+                role=role,
+                kind="id" if role == "id" else None,
+                required=role == "id",
+            )
+            for source, role in wanted.items()
+            if source not in known
+        )
+        return replace(self, fields=(*kept, *new))
+
     @property
     def features(self) -> tuple[Field, ...]:
         return self.by_role("feature")

@@ -1,53 +1,140 @@
-"""What makes two runs the same run: the bundle, the source's content, the side tables, and how the rows are cut."""
+"""What makes two runs the same run: the bundle, the source's content, side tables, settings, versions."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 
+from .. import tables
+from ..errors import Refused, SolventError
 from ..files import sha256
+from ..schema import Schema
+from ..solution import JSON
 from ..tables import Source
 
-__all__ = ["Stamp", "identity", "stamp"]
+if TYPE_CHECKING:
+    from .parts import Part
 
-Stamp = tuple[tuple[str, int, int], ...]
+__all__ = ["Content", "changes", "digest", "fingerprint", "identity"]
+
+SHORT = 16  # hexadecimal digits
+NAMES: Mapping[str, str] = {
+    "bundle": "the bundle",
+    "content": "the source's content",
+    "source": "the source",
+    "side": "a side table",
+    "settings": "the settings",
+    "versions": "the packages' versions",
+}
 
 
-def stamp(source: Source) -> Stamp:
-    """Names, sizes and times of a source's files: another stamp later says that it was changed while it was read."""
-    if source.path is None:
-        return ()
-    path = Path(source.path).expanduser()
-    if not path.exists():  # for the reader to refuse
-        return ()
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    found = ((file.name if file == path else file.relative_to(path).as_posix(), file.stat()) for file in files)
-    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in found)
+@dataclass(frozen=True)
+class Content:
+    """The files of a source as they were when the run began.
 
-
-def identity(bundle_sha256: str, source: Source, side: Mapping[str, pd.DataFrame], **settings: Any) -> str:
-    """Sixteen hexadecimal digits, the same for the same run.
-
-    A file counts by its content, a folder by its files' stamps, a query by its text: its rows are not known yet.
+    Args:
+        stamps: names, sizes and times: other ones later say that the source was changed while it was read.
+        closed: whether the files are all that the rows are made of. A query's rows are in none, and images that a table
+            only names may change beside it.
     """
-    path = Path(source.path).expanduser() if source.path else None
-    content: Any = sha256(path) if path and path.is_file() else stamp(source)
-    run = {
-        "bundle": bundle_sha256,
-        "source": source.model_dump(exclude={"path"}),
-        "content": content,
-        "side": {name: _fingerprint(side[name]) for name in sorted(side)},
-        **settings,
-    }
-    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:16]
+
+    files: tuple[Path, ...]
+    stamps: tuple[tuple[int, int], ...]
+    closed: bool
+
+    @classmethod
+    def of(cls, source: Source, schema: Schema) -> Content:
+        """Raises: Refused: if there is no such source."""
+        files = tuple(tables.files(source))
+        images = any(field.kind == "image" for field in schema.features)
+        closed = bool(files) and (not images or files[0].suffix.lower() in tables.IMAGES)
+        return cls(files, _stamps(files), closed)
+
+    def refuse_as_output(self, path: Path) -> None:
+        """Raises: Refused: if writing to a path would change a file."""
+        target = path.resolve()
+        if read := next((file for file in self.files if target in (real := file.resolve(), *real.parents)), None):
+            raise Refused(f"{path} is read too ({read}). Name another output: a source is never overwritten.")
+
+    def refuse_if_changed(self, label: str) -> None:
+        """Raises: SolventError: if a file is no longer what it was."""
+        try:
+            same = _stamps(self.files) == self.stamps
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise SolventError(f"{label} was changed while it was read. Nothing was published; score it again.")
+
+    def sums(self) -> list[list[str]]:
+        """Names and sha256 of the files, in their order."""
+        top = self.files[0].parent if self.files else Path()
+        return [[_relative(file, top), sha256(file)] for file in self.files]
 
 
-def _fingerprint(table: pd.DataFrame) -> str:
-    from ..prepare import fingerprint  # brings scikit-learn, and most runs have no side table
+def _stamps(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
+    return tuple((status.st_size, status.st_mtime_ns) for status in map(Path.stat, files))
 
-    return fingerprint(table)
+
+def _relative(file: Path, top: Path) -> str:
+    return file.relative_to(top).as_posix() if file.is_relative_to(top) else file.as_posix()
+
+
+def identity(run: Mapping[str, JSON]) -> str:
+    """Hexadecimal digits, the same for the same run."""
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:SHORT]
+
+
+def changes(one: Mapping[str, JSON], other: Mapping[str, JSON]) -> list[str]:
+    """What differs between two runs, in words."""
+    return [says for name, says in NAMES.items() if one.get(name) != other.get(name)]
+
+
+def fingerprint(side: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """The hashes of side tables."""
+    if not side:
+        return {}
+    from ..prepare import fingerprint as of_table  # brings scikit-learn, and most runs have no side table
+
+    return {name: of_table(side[name]) for name in sorted(side)}
+
+
+def digest(part: Part, schema: Schema, folder: Path) -> str:
+    """A hash of a part's rows as they were read, and of the sizes and times of the images that they name."""
+    table = tables.typed(part.raw, {}).combine_chunks()
+    found = hashlib.sha256()
+    with pa.ipc.new_stream(pa.PythonFile(_Hashing(found), mode="w"), table.schema) as stream:
+        stream.write_table(table)
+    for field in schema.features:
+        if field.kind == "image" and field.source in part.raw:
+            for cell in part.raw[field.source]:
+                if isinstance(cell, str):
+                    found.update(_seen(folder / cell))
+    return found.hexdigest()
+
+
+def _seen(path: Path) -> bytes:
+    try:
+        status = path.stat()
+    except OSError:
+        return b"none"
+    return f"{status.st_size} {status.st_mtime_ns}".encode()
+
+
+class _Hashing:
+    """A file that is only hashed."""
+
+    closed = False
+
+    def __init__(self, found: hashlib._Hash) -> None:
+        self.write = found.update
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...

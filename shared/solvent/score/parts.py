@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator, Hashable, Mapping, Sequence
+from collections.abc import Collection, Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "Part", "Scored", "read_parts", "score_part"]
 
 ROW, REASONS, ERROR = "row", "reasons", "error"
+MASKED = "***"
+MOST_UNGROUPED = 500_000  # rows that may be one part, for their entities don't lie together
 OTHERS = re.compile(r": [\d,]+ other unseen categories$")
 
 
@@ -33,9 +35,11 @@ class Layout:
     """The columns of the output: those carried over from the source, then the declared outputs.
 
     Args:
+        ids: what tells the rows apart, under the user's own names.
         carried: ids and pass-through columns, under the user's own names.
     """
 
+    ids: tuple[str, ...]
     carried: tuple[str, ...]
     outputs: tuple[Output, ...]
 
@@ -64,7 +68,8 @@ class Layout:
                 f"The source's column {both[0]!r} would be passed through, and scoring adds one of that name. "
                 "Rename it in the source and in data.columns, and train again."
             )
-        return cls(carried, tuple(outputs))
+        ids = tuple(name for name in dict.fromkeys(each.source for each in keys) if name in carried)
+        return cls(ids, carried, tuple(outputs))
 
     @property
     def types(self) -> dict[str, Type]:
@@ -98,6 +103,8 @@ class Scored:
         set_aside: `row` (from 1, in the source), `reasons`, and the cells as they were.
         reasons: rows by kind of reason, the cells' own values left out.
         notes: rows by what was noticed about them, though they were scored.
+        inputs: the scored rows as they were checked, in the house's names.
+        outputs: what the scorer said of them.
     """
 
     rows: int
@@ -105,19 +112,77 @@ class Scored:
     set_aside: pa.Table
     reasons: Counter[str]
     notes: Counter[str]
+    inputs: pd.DataFrame
+    outputs: pd.DataFrame
 
 
 def read_parts(source: Any, rows: int, schema: Schema) -> Generator[Part, None, None]:
-    """Read a source part by part; an empty one is one empty part.
+    """Read a source part by part, the same parts each time; an empty one is one empty part.
 
-    A table with an entity is one part: an entity must not be cut, and its rows may lie anywhere.
+    An entity is never cut: a part ends where its last entity does. Where entities don't lie together, a table of up to
+    `MOST_UNGROUPED` rows is one part.
+
+    Raises:
+        Refused: if there are more rows whose entities don't lie together.
     """
-    if schema.by_role("entity"):
-        yield Part(tables.read(source))
-        return
     seen = {each.name: Seen() for each in schema.by_role("id")}
-    for raw in tables.chunks(source, rows):
+    for raw in _cut(source, rows, schema):
         yield Part(raw, _repeated(raw, schema, seen))
+
+
+def _cut(source: Any, rows: int, schema: Schema) -> Iterator[pd.DataFrame]:
+    entities = [each.source for each in schema.by_role("entity")]
+    if not entities:
+        yield from tables.chunks(source, rows)
+    elif _lie_together(source, rows, entities):
+        yield from _whole_entities(tables.chunks(source, rows), rows, entities)
+    else:
+        yield tables.read(source)
+
+
+def _lie_together(source: Any, rows: int, entities: Sequence[str]) -> bool:
+    """Whether all rows of each entity follow each other."""
+    seen, last, count, together = Seen(), None, 0, True
+    for raw in tables.chunks(source, rows):
+        if not len(raw) or any(name not in raw for name in entities):
+            continue  # Schema.rename refuses it
+        keys = _keys(raw, entities)
+        starts = keys[(keys != keys.shift()).to_numpy()]
+        if last is not None and starts.iloc[0] == last:
+            starts = starts.iloc[1:]
+        together &= not (starts.duplicated().any() or seen.add(starts).any())
+        last, count = keys.iloc[-1], count + len(raw)
+        if not together and count > MOST_UNGROUPED:
+            raise Refused(
+                f"The rows of one {entities[0]} don't follow each other in {tables.label(source)}, and there are more "
+                f"than {MOST_UNGROUPED:,} rows: too many to be taken as one part. Sort it by {entities[0]}, then by "
+                f"time; in a query: ORDER BY {entities[0]}, ...; an entity must not be cut."
+            )
+    return together
+
+
+def _whole_entities(chunks: Iterator[pd.DataFrame], rows: int, entities: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Parts of at least `rows` rows that end where an entity does."""
+    held: pd.DataFrame | None = None
+    for raw in chunks:
+        whole = raw if held is None else pd.concat([held, raw])
+        keys = _keys(whole, entities) if len(whole) and all(name in whole for name in entities) else None
+        end = 0 if keys is None else int((keys != keys.iloc[-1]).to_numpy().nonzero()[0].max(initial=-1)) + 1
+        if end >= rows:
+            yield whole.iloc[:end]
+            whole = whole.iloc[end:]
+        held = whole
+    if held is not None:
+        yield held
+
+
+def _keys(raw: pd.DataFrame, entities: Sequence[str]) -> pd.Series:
+    """What tells the entity of each row; a missing one is an entity of its own."""
+    cells = [kinds.read(raw[name], "category").values.fillna("").astype("str") for name in entities]
+    joined = cells[0]
+    for more in cells[1:]:
+        joined = joined + "\0" + more
+    return joined
 
 
 def _repeated(raw: pd.DataFrame, schema: Schema, seen: Mapping[str, Seen]) -> dict[Hashable, str]:
@@ -133,12 +198,22 @@ def _repeated(raw: pd.DataFrame, schema: Schema, seen: Mapping[str, Seen]) -> di
     return found
 
 
-def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, label: str, folder: Path) -> Scored:
+def score_part(
+    part: Part,
+    schema: Schema,
+    score: Score,
+    layout: Layout,
+    *,
+    label: str,
+    folder: Path,
+    mask: Collection[str] = (),
+) -> Scored:
     """Score one part: a pure function of its rows, and of the files that they name.
 
     Args:
         folder: what relative paths in its cells start from.
         label: the source's short name, for messages.
+        mask: columns, under the user's own names, whose cells are hidden where a row is set aside.
 
     Raises:
         Refused: if a column is missing.
@@ -165,6 +240,7 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
     failed = raw.index.isin(list(reasons))
     if len(reasons) > len(raw) - len(good):
         outputs = outputs[~outputs.index.isin(list(reasons))]
+        good = good.loc[outputs.index]
     bad = raw.index[failed]
     if not outputs.index.equals(raw.index[~failed]):
         raise SolventError(f"{label}: of {len(raw)} rows, {len(outputs)} were scored and {len(bad)} set aside.")
@@ -173,9 +249,11 @@ def score_part(part: Part, schema: Schema, score: Score, layout: Layout, *, labe
     return Scored(
         rows=len(raw),
         scored=tables.typed(scored, layout.types),
-        set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad]),
+        set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad], mask),
         reasons=Counter(kind for index in bad for kind in reason_kinds(reasons[index])),
         notes=_notes(checked.notes),
+        inputs=good,
+        outputs=outputs[names],
     )
 
 
@@ -186,12 +264,16 @@ def _refuse_other_rows(found: pd.DataFrame, good: pd.DataFrame) -> None:
         )
 
 
-def _set_aside(cells: pd.DataFrame, reasons: Sequence[str]) -> pa.Table:
+def _set_aside(cells: pd.DataFrame, reasons: Sequence[str], mask: Collection[str]) -> pa.Table:
+    hidden = [str(name) for name in cells if name in mask]
+    if hidden:  # a reason may hold the cell
+        reasons = ["; ".join(sorted(reason_kinds(reason))) for reason in reasons]
+        cells = cells.assign(**{name: cells[name].astype(object).mask(cells[name].notna(), MASKED) for name in hidden})
     own = {name: f"column {name}" for name in (ROW, REASONS) if name in cells}
     cells = cells.rename(columns=own)
     cells.insert(0, ROW, cells.index + 1)
     cells.insert(1, REASONS, list(reasons))
-    return tables.typed(cells, {ROW: "integer", REASONS: "string"})
+    return tables.typed(cells, {ROW: "integer", REASONS: "string"} | dict.fromkeys(hidden, "string"))
 
 
 def _notes(found: Mapping[str, int]) -> Counter[str]:

@@ -1,55 +1,58 @@
 """The one publisher: a run's files become the output in one step, or the old output stays as it was.
 
 A folder output is a link to `.NAME.runs/<identity>`, swapped in one step. A file output is renamed into its place.
+In `.NAME.runs` also lie the unfinished run (`*.work`) and what is being published (`*.tmp`).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import Refused
 from ..files import sha256, sync_folder
+from ..solution import JSON
+from .writer import QUARANTINE
 
-__all__ = ["MANIFEST", "SUCCESS", "Destination", "write_json"]
+__all__ = ["DRIFT", "MANIFEST", "SUCCESS", "Destination", "write_json", "write_text"]
 
 log = logging.getLogger("solvent")
-MANIFEST, SUCCESS = "manifest.json", "_SUCCESS"
-STAGED, REFUSED = ".tmp", ".refused"
-FORMS: Mapping[str, Literal["csv", "parquet"]] = {".csv": "csv", ".parquet": "parquet"}
+MANIFEST, DRIFT, SUCCESS = "manifest.json", "drift.html", "_SUCCESS"
+STAGED, WORK = ".tmp", ".work"
+Form = Literal["csv", "jsonl", "parquet"]
+FORMS: Mapping[str, Form] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where scores go: a file for a name that ends in .csv or .parquet, else a folder."""
+    """Where a run's files go: a file for a name that ends in .csv, .jsonl or .parquet, else a folder."""
 
     path: Path
 
     @property
-    def form(self) -> Literal["csv", "parquet", "folder"]:
+    def form(self) -> Form | Literal["folder"]:
         return FORMS.get(self.path.suffix.lower(), "folder")
 
     @property
     def runs(self) -> Path:
         return self.path.with_name(f".{self.path.name}.runs")
 
-    @property
-    def manifest(self) -> Path:
-        """The manifest beside a file output."""
-        return self.path.with_name(f"{self.path.name}.{MANIFEST}")
+    def beside(self, what: str) -> Path:
+        """What lies beside a file output: its manifest, the rows set aside, the drift report."""
+        return self.path.with_name(f"{self.path.name}.{what}")
 
-    @property
-    def quarantine(self) -> Path:
-        """The rows set aside, beside a file output."""
-        return self.path.with_name(f"{self.path.name}.quarantine.parquet")
+    def work(self, identity: str) -> Path:
+        """The folder of a run that is not published yet."""
+        return self.runs / f"{identity}{WORK}"
+
+    def unfinished(self) -> list[Path]:
+        return sorted(self.runs.glob(f"*{WORK}"))
 
     def refuse_what_is_not_ours(self) -> None:
         """Raise Refused if something is in the way that scoring didn't put there, or that was changed since."""
@@ -65,8 +68,9 @@ class Destination:
             raise Refused(f"{self.path} {what}. Move it away, or name another output. It was left as it is.")
 
     def _known_sums(self) -> set[str]:
-        # a run that was killed between its two renames has left its manifest in its staging folder
-        manifests = [self.manifest, *self.runs.glob(f"*{STAGED}/{MANIFEST}")]
+        # a run that was killed between its renames has left its manifest where it was put together
+        own = self.beside(MANIFEST)
+        manifests = [own, *(staged / own.name for staged in self.runs.glob(f"*{STAGED}"))]
         known: set[str] = set()
         for path in manifests:
             try:
@@ -75,66 +79,71 @@ class Destination:
                 continue  # not a manifest of ours
         return known
 
-    @contextmanager
-    def staging(self, identity: str) -> Iterator[Path]:
-        """A folder to work in, beside the output; what is left in it is removed."""
-        folder = self.runs / f"{identity}.{os.getpid()}{STAGED}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        handle = os.open(folder, os.O_RDONLY)
+    def published(self, identity: str) -> dict[str, JSON] | None:
+        """The manifest of the published run, if it is this one and its files are whole."""
+        folder = self.form == "folder"
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # says that its process lives
-            yield folder
-        finally:
-            os.close(handle)
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # not empty, most often
-                self.runs.rmdir()
+            manifest: dict[str, JSON] = json.loads(
+                (self.path / MANIFEST if folder else self.beside(MANIFEST)).read_text(encoding="utf-8")
+            )
+            files = {
+                self.path / each["name"] if folder else self.path.with_name(each["name"]): each["sha256"]
+                for each in (*manifest["parts"], *manifest["quarantine"])
+            }
+            whole = all(sha256(path) == expected for path, expected in files.items())
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return manifest if whole and manifest.get("identity") == identity else None
 
-    def publish_folder(self, staged: Path, identity: str, keep: int) -> Path:
-        """Make a whole staged folder the output; give its lasting place. Older runs beyond `keep` are removed."""
+    def publish(self, identity: str, fill: Callable[[Path], None], keep: int) -> Path:
+        """Put a run's files together in a new folder, then make them the output in one step.
+
+        Args:
+            fill: writes the files into the folder that it is given, and flushes them to the disk. A folder output is
+                this folder; of a file output the file has its name in it, and what lies beside it its own.
+            keep: runs of a folder output that stay, the new one included; older ones are removed.
+        """
+        staged = self.runs / f"{identity}{STAGED}"
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        fill(staged)
         self.refuse_what_is_not_ours()  # it may have come while the rows were scored
         sync_folder(staged)
-        final = _renamed(staged, self.runs / identity)
-        sync_folder(self.runs)
-        link = self.path.with_name(f".{self.path.name}.{os.getpid()}.link")
-        link.unlink(missing_ok=True)
-        try:
-            link.symlink_to(Path(self.runs.name, final.name))
-            link.replace(self.path)
-        finally:
-            link.unlink(missing_ok=True)
-        sync_folder(self.path.parent)
-        self._prune(keep)
-        return final
-
-    def publish_file(self, data: Path, manifest: Path, quarantine: Path | None, keep: int) -> None:
-        """Make staged files the output. The manifest comes last: it is there for readers that wait for it."""
-        self.refuse_what_is_not_ours()
-        data.replace(self.path)
-        if quarantine is None:
-            self.quarantine.unlink(missing_ok=True)
+        if self.form == "folder":
+            self._swap(staged, identity)
         else:
-            quarantine.replace(self.quarantine)
-        manifest.replace(self.manifest)
+            self._replace(staged)
         sync_folder(self.path.parent)
-        self._prune(keep)
+        self.prune(keep)
+        return self.path
 
-    def keep_refused(self, staged: Path, identity: str) -> Path:
-        """Keep a run that must not be published, for its quarantine; gives the folder."""
-        final = self.runs / f"{identity}{REFUSED}"
-        shutil.rmtree(final, ignore_errors=True)
-        return _renamed(staged, final)
+    def _swap(self, staged: Path, identity: str) -> None:
+        final = self.runs / identity
+        if final.exists() and final != self.path.resolve():  # left by a run that was killed just before its link
+            shutil.rmtree(final)
+        final = _renamed(staged, final)
+        sync_folder(self.runs)
+        link = self.runs / f"{final.name}.link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(self.runs.name, final.name))
+        link.replace(self.path)
 
-    def _prune(self, keep: int) -> None:
+    def _replace(self, staged: Path) -> None:
+        """The data first and the manifest last: it is there for readers that wait for it."""
+        (staged / self.path.name).replace(self.path)
+        for name in (self.beside(f"{QUARANTINE}.parquet").name, self.beside(DRIFT).name, self.beside(MANIFEST).name):
+            if (staged / name).exists():
+                (staged / name).replace(self.path.with_name(name))
+            else:
+                self.path.with_name(name).unlink(missing_ok=True)
+
+    def prune(self, keep: int) -> None:
         """Remove old runs, and what killed runs left. The output is published: failing here is only worth a warning."""
         try:
             current = self.path.resolve()
             whole = [path.parent for path in self.runs.glob(f"*/{SUCCESS}") if path.parent.suffix != STAGED]
             others = sorted((path for path in whole if path != current), key=_age, reverse=True)
-            refused = sorted(self.runs.glob(f"*{REFUSED}"), key=_age, reverse=True)
-            abandoned = [path for path in self.runs.glob(f"*{STAGED}") if not _lives(path)]
-            for path in (*others[keep - 1 :], *refused[keep:], *abandoned):
+            for path in (*others[keep - 1 :], *self.runs.glob(f"*{STAGED}"), *self.unfinished()):
                 shutil.rmtree(path)
         except OSError as error:
             log.warning("%s: old runs could not be removed: %s", self.runs, error)
@@ -142,8 +151,13 @@ class Destination:
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write JSON and flush it to the disk."""
+    write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text and flush it to the disk."""
     with path.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
@@ -159,15 +173,3 @@ def _renamed(folder: Path, wanted: Path) -> Path:
 
 def _age(path: Path) -> int:
     return path.stat().st_mtime_ns
-
-
-def _lives(staged: Path) -> bool:
-    handle = os.open(staged, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(handle)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -16,25 +15,31 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from .. import __version__, tables
-from ..errors import Refused, SolventError, TooManyBadRows
-from ..files import sha256
+from .. import drift, record, tables
+from ..errors import Refused, SolventError
+from ..files import held
 from ..progress import bar
+from ..promises import BrokenPromise
 from ..runtime import TENSORFLOW
 from ..schema import Schema
-from ..solution import JSON, Output, Score
+from ..solution import JSON, Kind, Output, Score
 from ..tables import Source
+from . import sql, stop
 from .beside import ahead, behind
-from .identity import identity, stamp
-from .parts import Layout, Scored, read_parts, score_part
-from .publish import MANIFEST, SUCCESS, Destination, write_json
-from .writer import QUARANTINE, Parts
+from .finish import finish
+from .identity import Content, changes, digest, fingerprint, identity
+from .ledger import Entry, Ledger
+from .order import Order
+from .parts import Layout, Part, Scored, read_parts, score_part
+from .publish import Destination
+from .sink import Sink
+from .writer import write_part
 
 __all__ = ["Scoring", "score"]
 
 log = logging.getLogger("solvent")
-FORMAT = 1
-MOST_KINDS = 50  # of reasons and of notes that a manifest names
+PART_ROWS = 50_000
+PART_ROWS_OF: Mapping[Kind, int] = {"image": 1_000, "text": 10_000}  # a part is what a kill costs
 
 
 class Scoring(Protocol):
@@ -49,79 +54,82 @@ class Scoring(Protocol):
     @property
     def outputs(self) -> tuple[Output, ...]: ...
     @property
+    def settings(self) -> Any: ...
+    @property
     def facts(self) -> Mapping[str, JSON]: ...
+    @property
+    def reference(self) -> Mapping[str, JSON]: ...
     def scorer(self, side: Mapping[str, pd.DataFrame] | None = None) -> Score: ...
-
-
-@dataclass
-class Totals:
-    """Rows counted over the parts."""
-
-    read: int = 0
-    scored: int = 0
-    set_aside: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-
-    def add(self, part: Scored) -> None:
-        self.read += part.rows
-        self.scored += part.scored.num_rows
-        self.set_aside += part.set_aside.num_rows
-        self.reasons.update(part.reasons)
-        self.notes.update(part.notes)
+    def has_changed(self) -> bool: ...
 
 
 def score(
     bundle: Scoring,
     source: str | os.PathLike[str] | Mapping[str, Any] | Source,
-    output: str | Path,
+    output: str | os.PathLike[str] | Mapping[str, Any] | Sink,
     *,
-    chunk_rows: int = 50_000,
+    chunk_rows: int | None = None,
     max_bad: float = 0.01,
+    min_rows: int = 0,
     side: Mapping[str, pd.DataFrame] | None = None,
+    ids: Sequence[str] = (),
+    passthrough: Sequence[str] = (),
+    mask: Collection[str] = (),
+    max_minutes: float | None = None,
+    alarms: drift.Alarms | None = None,
     keep: int = 3,
 ) -> dict[str, JSON]:
-    """Score a table, part by part, and publish the result in one step.
+    """Score a table, part by part, and publish the result in one step; the same call goes on where an earlier one was.
+
+    A run is known by its bundle, the content of its source, its side tables, its settings and the packages' versions.
+    Its finished parts are on the disk and in a ledger: they are not scored again. A run that is published already is
+    left as it is, unless its source is a query or names images, which may have changed.
 
     Args:
-        output: a file for a name that ends in .csv or .parquet, else a folder.
-        chunk_rows: rows of a part; scores don't depend on it.
+        output: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or a table of a database.
+        chunk_rows: rows of a part; scores don't depend on it. By default 50,000; of texts 10,000, of images 1,000.
         max_bad: the share of rows that may be set aside, in [0, 1].
+        min_rows: what the source must have at least.
         side: side tables that replace the bundle's own of that name.
+        ids: further columns of the source that tell its rows apart, under the user's own names; they are copied.
+        passthrough: further columns that are copied.
+        mask: columns whose cells are hidden where their row is set aside.
+        max_minutes: after so long scoring ends with the part under way.
+        alarms: what drift raises an alarm; by default it is measured and raises none.
         keep: runs of a folder output that stay on the disk, the published one included.
 
     Returns:
-        The manifest: what was scored with what, how many rows, which were set aside and why.
+        The manifest: what was scored with what, how many rows, which were set aside and why, what has drifted.
 
     Raises:
         Refused: if the source, the output or an argument can't be accepted.
+        Locked: if another run holds the output.
         TooManyBadRows: if more rows had to be set aside; nothing was published, the message names where they are.
-        SolventError: if something failed; the output is as it was, and the same call may be tried again.
+        SolventError: if something failed, or had to end; the output is as it was, the same call goes on.
     """
-    source = Source.of(source)
-    label = tables.label(source)
-    destination = Destination(Path(os.path.abspath(Path(output).expanduser())))  # noqa: PTH100  (links stay links)
-    _refuse_arguments(source, destination, chunk_rows, max_bad, keep)
-    destination.refuse_what_is_not_ours()
-    with _failures_named(destination):
-        return _score(bundle, source, label, destination, chunk_rows, max_bad, dict(side or {}), keep)
+    order = Order(
+        source=Source.of(source),
+        sink=Sink.of(output),
+        chunk_rows=chunk_rows or _part_rows(bundle.schema),
+        max_bad=max_bad,
+        min_rows=min_rows,
+        side=dict(side or {}),
+        ids=tuple(ids),
+        passthrough=tuple(passthrough),
+        mask=frozenset(mask),
+        alarms=alarms,
+        keep=keep,
+    )
+    order.refuse_arguments(chunk_rows)
+    destination = order.destination
+    message = f"Another run is scoring into {destination.path}. Wait for it, or name another output."
+    with _failures_named(destination), held(destination.runs, message), stop.listening(max_minutes) as why_stop:
+        destination.refuse_what_is_not_ours()
+        return Run(bundle, order).go(why_stop)
 
 
-def _refuse_arguments(source: Source, destination: Destination, chunk_rows: int, max_bad: float, keep: int) -> None:
-    if not destination.path.name:
-        raise Refused(f"{destination.path} can't be an output. Name a file or a folder.")
-    if chunk_rows < 1:
-        raise Refused(f"--chunk-rows {chunk_rows}: expected 1 or more.")
-    if not 0 <= max_bad <= 1:
-        raise Refused(f"--max-bad {max_bad}: expected a share from 0 to 1, such as 0.01.")
-    if keep < 1:
-        raise Refused(f"keep={keep}: expected 1 or more; the published run is one of them.")
-    if source.path is not None:
-        path = Path(source.path).expanduser().resolve()
-        if path.is_dir() and path in destination.path.resolve().parents:
-            raise Refused(f"{destination.path} lies in {source.path}, which is read. Name an output elsewhere.")
-        if path == destination.path.resolve() or destination.runs.resolve() in path.parents:
-            raise Refused(f"{source.path} is the output too. Name another output: a source is never overwritten.")
+def _part_rows(schema: Schema) -> int:
+    return min((PART_ROWS_OF.get(each.kind, PART_ROWS) for each in schema.features if each.kind), default=PART_ROWS)
 
 
 @contextmanager
@@ -130,127 +138,150 @@ def _failures_named(destination: Destination) -> Iterator[None]:
         yield
     except OSError as error:
         raise SolventError(
-            f"Scoring into {destination.path} failed: {error}. Nothing was published; try again."
+            f"Scoring into {destination.path} failed: {error}. Nothing was published. Mend that, then resume by the "
+            "same command."
         ) from error
 
 
-def _score(
-    bundle: Scoring,
-    source: Source,
-    label: str,
-    destination: Destination,
-    chunk_rows: int,
-    max_bad: float,
-    side: Mapping[str, pd.DataFrame],
-    keep: int,
-) -> dict[str, JSON]:
-    started, clock = datetime.now(UTC), time.monotonic()
-    before = stamp(source)
-    with ExitStack() as stack:
-        parts_read = stack.enter_context(ahead(read_parts(source, chunk_rows, bundle.schema)))
-        first = next(parts_read)  # refuses a missing source before anything is made
-        layout = Layout.of(bundle.schema, bundle.outputs, first.raw)
-        runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
-        settings = {"rows": chunk_rows, "form": destination.form, "runtime": runtime, "solvent": __version__}
-        run = identity(bundle.sha256, source, side, **settings)
-        scorer, totals = bundle.scorer(side), Totals()
-        folder = tables.folder(source)
-        staged = stack.enter_context(destination.staging(run))
-        parts = stack.enter_context(Parts(staged, one_file=destination.form != "folder"))
-        parts_read = chain([first], parts_read)
-        del first  # it would stay in memory
-        with bar(None, f"scoring {label} (rows)") as progress, behind(parts.write) as write:
-            for part in parts_read:
-                scored = score_part(part, bundle.schema, scorer, layout, label=label, folder=folder)
-                write(scored)
-                totals.add(scored)
-                progress.step(f"{totals.set_aside} set aside", count=scored.rows)
-        if stamp(source) != before:
-            raise SolventError(f"{label} was changed while it was read. Nothing was published; score it again.")
-        parts.settle()
-        _refuse_lost_rows(parts, totals, label)
-        seconds = time.monotonic() - clock
-        manifest: dict[str, JSON] = {
-            "format": FORMAT,
-            "identity": run,
-            "solution": bundle.facts["solution"],
-            "bundle": str(bundle.path),
-            "bundle_sha256": bundle.sha256,
-            "runtime": runtime,
-            "source": source.path or label,
-            "output": str(destination.path),
-            "rows_read": totals.read,
-            "rows_scored": totals.scored,
-            "rows_set_aside": totals.set_aside,
-            "reasons": _most(totals.reasons),
-            "notes": _most(totals.notes),
-            "parts": parts.entries,
-            "columns": parts.columns(),
-            "personal": list(bundle.facts["personal"]),
-            "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(seconds, 3),
-            "rows_per_second": round(totals.read / seconds) if seconds else None,
+class Run:
+    """One run: what it is known by, and its steps in their order."""
+
+    def __init__(self, bundle: Scoring, order: Order) -> None:
+        self.bundle, self.order = bundle, order
+        self.started, self.clock = datetime.now(UTC), time.monotonic()
+        self.label = tables.label(order.source)
+        self.schema = bundle.schema.carrying(order.ids, order.passthrough)
+        self.content = Content.of(order.source, self.schema)
+        self.content.refuse_as_output(order.destination.path)
+        self.runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
+        self.known_by = self._known_by()
+        self.identity = identity(self.known_by)
+        self.work = order.destination.work(self.identity)
+        self.fresh = 0  # rows that this attempt has scored
+
+    def _known_by(self) -> dict[str, JSON]:
+        order, facts = self.order, self.bundle.facts
+        return {
+            "bundle": self.bundle.sha256,
+            "content": self.content.sums(),
+            "source": order.source.model_dump(exclude={"path"}),
+            "side": fingerprint(order.side),
+            "settings": {
+                "chunk_rows": order.chunk_rows,
+                "sink": order.sink.model_dump(include={"sql", "table", "mode"}) | {"form": order.destination.form},
+                "ids": list(order.ids),
+                "passthrough": list(order.passthrough),
+                "mask": sorted(order.mask),
+                "scoring": self._scoring(),
+                "runtime": self.runtime,
+                "batch_rows": facts.get("batch_rows"),
+                "threads": os.environ.get("OMP_NUM_THREADS"),
+            },
+            "versions": record.versions(facts.get("target", facts["solution"])),
         }
-        # the share, since 0.29 * 100 is less than 29
-        if totals.read and totals.set_aside / totals.read > max_bad:
-            raise _too_many(destination, staged, parts, manifest, max_bad, label)
-        where = _publish(destination, staged, parts, manifest, keep)
-    log.info("%s: %d rows scored, %d set aside, into %s", label, totals.scored, totals.set_aside, where)
-    return manifest
 
+    def _scoring(self) -> JSON:
+        scoring = getattr(self.bundle.settings, "scoring", None)
+        return scoring.model_dump(mode="json") if scoring is not None else None
 
-def _refuse_lost_rows(parts: Parts, totals: Totals, label: str) -> None:
-    """Compare what was read with what lies on the disk, so that no mistake of ours can lose or double a row."""
-    scored = sum(entry["rows"] for entry in parts.entries)
-    set_aside = sum(entry["set_aside"] for entry in parts.entries)
-    if totals.read != scored + set_aside or (scored, set_aside) != (totals.scored, totals.set_aside):
-        raise SolventError(
-            f"{label}: {totals.read} rows were read, but {scored} scored and {set_aside} set aside. "
-            "Nothing was published; please report this."
-        )
+    def go(self, why_stop: stop.Why) -> dict[str, JSON]:
+        if manifest := self._published():
+            log.info("%s is scored already, nothing is to do: %s", self.label, self.order.destination.path)
+            self.order.destination.prune(self.order.keep)
+            counts = drift.Counts.from_json(manifest["counts"])  # other alarms may have been set since
+            return {**manifest, "drift": drift.compare(self.bundle.reference, counts, self.order.alarms).to_json()}
+        ahead_of_all = ahead(read_parts(self.order.source, self.order.chunk_rows, self.schema))
+        with ahead_of_all as parts_read:
+            first = next(parts_read)  # refuses a missing source before anything is made
+            layout = Layout.of(self.schema, self.bundle.outputs, first.raw)
+            if self.order.sink.sql is not None:
+                names = [*layout.carried, *(output.name for output in layout.outputs)]
+                sql.check(self.order.sink, names, layout.ids)
+            scorer = self.bundle.scorer(self.order.side)
+            parts_read = chain([first], parts_read)
+            del first  # it would stay in memory
+            with self._kept_if_worth_it() as ledger:
+                self._score_all(parts_read, layout, scorer, ledger, why_stop)
+        return finish(self, ledger, layout)
 
+    def _published(self) -> dict[str, JSON] | None:
+        manifest = self.order.destination.published(self.identity) if self.content.closed else None
+        if manifest and self.order.sink.sql is not None and sql.last_token(self.order.sink) != manifest["token"]:
+            return None
+        return manifest
 
-def _publish(destination: Destination, staged: Path, parts: Parts, manifest: dict[str, JSON], keep: int) -> Path:
-    if destination.form == "folder":
-        write_json(manifest, staged / MANIFEST)
-        (staged / SUCCESS).touch()
-        destination.publish_folder(staged, manifest["identity"], keep)
-        return destination.path
-    data, quarantine = parts.joined(destination.form)
-    # one file is one part, and the manifest's sum is what says later that the file is ours
-    manifest["parts"] = [
-        {
-            "name": destination.path.name,
-            "rows": manifest["rows_scored"],
-            "set_aside": manifest["rows_set_aside"],
-            "sha256": sha256(data),
-        }
-    ]
-    write_json(manifest, staged / MANIFEST)
-    destination.publish_file(data, staged / MANIFEST, quarantine, keep)
-    return destination.path
+    @contextmanager
+    def _kept_if_worth_it(self) -> Iterator[Ledger]:
+        """Give the ledger; what failed before a part was done, or would fail again, is removed."""
+        ledger: Ledger | None = None
+        try:
+            ledger = self._ledger()
+            yield ledger
+        except BaseException as error:
+            if ledger is None or not ledger.entries or isinstance(error, Refused | BrokenPromise):
+                shutil.rmtree(self.work, ignore_errors=True)
+            raise
 
+    def _ledger(self) -> Ledger:
+        others = [path for path in self.order.destination.unfinished() if path != self.work]
+        for other in others:
+            differ = changes(Ledger.run_of(other), self.known_by)
+            log.warning(
+                "%s begins anew. An unfinished run is not gone on with, since these differ: %s.",
+                self.label,
+                ", ".join(differ) or "what it was of can't be read",
+            )
+        ledger = Ledger(self.work, self.known_by)
+        if ledger.entries:
+            rows = sum(entry.rows for entry in ledger.entries)
+            log.info("%s: going on behind %d finished parts (%d rows)", self.label, len(ledger.entries), rows)
+        return ledger
 
-def _too_many(
-    destination: Destination, staged: Path, parts: Parts, manifest: dict[str, JSON], max_bad: float, label: str
-) -> TooManyBadRows:
-    """Keep the rows that were set aside, and only those, where the user can look at them."""
-    parts.drop_scored()
-    manifest["parts"] = []
-    write_json(manifest, staged / MANIFEST)
-    kept = destination.keep_refused(staged, manifest["identity"])
-    bad, rows = manifest["rows_set_aside"], manifest["rows_read"]
-    usual = "; ".join(f"{reason} ({count})" for reason, count in list(manifest["reasons"].items())[:3])
-    return TooManyBadRows(
-        f"{bad} of {label}'s {rows} rows can't be scored ({bad / rows:.2%}); {max_bad:.2%} may be. "
-        f"Nothing was published.\nThe rows and why: {kept / QUARANTINE}\nMost often: {usual}\n"
-        "Mend the rows, or allow more with --max-bad."
-    )
+    def _score_all(
+        self, parts: Iterator[Part], layout: Layout, scorer: Score, ledger: Ledger, why_stop: stop.Why
+    ) -> None:
+        folder, schema = tables.folder(self.order.source), self.schema
+        total, set_aside, number = tables.rows(self.order.source), 0, -1
 
+        def keep(made: tuple[int, Scored, str | None]) -> None:
+            number, scored, seen = made
+            files = write_part(self.work, number, scored)
+            counted = drift.Counts.of(
+                self.bundle.reference, schema, scored.inputs, scored.outputs, hidden=self.order.mask
+            )
+            ledger.add(
+                Entry(
+                    rows=scored.rows,
+                    scored=scored.scored.num_rows,
+                    set_aside=scored.set_aside.num_rows,
+                    files=files.sums,
+                    without_cells=files.without_cells,
+                    digest=seen,
+                    reasons=dict(scored.reasons),
+                    notes=dict(scored.notes),
+                    drift=counted.to_json(),
+                )
+            )
 
-def _most(counts: Mapping[str, int]) -> dict[str, int]:
-    """The most frequent ones; those that are left are counted together."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    rest = sum(count for _, count in ordered[MOST_KINDS:])
-    return dict(ordered[:MOST_KINDS]) | ({f"{len(ordered) - MOST_KINDS} others": rest} if rest else {})
+        with bar(total, f"scoring {self.label} (rows)") as progress, behind(keep) as write:
+            for number, part in enumerate(parts):
+                seen = None if self.content.closed else digest(part, schema, folder)
+                if number < len(ledger.entries):
+                    entry = ledger.entries[number]
+                    if (entry.rows, entry.digest) == (len(part.raw), seen):
+                        set_aside += entry.set_aside
+                        progress.step(f"{set_aside} set aside", count=entry.rows)
+                        continue
+                    log.warning("%s has changed since: part %d and those behind it are scored anew", self.label, number)
+                    ledger.forget(number)
+                if reason := why_stop(self.fresh > 0):
+                    raise SolventError(
+                        f"{reason}: ended after {number} parts of {self.label}. Nothing was published; "
+                        "resume by the same command."
+                    )
+                scored = score_part(part, schema, scorer, layout, label=self.label, folder=folder, mask=self.order.mask)
+                write((number, scored, seen))
+                set_aside += scored.set_aside.num_rows
+                self.fresh += scored.rows
+                progress.step(f"{set_aside} set aside", count=scored.rows)
+        ledger.forget(number + 1)

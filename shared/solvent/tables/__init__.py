@@ -1,20 +1,26 @@
-"""Tables in and out: CSV, Parquet, SQL, folders of images. It knows nothing of roles."""
+"""Tables in and out: CSV, JSON Lines, Parquet, SQL, folders of them and of images. It knows nothing of roles."""
 
 from .delimited import BAD_ROW
+from .image_folders import IMAGES
 from .parquet import NULLABLE, typed
-from .source import Source, append_csv, chunks, ending, folder, label, read, ready_parts, with_files, write
+from .source import Source, chunks, files, folder, label, read, ready_parts, rows
+from .writing import append_csv, append_jsonl, ending, with_files, write
 
 __all__ = [
     "BAD_ROW",
+    "IMAGES",
     "NULLABLE",
     "Source",
     "append_csv",
+    "append_jsonl",
     "chunks",
     "ending",
+    "files",
     "folder",
     "label",
     "read",
     "ready_parts",
+    "rows",
     "typed",
     "with_files",
     "write",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,8 +23,9 @@ import pyarrow.csv
 from ..errors import Refused
 from ..wording import listed
 from . import encodings
+from .opening import opened, streamed
 
-__all__ = ["BAD_ROW", "DELIMITERS", "NULLS", "pieces"]
+__all__ = ["BAD_ROW", "DELIMITERS", "NULLS", "Layout", "layout", "pieces"]
 
 BAD_ROW = "__bad_row__"
 NULLS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
@@ -47,18 +47,15 @@ class Layout:
     header_only: bool
 
 
-def pieces(path: Path, *, encoding: str | None, delimiter: str | None, decimal: str) -> Iterator[pd.DataFrame]:
+def pieces(layout: Layout, *, decimal: str) -> Iterator[pd.DataFrame]:
     """Read a CSV file piece by piece, in order.
 
     Args:
-        encoding: found where it is None: a byte order mark, UTF-8, or a guess that is logged.
-        delimiter: found among `DELIMITERS` where it is None.
         decimal: with ",", a cell such as "1,5" is read as "1.5".
 
     Raises:
         Refused: if the file can't be read as a table, with the row and the cure.
     """
-    layout = _layout(path, encoding, delimiter)
     yield _no_rows(layout).to_pandas()
     for table in [] if layout.header_only else _tables(layout):
         yield (_with_points(table) if decimal == "," else table).to_pandas()
@@ -67,9 +64,18 @@ def pieces(path: Path, *, encoding: str | None, delimiter: str | None, decimal: 
 # The layout: encoding, delimiter, header
 
 
-def _layout(path: Path, encoding: str | None, delimiter: str | None) -> Layout:
+def layout(path: Path, *, encoding: str | None, delimiter: str | None) -> Layout:
+    """See how a CSV file is written.
+
+    Args:
+        encoding: found where it is None: a byte order mark, UTF-8, or a guess that is logged.
+        delimiter: found among `DELIMITERS` where it is None.
+
+    Raises:
+        Refused: if it has no header, or could be read in two ways.
+    """
     encoding = encodings.known(path, encoding) if encoding else encodings.found(path)
-    with path.open("rb") as file:
+    with opened(path) as file:
         head = file.read(SAMPLE)
     whole = len(head) < SAMPLE
     try:
@@ -81,7 +87,7 @@ def _layout(path: Path, encoding: str | None, delimiter: str | None) -> Layout:
             f"{path.name} holds zero bytes, so it is no CSV file, or UTF-16 without a byte order mark. "
             "Save it as UTF-8, or name its encoding: utf-16-le."
         )
-    csv.field_size_limit(sys.maxsize)
+    csv.field_size_limit(BLOCK)
     delimiter = delimiter or _found_delimiter(path, sample, whole)
     rows = _sample_rows(sample, delimiter, whole)
     if not rows:
@@ -154,7 +160,13 @@ def _tables(layout: Layout) -> Iterator[pa.Table]:
     start = 0
     quotes_checked = False
     try:
-        for batch in _open(layout, ragged):
+        reader = _open(layout, ragged)
+        if tuple(reader.schema.names) != layout.names:
+            raise Refused(
+                f"{layout.path.name}, header: its names can be read in several ways. Inside a name, write a quotation "
+                'mark (") twice, and one before and one behind the name.'
+            )
+        for batch in reader:
             if not quotes_checked and (_spans_lines(batch) or any("lines" in row.reason for row in ragged)):
                 _check_quotes(layout)
                 quotes_checked = True
@@ -165,7 +177,7 @@ def _tables(layout: Layout) -> Iterator[pa.Table]:
             yield _with_ragged(_no_rows(layout), ragged, start)
     except pa.ArrowInvalid as error:
         _check_quotes(layout)
-        raise Refused(f"{layout.path.name} can't be read as CSV: {error}") from error
+        raise Refused(f"{layout.path.name} can't be read as CSV: {error}. Write or copy it again.") from error
     except UnicodeDecodeError as error:
         raise _undecodable(layout.path, layout.encoding, error) from error
 
@@ -184,7 +196,7 @@ def _open(layout: Layout, ragged: list[Ragged]) -> pa.csv.CSVStreamingReader:
         return "skip"
 
     return pa.csv.open_csv(
-        layout.path,
+        streamed(layout.path),
         # pyarrow numbers its rows only without threads
         pa.csv.ReadOptions(use_threads=False, encoding=layout.encoding, block_size=BLOCK),
         pa.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=set_aside),
@@ -226,12 +238,25 @@ def _spans_lines(batch: pa.RecordBatch) -> bool:
 
 def _check_quotes(layout: Layout) -> None:
     """Refuse a quotation mark that is left open: pyarrow takes all rows up to the next one for one cell."""
-    with layout.path.open(encoding=layout.encoding, errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=layout.delimiter, strict=True)
-        row, line = -1, 1
+    row, line, held = -1, 1, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal held
+        text = io.TextIOWrapper(file, layout.encoding, errors="replace", newline="")
+        while part := text.readline(BLOCK):
+            held += len(part)
+            if held > BLOCK or len(part) == BLOCK:
+                raise Refused(
+                    f"{layout.path.name} row {row + 1} (line {line}) is longer than {BLOCK >> 20} MiB: a quotation "
+                    'mark (") is left open, or this is no CSV file. Close it; inside a cell, write it twice.'
+                )
+            yield part
+
+    with opened(layout.path) as file:
+        reader = csv.reader(lines(), delimiter=layout.delimiter, strict=True)
         try:
             for record in reader:
-                row, line = row + bool(record), reader.line_num + 1
+                row, line, held = row + bool(record), reader.line_num + 1, 0
         except csv.Error as error:
             raise Refused(
                 f'{layout.path.name} row {row + 1} (line {line}): a quotation mark (") is left open or stands alone '

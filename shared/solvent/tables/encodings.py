@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from charset_normalizer import from_bytes
 
 from ..errors import Refused
+from .opening import opened
 
 __all__ = ["found", "known"]
 
@@ -45,7 +47,7 @@ def found(path: Path) -> str:
     Raises:
         Refused: if the file is UTF-8 in parts only: a guess would garble those.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(4)
     for mark, encoding in MARKS:
         if start.startswith(mark):
@@ -54,43 +56,60 @@ def found(path: Path) -> str:
     return "utf-8" if damage is None else _guess(path, damage)
 
 
+def _blocks(path: Path, end: int | None = None) -> Iterator[bytes]:
+    """The bytes of a file up to a position, or to its end; one block is in memory."""
+    read = 0
+    with opened(path) as file:
+        while block := file.read(BLOCK if end is None else min(BLOCK, end - read)):
+            read += len(block)
+            yield block
+
+
 def _first_damage(path: Path) -> int | None:
     """Where the file stops being UTF-8: a position in bytes, or None."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    read = 0
-    with path.open("rb") as file:
-        while True:
-            block = file.read(BLOCK)
+    read = held = 0
+    try:
+        for block in _blocks(path):
             held = len(decoder.getstate()[0])
-            try:
-                decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                return read - held + error.start
-            if not block:
-                return None
+            decoder.decode(block)
             read += len(block)
+        held = len(decoder.getstate()[0])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        return read - held + error.start
+    return None
 
 
 def _guess(path: Path, damage: int) -> str:
-    content = path.read_bytes()
-    sample = content[max(0, damage - SAMPLE) : damage + SAMPLE]
+    sample, place = _around(path, damage)
     best = from_bytes(sample, cp_isolation=[*ONE_BYTE, *SEVERAL_BYTES]).best()
     guess = best.encoding if best else None
     if guess in (None, "cp1250") and _looks_western(sample):
         guess = "cp1252"
-    if guess is None or _is_partly_utf8(content, guess):
+    if guess is None or _is_partly_utf8(path, guess):
         likely = f" If all of it is in one other encoding, name that: encoding: {guess}." if guess else ""
         raise Refused(
-            f"{path.name} {_place(content, damage)}: byte 0x{content[damage]:02x} is not UTF-8, though other parts "
+            f"{path.name} {_place(path, damage)}: byte 0x{sample[place]:02x} is not UTF-8, though other parts "
             f"of the file are. Save the file again as UTF-8.{likely}"
         )
     log.info(
         "%s is not UTF-8; read as %s (%r). If that is wrong, name its encoding.",
         path.name,
         guess,
-        _line_around(content, damage).decode(guess, errors="replace")[:60],
+        _line_around(sample, place).decode(guess, errors="replace")[:60],
     )
     return guess
+
+
+def _around(path: Path, damage: int) -> tuple[bytes, int]:
+    """What lies on either side of a position, and the position in that."""
+    sample, end = b"", 0
+    for block in _blocks(path, damage + SAMPLE):
+        end += len(block)
+        sample = (sample + block)[-2 * SAMPLE :]
+    start = max(0, damage - SAMPLE)
+    return sample[start - (end - len(sample)) :], damage - start
 
 
 def _looks_western(sample: bytes) -> bool:
@@ -102,11 +121,13 @@ def _looks_western(sample: bytes) -> bool:
     return all(letter in WESTERN for letter in text if not letter.isascii())
 
 
-def _is_partly_utf8(content: bytes, guess: str) -> bool:
+def _is_partly_utf8(path: Path, guess: str) -> bool:
     """Whether content that is not UTF-8 holds letters of it. In Asian encodings a few look so by chance."""
-    marked = content.decode("utf-8", errors="replace")
-    broken = marked.count("\ufffd")
-    letters = sum(not letter.isascii() for letter in marked) - broken
+    letters = broken = 0
+    for marked in codecs.iterdecode(_blocks(path), "utf-8", errors="replace"):
+        damaged = marked.count("\ufffd")
+        broken += damaged
+        letters += sum(not letter.isascii() for letter in marked) - damaged
     return letters > (0 if guess in ONE_BYTE else broken // 5)
 
 
@@ -116,10 +137,22 @@ def _line_around(content: bytes, position: int) -> bytes:
     return content[start : end if end >= 0 else len(content)].strip()
 
 
-def _place(content: bytes, position: int) -> str:
+def _place(path: Path, position: int) -> str:
     """Row, line and byte of a position. Newlines inside quotation marks begin no row."""
-    before = content[:position]
-    outside_quotes = b"".join(before.split(b'"')[::2])
-    row = outside_quotes.strip(b"\r\n").count(b"\n") + (outside_quotes.endswith(b"\n"))
+    row, line, ended = 0, 1, 0
+    quoted = begun = False
+    for block in _blocks(path, position):
+        line += block.count(b"\n")
+        between = block.split(b'"')
+        outside = b"".join(between[quoted::2])
+        quoted ^= len(between) % 2 == 0
+        if not begun:
+            outside = outside.lstrip(b"\r\n")
+            begun = bool(outside)
+        inside = outside.rstrip(b"\r\n")
+        if inside:
+            row, ended = row + ended + inside.count(b"\n"), 0
+        ended += outside[len(inside) :].count(b"\n")
+    row += ended > 0
     where = f"row {row}" if row else "header"
-    return f"{where} (line {before.count(bytes([10])) + 1}, byte {position + 1})"
+    return f"{where} (line {line}, byte {position + 1})"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +15,7 @@ from ..errors import Refused
 from ..solution import Type
 from ..wording import listed
 
-__all__ = ["pieces", "typed"]
+__all__ = ["NULLABLE", "common_schema", "pieces", "row_count", "schema_of", "typed"]
 
 BATCH_ROWS = 131_072
 BUFFER = 1 << 16  # bytes of a column that are read at once; without, its whole row group is: a million rows, often
@@ -44,8 +46,40 @@ TYPES: Mapping[Type, pa.DataType] = {
 # Reading
 
 
-def pieces(paths: Sequence[Path], rows: int = BATCH_ROWS) -> Iterator[pd.DataFrame]:
-    """Read the files as one table, piece by piece, in the order given.
+def schema_of(path: Path) -> pa.Schema:
+    """The columns of a file.
+
+    Raises:
+        Refused: if it is no whole Parquet file, or a column is there twice.
+    """
+    with _opened(path) as file:
+        schema: pa.Schema = file.schema_arrow
+        schema = pa.schema([field.remove_metadata() for field in schema if not _is_pandas_index(field.name)])
+    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if repeated:
+        raise Refused(f"{path.name}: {listed(map(repr, repeated))} is there twice. Give each column its own name.")
+    return schema
+
+
+def common_schema(paths: Sequence[Path], schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """The columns of files that are one table, each with a type that holds those of all of them.
+
+    Raises:
+        Refused: if there is no such type.
+    """
+    common = schemas[0]
+    for path, schema in zip(paths, schemas, strict=True):
+        try:
+            common = pa.unify_schemas([common, schema], promote_options="permissive")
+        except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+            raise Refused(
+                f"{path.name} and {paths[0].name} differ in the type of a column: {error}. Parts need the same types."
+            ) from error
+    return common
+
+
+def pieces(path: Path, schema: pa.Schema, rows: int = BATCH_ROWS) -> Iterator[pd.DataFrame]:
+    """Read a file piece by piece, in order, with the columns of `common_schema`.
 
     Integers and booleans are nullable, so that no column's type depends on where its missing cells are.
 
@@ -53,49 +87,71 @@ def pieces(paths: Sequence[Path], rows: int = BATCH_ROWS) -> Iterator[pd.DataFra
         rows: at most so many in a piece; the memory taken depends on it, and on neither files nor row groups.
 
     Raises:
-        Refused: if a file is no whole Parquet file, or its columns are not those of the first one.
+        Refused: if the file is damaged.
     """
-    files = [_open(path) for path in paths]
-    schema = _common_schema(paths, [file.schema_arrow for file in files])
-    names = [name for name in schema.names if not _is_pandas_index(name)]
-    yield _to_pandas(schema.empty_table().select(names))
-    for path, file in zip(paths, files, strict=True):
-        try:
-            # in this thread alone: scoring has the others, and each thread of Arrow's keeps memory of its own
-            for batch in file.iter_batches(rows, columns=names, use_threads=False):
-                yield _to_pandas(pa.table(batch).select(names).cast(pa.schema([schema.field(name) for name in names])))
-                pa.default_memory_pool().release_unused()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise Refused(f"{path.name} is damaged: {error}. Write or copy it again.") from error
+    with _opened(path) as file:
+        yield _to_pandas(schema.empty_table())
+        read = 0
+        # in this thread alone: scoring has the others, and each thread of Arrow's keeps memory of its own
+        for batch in file.iter_batches(rows, columns=schema.names, use_threads=False):
+            _refuse_damage(batch)
+            read += batch.num_rows
+            yield _to_pandas(pa.table(batch).select(schema.names).cast(schema))
+            pa.default_memory_pool().release_unused()
+        if read != file.metadata.num_rows:
+            raise Refused(
+                f"{path.name} is damaged: it says that it has {file.metadata.num_rows} rows, {read} are there. "
+                "Write or copy it again."
+            )
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def row_count(path: Path) -> int:
+    """How many rows a file says that it has."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def _refuse_damage(batch: pa.RecordBatch) -> None:
+    """Else texts that are no UTF-8 get on, and fail later. Any bytes are a number."""
+    for column in batch.columns:
+        if not (pa.types.is_primitive(column.type) or _is_ascii(column)):
+            column.validate(full=True)
+
+
+def _is_ascii(column: pa.Array) -> bool:
+    """Whether all cells are ASCII texts; this is ten times as fast as looking at each."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    texts = column.buffers()[2]
+    return texts is None or not len(texts) or bool(np.frombuffer(texts, dtype=np.uint8).max() < 128)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """What Arrow and pandas raise over damaged files becomes Refused."""
     try:
-        return pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
-    except pa.ArrowInvalid as error:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # the disk, not the content
+            raise
+        raise Refused(f"{path.name} is damaged: {error}. Write or copy it again.") from error
+    except (pa.ArrowException, UnicodeDecodeError, OverflowError, ValueError, LookupError) as error:
+        raise Refused(f"{path.name} is damaged: {error}. Write or copy it again.") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        file = pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise Refused(
             f"{path.name} is no whole Parquet file (it may have been cut off while it was written). "
             "Write or copy it again."
         ) from error
-
-
-def _common_schema(paths: Sequence[Path], schemas: Sequence[pa.Schema]) -> pa.Schema:
-    first = schemas[0]
-    repeated = sorted({name for name in first.names if first.names.count(name) > 1})
-    if repeated:
-        raise Refused(f"{paths[0].name}: {listed(map(repr, repeated))} is there twice. Give each column its own name.")
-    for path, schema in zip(paths, schemas, strict=True):
-        odd = sorted(set(first.names) ^ set(schema.names))
-        if odd:
-            has, lacks = (paths[0], path) if odd[0] in first.names else (path, paths[0])
-            raise Refused(f"{has.name} has a column {odd[0]!r}, {lacks.name} has none. Parts need the same columns.")
-        try:
-            first = pa.unify_schemas([first, schema], promote_options="permissive")
-        except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-            raise Refused(
-                f"{path.name} and {paths[0].name} differ in the type of a column: {error}. Parts need the same types."
-            ) from error
-    return first
+    with file, _damage_named(path):
+        yield file
 
 
 def _is_pandas_index(name: str) -> bool:
@@ -150,14 +206,14 @@ def _column(cells: pd.Series, declared: Type | None) -> pa.Array:
         if cells.isna().all():
             return pa.nulls(len(cells), kind)
         return pa.array(cells, type=kind, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise Refused(f"The column {cells.name} was declared as {declared}, its cells are not: {error}") from error
 
 
 def _as_it_is(cells: pd.Series) -> pa.Array:
     try:
         return pa.array(cells, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return pa.array([None if missing else str(cell) for cell, missing in zip(cells, cells.isna(), strict=True)])
 
 

@@ -1,0 +1,9 @@
+"""The scored data beside the training data: what a bundle keeps for it, counts of each part, the comparison, alarms."""
+
+from .alarms import Alarms
+from .compare import Drift, compare
+from .counts import Counts
+from .distribution import reference
+from .moved import Moved
+
+__all__ = ["Alarms", "Counts", "Drift", "Moved", "compare", "reference"]

@@ -1,0 +1,173 @@
+"""The training distribution that a bundle keeps, and how cells are counted, then and now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..schema import Field, Schema
+from ..solution import JSON
+
+__all__ = ["binned", "code_names", "columns", "commonest", "holds_lists", "level_counts", "reference"]
+
+BINS = 10
+MOST_LEVELS = 50
+FEWEST_ROWS = 5  # a level that fewer rows have could tell who they are
+
+
+def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict[str, JSON]:
+    """The distribution of the inputs in training and of the scores on validation rows; it holds no row.
+
+    Args:
+        train: good rows in the house's names.
+        scored: the scores of the validation rows; those with an `error` count for nothing, for scoring sets them aside.
+
+    Returns:
+        For each column: for numbers the inner edges of ten bins of equal share and their shares, for categories
+        the shares of the commonest levels that at least five rows have; always the share missing. Declared codes of
+        a number column are `states`, with their share of all rows, and count among neither numbers nor missing. Of
+        lists, `levels` are the shares of rows that have each item: they need not sum to 1.
+        `rows` stand behind the inputs, `output_rows` behind the outputs. `floors` are the number columns whose
+        smallest number is their first edge, as with many zeros, or one number alone: what lies under it is new.
+        `once` is, of each category column of the inputs, the share of its cells whose level no other row has: about
+        that share of unseen levels is to be expected although nothing has moved.
+
+    Source: Good, The population frequencies of species and the estimation of population parameters, 1953 (`once`).
+    """
+    if "error" in scored:
+        scored = scored.loc[scored["error"].isna()].drop(columns="error")
+    features = [field for field in schema.features if field.kind in ("number", "category")]
+    inputs = {
+        field.source: _numbers(train[field.name], field) if field.kind == "number" else _column(train[field.name])
+        for field in features
+    }
+    # what validation rows say nothing of, such as reasons that only scoring gives, can't be compared
+    said = scored.loc[:, scored.notna().any()]
+    outputs = {str(name): _column(column) for name, column in said.items() if _countable(column)}
+    uncoded = {field.source: train[field.name][~train[field.name].isin(field.states)] for field in features}
+    return {
+        "rows": len(train),
+        "output_rows": len(scored),
+        "inputs": inputs,
+        "outputs": outputs,
+        "floors": {"inputs": _floors(inputs, uncoded), "outputs": _floors(outputs, dict(scored.items()))},
+        "once": {field.source: _once(train[field.name]) for field in features if field.kind == "category"},
+    }
+
+
+def columns(reference: Mapping[str, JSON], kind: str) -> dict[str, JSON]:
+    """The `inputs` or `outputs` of a reference; one with a floor has one bin more, the empty one under its floor."""
+    floors = reference.get("floors", {}).get(kind, ())
+    return {name: _floored(facts) if name in floors else facts for name, facts in reference[kind].items()}
+
+
+def holds_lists(column: pd.Series[Any]) -> bool:
+    if column.dtype != object:
+        return False
+    present = column.dropna()
+    return len(present) > 0 and all(isinstance(cell, list) for cell in present)
+
+
+def binned(numbers: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+    """How many numbers lie in each bin; an edge belongs to the bin under it.
+
+    Args:
+        numbers: float64, shape `(rows,)`; NaN lies in no bin.
+        edges: ascending, shape `(bins - 1,)`.
+
+    Returns:
+        Shape `(bins,)`.
+    """
+    # nine comparisons of a whole column cost a seventh of a search for each number, and they all release the GIL
+    up_to = [np.count_nonzero(numbers <= edge) for edge in edges]
+    return np.diff([0, *up_to, len(numbers) - np.count_nonzero(np.isnan(numbers))])
+
+
+def level_counts(present: pd.Series[Any]) -> pa.Table:
+    """How many rows have each level; for lists each item.
+
+    Args:
+        present: cells of which none is missing.
+
+    Returns:
+        `name` and `rows`, in no order.
+    """
+    if holds_lists(present):
+        found = Counter(chain.from_iterable(map(set, present)))
+        return _by_name({item: rows for item, rows in found.items() if not pd.isna(item)})
+    if present.dtype != "str":
+        return _by_name(present.value_counts(sort=False).to_dict())
+    counted = pc.value_counts(pa.array(present).cast(pa.large_string()))
+    return pa.table({"name": counted.field("values"), "rows": counted.field("counts")})
+
+
+def commonest(levels: pa.Table, most: int) -> dict[str, int]:
+    """The levels that most rows have, of equal ones the first by name."""
+    order = [("rows", "descending"), ("name", "ascending")]
+    first = levels.take(pc.select_k_unstable(levels, k=most, sort_keys=order))  # names differ, so the order is fixed
+    return dict(zip(first["name"].to_pylist(), first["rows"].to_pylist(), strict=True))
+
+
+def _by_name(found: Mapping[Any, int]) -> pa.Table:
+    rows: Counter[str] = Counter()
+    for level, count in found.items():  # 1 and "1" have one name
+        rows[str(level)] += count
+    return pa.table(
+        {"name": pa.array(list(rows), pa.large_string()), "rows": pa.array(list(rows.values()), pa.int64())}
+    )
+
+
+def code_names(field: Field) -> dict[str, list[float]]:
+    """The declared codes of a number column by the name that the reference gives them."""
+    names: dict[str, list[float]] = {}
+    for code in field.states:
+        names.setdefault(f"{code:g}", []).append(float(code))
+    return names
+
+
+def _floors(kept: Mapping[str, JSON], cells: Mapping[Any, pd.Series[Any]]) -> list[str]:
+    return [name for name, facts in kept.items() if facts.get("edges") and not (cells[name] < facts["edges"][0]).any()]
+
+
+def _floored(facts: Mapping[str, JSON]) -> dict[str, JSON]:
+    under = float(np.nextafter(facts["edges"][0], -np.inf))
+    return {**facts, "edges": [under, *facts["edges"]], "shares": [0.0, *facts["shares"]]}
+
+
+def _once(column: pd.Series[Any]) -> float:
+    present = column.dropna()
+    return float(np.count_nonzero(level_counts(present)["rows"].to_numpy() == 1) / max(len(present), 1))
+
+
+def _countable(column: pd.Series[Any]) -> bool:
+    plain = bool(pd.api.types.is_numeric_dtype(column)) or str(column.dtype) in ("str", "boolean")
+    return plain or holds_lists(column)
+
+
+def _numbers(column: pd.Series[Any], field: Field) -> dict[str, JSON]:
+    """A number column of the inputs, whose declared codes are no numbers."""
+    if not field.states or not len(column):
+        return _column(column)
+    states = {name: float(column.isin(codes).mean()) for name, codes in code_names(field).items()}
+    numbers = _column(column[~column.isin(field.states)])
+    return {**numbers, "missing": float(column.isna().mean()), "states": states}
+
+
+def _column(column: pd.Series[Any]) -> dict[str, JSON]:
+    present = column.dropna()
+    facts: dict[str, JSON] = {"missing": float(column.isna().mean()) if len(column) else 0.0}
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        numbers = present.to_numpy(np.float64)
+        finite = numbers[np.isfinite(numbers)]  # JSON has no infinite edges
+        edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1])) if len(finite) else np.array([])
+        shares = binned(numbers, edges.tolist()) / max(len(numbers), 1)
+        return {**facts, "edges": edges.tolist(), "shares": shares.tolist()}
+    found = commonest(level_counts(present), MOST_LEVELS)
+    return {**facts, "levels": {level: rows / len(present) for level, rows in found.items() if rows >= FEWEST_ROWS}}

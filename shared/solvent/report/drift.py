@@ -1,0 +1,103 @@
+"""The drift report of a run: one small HTML page that loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..solution import JSON
+from . import wording
+
+if TYPE_CHECKING:
+    from ..drift import Drift, Moved
+    from ..drift.moved import Cell
+
+__all__ = ["page"]
+
+PICTURES = 12
+BARS = 12  # of a picture; the other levels are left out, and that is said
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One cell of a picture, in the units of its view box."""
+
+    name: str
+    then: float
+    now: float
+    top: int
+    told: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The shares of one column, then and now."""
+
+    name: str
+    kind: str
+    bars: tuple[Bar, ...]
+    height: int
+    left_out: int
+
+
+def page(drift: Drift, *, title: str, facts: Mapping[str, JSON]) -> str:
+    """Write the drift report.
+
+    Args:
+        title: of the page, such as the solution's name.
+        facts: what else belongs to its head, by label: the source, the bundle.
+
+    Returns:
+        A whole HTML document: no script, no address to load from; the same arguments give the same bytes.
+    """
+    import jinja2
+
+    pages = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = (wording.count, wording.number, wording.percent, wording.plain, wording.shorten)
+    pages.filters |= {word.__name__: word for word in words}
+    pages.filters["chance"] = _chance
+    columns = drift.columns
+    return pages.get_template("drift.html.j2").render(
+        drift=drift,
+        title=wording.shorten(title),
+        facts=facts,
+        columns=columns,
+        alarmed=sum(moved.alarm is not None for *_, moved in columns),
+        pictures=[_picture(kind, name, moved) for kind, name, moved in columns if moved.cells][:PICTURES],
+    )
+
+
+def _chance(p: float | None) -> str:
+    """A p-value; no one believes more digits than these."""
+    if p is None:
+        return wording.NOTHING
+    return "< 0.0001" if p < 0.0001 else wording.number(p, 2)
+
+
+def _picture(kind: str, name: str, moved: Moved) -> Picture:
+    kept = sorted(range(len(moved.cells)), key=lambda place: (-_larger(moved.cells[place]), place))[:BARS]
+    cells = [moved.cells[place] for place in sorted(kept)]
+    longest = max(map(_larger, cells)) or 1.0
+    bars = tuple(
+        Bar(
+            wording.shorten(cell.name, 26),
+            round(190 * cell.then / longest, 1),
+            round(190 * cell.now / longest, 1),
+            26 * place,
+            f"{wording.percent(cell.then)} → {wording.percent(cell.now)}",
+        )
+        for place, cell in enumerate(cells)
+    )
+    return Picture(name, kind, bars, 26 * len(bars), len(moved.cells) - len(bars))
+
+
+def _larger(cell: Cell) -> float:
+    return max(cell.then, cell.now)

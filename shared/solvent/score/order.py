@@ -1,0 +1,62 @@
+"""What a run is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from .. import drift
+from ..errors import Refused
+from ..tables import Source
+from .publish import Destination
+from .sink import Sink
+
+__all__ = ["Order"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is asked for; see `score`."""
+
+    source: Source
+    sink: Sink
+    chunk_rows: int
+    max_bad: float
+    min_rows: int
+    side: Mapping[str, pd.DataFrame]
+    ids: tuple[str, ...]
+    passthrough: tuple[str, ...]
+    mask: frozenset[str]
+    alarms: drift.Alarms | None
+    keep: int
+
+    @cached_property
+    def destination(self) -> Destination:
+        given = Path(self.sink.path or self.sink.folder or "").expanduser()
+        return Destination(Path(os.path.abspath(given)))  # noqa: PTH100  (links stay links)
+
+    def refuse_arguments(self, chunk_rows: int | None) -> None:
+        path = self.destination.path
+        if not path.name:
+            raise Refused(f"{path} can't be an output. Name a file or a folder.")
+        if self.sink.sql is not None and self.destination.form != "folder":
+            raise Refused(f"folder: {path} would be a file. Name a folder for the manifest and the rows set aside.")
+        if chunk_rows is not None and chunk_rows < 1:
+            raise Refused(f"--chunk-rows {chunk_rows}: expected 1 or more.")
+        if not 0 <= self.max_bad <= 1:
+            raise Refused(f"--max-bad {self.max_bad}: expected a share from 0 to 1, such as 0.01.")
+        if self.keep < 1:
+            raise Refused(f"keep={self.keep}: expected 1 or more; the published run is one of them.")
+        if self.source.path is not None:
+            read = Path(self.source.path).expanduser().resolve()
+            if read.is_dir() and read in path.resolve().parents:
+                raise Refused(f"{path} lies in {self.source.path}, which is read. Name an output elsewhere.")
+            if read == path.resolve() or self.destination.runs.resolve() in read.parents:
+                raise Refused(
+                    f"{self.source.path} is the output too. Name another output: a source is never overwritten."
+                )

@@ -1,0 +1,129 @@
+"""A folder of images as a table, with a sub-folder for each class or without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import Refused
+from ..wording import listed
+
+__all__ = ["IMAGES", "any_in", "contents", "paths", "ready_parts", "table"]
+
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "valid"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm")
+
+
+def table(path: Path, *, image: str, label: str, identifier: str | None) -> pd.DataFrame:
+    """A row for each image below a folder; its class is the folder at the top, unless images lie there too.
+
+    Args:
+        image, label, identifier: what the columns are called.
+
+    Raises:
+        Refused: as `paths` does.
+    """
+    found = paths(path)
+    names = [each.as_posix() for each in found]
+    columns = {image: names}
+    if all(len(each.parts) > 1 for each in found):
+        columns[label] = [each.parts[0] for each in found]
+    if identifier is not None:
+        columns[identifier] = names
+    return pd.DataFrame(columns, dtype="str")
+
+
+def paths(path: Path) -> list[Path]:
+    """The images below a folder, relative to it, sorted.
+
+    Raises:
+        Refused: if there are none, if the folder is cut into parts already, or a name is not UTF-8.
+    """
+    found = sorted(_below(path))
+    if not found:
+        raise Refused(
+            f"{path} is no table: expected *.csv, *.jsonl or *.parquet files in it, or images, or a sub-folder of "
+            f"images for each class. It holds: {listed(contents(path), most=8)}."
+        )
+    if parts := ready_parts(path):
+        folders = listed(sorted(part.name for part in parts.values()))
+        raise Refused(f"{path} is cut into {folders} already. Name one of them, or train with data.rows: {path.name}.")
+    odd = next((str(each) for each in found if not _is_utf8(str(each))), None)
+    if odd is not None:
+        raise Refused(f"{odd!r} in {path}: this name is not UTF-8. Rename it.")
+    return found
+
+
+def any_in(path: Path) -> bool:
+    """Whether an image lies below a folder."""
+    return next(_below(path), None) is not None
+
+
+def contents(path: Path) -> list[str]:
+    """What lies in a folder, for messages."""
+    return sorted(item.name + "/" * item.is_dir() for item in path.iterdir())
+
+
+def ready_parts(path: Path) -> dict[str, Path]:
+    """The parts of a folder that is cut already: `train/`, `val/` and `test/`, each with a folder for each class.
+
+    Returns:
+        The folders of `train`, and of `valid` and `test` where they are there; nothing for any other folder.
+
+    Raises:
+        Refused: if images lie in it that are in no class of a part, or two folders are the same part.
+    """
+    images = [image.parts for image in sorted(_below(path))]
+    parts = {top: PARTS.get(top.lower()) for top in sorted({image[0] for image in images if len(image) > 1})}
+    classes = {top for top, part in parts.items() if part and any(i[0] == top and len(i) > 2 for i in images)}
+    others = [top for top, part in parts.items() if part is None]
+    if "train" not in {parts[top] for top in classes} or (others and len(parts) == len(others) + 1):
+        return {}  # classes, which may be called so
+    stray = next(("/".join(image) for image in images if image[0] not in classes or len(image) < 3), None)
+    if stray is not None:
+        raise Refused(
+            f"{path} looks as if it were cut into {listed(sorted(classes))}, each with a folder for each class, but it "
+            f"also holds {stray}. Move that away, or name the parts apart: data: {{train: ..., test: ...}}."
+        )
+    places = {part: top for top, part in parts.items() if part}
+    if len(places) < len(parts):
+        raise Refused(f"{path} holds {listed(sorted(parts))}: two of them are the same part.")
+    order = [part for part in ("train", "valid", "test") if part in places]
+    return {part: path / places[part] for part in order}
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """The images below a folder, relative to it; linked folders too, hidden ones and those of archivers not."""
+    seen = set()
+    for top, folders, files in os.walk(path, onerror=_raise, followlinks=True):
+        real = os.path.realpath(top)
+        folders[:] = [name for name in sorted(folders) if not name.startswith((".", "__MACOSX"))]
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        inside = Path(top).relative_to(path)
+        yield from (inside / name for name in files if _is_image(name))
+
+
+def _raise(error: OSError) -> None:
+    raise error  # os.walk skips a folder that it can't read, and its images with it
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGES
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

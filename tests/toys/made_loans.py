@@ -1,0 +1,91 @@
+"""Made loans and a bundle without a model, whose scores are known: 1 / income."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from solvent import Column, Columns, Output, drift
+from solvent.schema import Schema
+
+__all__ = ["OUTPUTS", "Fake", "bundle", "by_income", "content_of", "loans"]
+
+OUTPUTS = (
+    Output(name="probability", type="float"),
+    Output(name="decision", type="string"),
+    Output(name="points", type="integer"),
+    Output(name="reviewed", type="time"),
+)
+
+
+def by_income(rows: pd.DataFrame) -> pd.DataFrame:
+    """A known answer: 1 / income, declined under 10, an error for an income of 13."""
+    unlucky = rows["income"] == 13
+    return pd.DataFrame(
+        {
+            "probability": (1 / rows["income"]).mask(unlucky),
+            "decision": pd.Series(np.where(rows["income"] < 10, "decline", "accept"), index=rows.index).mask(unlucky),
+            "points": rows["income"].round().astype("Int64").mask(unlucky),
+            "reviewed": pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us]"),
+            "error": pd.Series(None, index=rows.index, dtype="str").mask(unlucky, "the scorer can't take 13"),
+        },
+        index=rows.index,
+    )
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A bundle without a model."""
+
+    path: Path
+    schema: Schema
+    outputs: tuple[Output, ...] = OUTPUTS
+    sha256: str = "5" * 64
+    facts: Mapping[str, Any] = field(default_factory=lambda: {"solution": "loans", "personal": ["histories"]})
+    settings: Any = None
+    reference: Mapping[str, Any] = field(default_factory=lambda: {"rows": 0, "inputs": {}, "outputs": {}})
+    function: Callable[[pd.DataFrame], pd.DataFrame] = by_income
+
+    def has_changed(self) -> bool:
+        return False
+
+    def scorer(self, side: Mapping[str, pd.DataFrame] | None = None) -> Callable[[pd.DataFrame], pd.DataFrame]:
+        return self.function
+
+
+def bundle(tmp_path: Path, columns: Mapping[str, Any] | None = None, **changes: Any) -> Fake:
+    declared = {"id": "loan", "passthrough": ["branch"]} if columns is None else columns
+    training = pd.DataFrame(
+        {
+            "loan": ["x1", "x2"],
+            "branch": ["01", "02"],
+            "income": ["1", "100000"],
+            "machine": ["a", "b"],
+            "bad": ["0", "1"],
+        }
+    )
+    solution = Columns(
+        inputs=(Column(name="income", kind="number"),),
+        targets=(Column(name="bad", kind="category", role="target"),),
+        outputs=OUTPUTS,
+    )
+    schema = Schema.declare(solution, declared, list(training), table="training.csv")
+    schema = schema.learn(schema.rename(training, table_name="training.csv", targets=True))
+    good = schema.check(schema.rename(training, table_name="training.csv", targets=False), targets=False).good
+    reference = drift.reference(good, schema, by_income(good))
+    return replace(Fake(tmp_path / "bundle", schema, reference=reference), **changes)
+
+
+def loans(path: Path, incomes: list[Any], *, start: int = 0) -> Path:
+    rows = [f"L{start + i:04d},{i % 3:02d},{income}" for i, income in enumerate(incomes)]
+    path.write_text("\n".join(["loan,branch,income", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def content_of(folder: Path, name: str) -> dict[str, bytes]:
+    """The bytes of all published files but the manifest, which holds times."""
+    files = [*(folder / name).resolve().rglob("*"), *folder.glob(f"{name}*")]
+    return {path.name: path.read_bytes() for path in files if path.is_file() and "manifest" not in path.name}
