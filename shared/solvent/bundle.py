@@ -70,7 +70,7 @@ class Bundle:
                 that is not there.
         """
         startup.tensorflow()
-        folder = Path(path)
+        folder = Path(path).resolve()  # a link may be turned to another bundle while this one scores
         total = _verify(folder)
         facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
         if facts["format"] > FORMAT:

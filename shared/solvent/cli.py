@@ -27,7 +27,6 @@ __all__ = ["main"]
 
 # What importing a module that somebody is working on may raise.
 BROKEN = (SolventError, ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
-MOST_SET_ASIDE = 0.01  # of the rows of a table that is held against a bar
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 CONFIG = click.option(
     "--config", type=Path, default=None, help="A config whose `data` names the training rows where they are now."
@@ -146,8 +145,11 @@ def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, 
         if found["set_aside"]:
             click.echo(f"{found['set_aside']} rows could not be read and are not among them")
     missed = []
-    if bars and found["set_aside"] > MOST_SET_ASIDE * (found["rows"] + found["set_aside"]):
-        missed.append(f"{found['set_aside']} rows were set aside beside {found['rows']}: no bar is met without them")
+    if bars and found["too_many_bad"]:
+        missed.append(
+            f"{found['set_aside']} rows were set aside beside {found['rows']}, more than the {found['max_bad']:.1%} "
+            "that the bundle's data.max_bad allows: no bar is met without them"
+        )
     for name, bar, sign in bars:
         value = found["metrics"][name]["value"]
         if value is None or sign * value < sign * bar:

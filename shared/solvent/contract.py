@@ -235,6 +235,16 @@ def each_entity_alone_scores_as_in_the_whole_table(kit: Kit) -> None:
         _same(kit.bundle.score(part), kit.scored.loc[part.index], TOLERANCE)
 
 
+def the_parts_change_no_score(kit: Kit) -> None:
+    """Whichever rows are scored together, since batch scoring cuts a table anywhere between two entities."""
+    key = _entities(kit)
+    order = key.unique()
+    for parts in (3, 20):
+        cut = np.array_split(order, parts)
+        scored = pd.concat([kit.bundle.score(kit.rows[key.isin(part)]) for part in cut if len(part)])
+        _same(scored.loc[kit.rows.index], kit.scored, 1e-6)
+
+
 def a_saved_bundle_scores_the_same_in_a_new_process(kit: Kit) -> None:
     _same(kit.elsewhere["scores"], kit.scored, 1e-6)
 
@@ -346,6 +356,7 @@ CHECKS: list[Callable[[Kit], None]] = [
     a_table_of_nulls_is_scored_or_fails_row_by_row,
     the_target_is_never_read_while_scoring,
     each_entity_alone_scores_as_in_the_whole_table,
+    the_parts_change_no_score,
     a_saved_bundle_scores_the_same_in_a_new_process,
     explain_gives_one_row_for_each_row_with_the_same_index,
     importing_the_package_imports_nothing_heavy,

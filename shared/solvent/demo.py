@@ -22,6 +22,17 @@ from .solution import JSON, Solution, Table
 __all__ = ["run"]
 
 log = logging.getLogger("solvent")
+NIGHTLY = """\
+# Scores the new rows every night; nothing is done where they are the same as in an earlier run.
+#   solvent job check {job}
+#   solvent job run {job}
+#   solvent job schedule {job} --for cron
+bundle: bundle
+source: {new}                         # or in/rows-{{date}}.csv, or {{sql: ..., query: ..., key: ...}}
+sink: nightly/scores-{{date}}.parquet   # or .csv, .jsonl, a folder, or {{sql: ..., table: ..., folder: ...}}
+limits: {{max_bad: 0.01, min_rows: 1}}
+schedule: {{at: "03:30", timezone: UTC}}
+"""
 
 
 def run(name: str, out: Path) -> str:
@@ -29,7 +40,8 @@ def run(name: str, out: Path) -> str:
 
     Args:
         out: gets `rows.csv` (`.parquet` where cells are no texts or numbers), `config.yaml`, `bundle/`, the rows that
-            training never saw as `test_rows` and, without their targets, as `new_rows`, and `scores.csv`.
+            training never saw as `test_rows` and, without their targets, as `new_rows`, `scores.csv`, and `nightly.yaml`,
+            a job that scores them every night.
 
     Returns:
         What to print: the headline beside the baseline's, where the report is, what to type next.
@@ -56,6 +68,7 @@ def run(name: str, out: Path) -> str:
     _write(unseen, out / "test_rows")
     new = out / _write(unseen.drop(columns=[key for key in rows if key in targets]), out / "new_rows")
     score(bundle, new, out / "scores.csv")
+    (out / "nightly.yaml").write_text(NIGHTLY.format(job=out / "nightly.yaml", new=new.name), encoding="utf-8")
     return "\n".join(
         [
             bundle.headline,
@@ -63,6 +76,7 @@ def run(name: str, out: Path) -> str:
             f"scores: {out / 'scores.csv'}, of the {len(unseen)} test rows without their targets ({new})",
             f"next:   put your own file and columns into {out / 'config.yaml'}, then",
             f"        {command.replace(str(out / 'bundle'), 'runs/mine')}",
+            f"nightly: solvent job run {out / 'nightly.yaml'}",
         ]
     )
 

@@ -10,9 +10,12 @@ import errno
 import hashlib
 import io
 import os
+import stat
 import struct
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +48,10 @@ Cell = Any  # str | bytes
 # What Pillow's readers raise for files that are damaged; an OSError that has an errno is the disk's.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # no fault of the image's name
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow knows others; some of these start programs
+MOST_BYTES = 600_000_000  # of a file: the most pixels that are read, three bytes each, and some more
+LARGE_BYTES, LARGE_PIXELS = 50_000_000, 25_000_000  # such images are decoded one at a time
+STRIP_PIXELS = 4_000_000  # that are converted at once
 FINGERPRINT_SIDE = 64
 ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values for photos that lie on their side
 PADDING = 114  # grey level around an image that is padded
@@ -84,7 +91,8 @@ def decode(cell: Cell) -> np.ndarray:
     Raises:
         Unreadable: with the reason.
     """
-    return np.asarray(_decoded(_contents(cell))[1])
+    with ExitStack() as alone:
+        return np.asarray(_decoded(_contents(cell, alone), alone)[1])
 
 
 def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
@@ -100,18 +108,23 @@ def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
     Raises:
         Unreadable: with the reason.
     """
-    _, image = _decoded(_contents(cell), at_least=size)
+    with ExitStack() as alone:
+        _, image = _decoded(_contents(cell, alone), alone, at_least=size)
+        return np.asarray(_square(image, size, resize))
+
+
+def _square(image: Image.Image, size: int, resize: Resize) -> Image.Image:
     width, height = image.size
     if resize == "pad":
         scale = size / max(width, height)
         inner = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BILINEAR)
         square = Image.new("RGB", (size, size), (PADDING,) * 3)
         square.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
-        return np.asarray(square)
+        return square
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     box = (left, top, left + side, top + side) if resize == "crop" else (0.0, 0.0, float(width), float(height))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
 
 class Stream:
@@ -187,7 +200,8 @@ def content_hash(cell: Cell) -> str:
         mark = _mark(cell)
         known = _hashes.get(mark)
         if known is None:
-            known = _hashes[mark] = hashlib.sha256(_contents(cell)).hexdigest()
+            with ExitStack() as alone:
+                known = _hashes[mark] = hashlib.sha256(_contents(cell, alone)).hexdigest()
         return known
     return hashlib.sha256(cell).hexdigest()
 
@@ -198,7 +212,8 @@ def look(cell: Cell) -> Look:
         key = content_hash(cell)
         known = _looks.get(key)
         if known is None:
-            known = _looks[key] = _look(_contents(cell), key)
+            with ExitStack() as alone:
+                known = _looks[key] = _look(_contents(cell, alone), key, alone)
     except Unreadable as error:
         return Look(str(error))
     return known
@@ -224,11 +239,23 @@ def _mark(path: str) -> tuple[str, int, int]:
     return path, found.st_mtime_ns, found.st_size
 
 
-def _contents(cell: Cell) -> bytes:
+_large = threading.RLock()  # held for a large image, so that memory doesn't grow with the number of threads
+
+
+def _contents(cell: Cell, alone: ExitStack) -> bytes:
     if not isinstance(cell, str):
         return bytes(cell)
+    path = Path(cell)
     try:
-        return Path(cell).read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe may never end, nor reading a device
+            raise Unreadable("is a directory" if stat.S_ISDIR(status.st_mode) else "is a pipe or a device")
+        if status.st_size > MOST_BYTES:
+            raise Unreadable(f"is larger than {MOST_BYTES / 1e6:.0f} MB")
+        if status.st_size > LARGE_BYTES:
+            alone.enter_context(_large)
+        with path.open("rb") as file:
+            return file.read(status.st_size)
     except (OSError, ValueError) as error:
         raise _unreadable(cell, error) from error
 
@@ -245,9 +272,9 @@ def _unreadable(path: str, error: OSError | ValueError) -> Exception:
     return Unreadable((error.strerror or str(error)).lower())
 
 
-def _look(contents: bytes, sha256: str) -> Look:
+def _look(contents: bytes, sha256: str, alone: ExitStack) -> Look:
     try:
-        size, image = _decoded(contents, at_least=FINGERPRINT_SIDE)
+        size, image = _decoded(contents, alone, at_least=FINGERPRINT_SIDE)
     except Unreadable as error:
         return Look(str(error), sha256=sha256)
     small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
@@ -255,23 +282,29 @@ def _look(contents: bytes, sha256: str) -> Look:
     return Look(None, *size, sha256, int.from_bytes(bits.tobytes(), "big"))
 
 
-def _decoded(contents: bytes, at_least: int | None = None) -> tuple[tuple[int, int], Image.Image]:
+def _decoded(
+    contents: bytes, alone: ExitStack, at_least: int | None = None
+) -> tuple[tuple[int, int], Image.Image]:
     """The width and height of an image as it is shown, and its RGB pixels.
 
     Args:
+        alone: until it is closed, no other large image is decoded, if this is one.
         at_least: a JPEG may be decoded at a half, quarter or eighth of its size, as long as both sides stay this long.
     """
     if not contents:
         raise Unreadable("the file is empty")
     try:
-        image = Image.open(io.BytesIO(contents))
+        image = Image.open(io.BytesIO(contents), formats=FORMATS)
         width, height = image.size
         if image.getexif().get(ORIENTATION) in LYING:
             width, height = height, width
         if at_least is not None:
             image.draft(None, (at_least, at_least))
+        if image.width * image.height > LARGE_PIXELS:
+            alone.enter_context(_large)
         image.load()
-        return (width, height), _rgb(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return (width, height), _rgb(image)
     except UnidentifiedImageError as error:
         raise Unreadable("is no image of a known format (JPEG, PNG, BMP, GIF, TIFF, WebP)") from error
     except Image.DecompressionBombError as error:
@@ -284,15 +317,29 @@ def _decoded(contents: bytes, at_least: int | None = None) -> tuple[tuple[int, i
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
-        levels = np.asarray(image).astype(np.int64)
-        if levels.size and (levels.min() < 0 or levels.max() > 65535):
-            raise Unreadable("has grey levels beyond 16 bit; save it with 8 or 16 bit")
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise Unreadable("has grey levels that are fractions, of unknown range; save it with 8 or 16 bit")
-    if image.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
+        convert = _of_8_bit
+    elif image.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in image.info:
+        convert = _over_white
+    else:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    width, height = image.size
+    whole, rows = Image.new("RGB", image.size), max(1, STRIP_PIXELS // max(width, 1))
+    for top in range(0, height, rows):
+        whole.paste(convert(image.crop((0, top, width, min(top + rows, height)))), (0, top))
+    return whole
+
+
+def _of_8_bit(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image).astype(np.int64)
+    if levels.size and (levels.min() < 0 or levels.max() > 65535):
+        raise Unreadable("has grey levels beyond 16 bit; save it with 8 or 16 bit")
+    return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    layered = image.convert("RGBA")
+    white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, layered).convert("RGB")

@@ -35,7 +35,7 @@ class Prepared:
         table: all good rows in the house's names and types.
         cuts: positions of the parts in `table`; several where the config asks for folds.
         facts: the `data` part of bundle.json.
-        test_bad: rows of the test part that were set aside.
+        outside: what `solution.outside` found; nothing where the rows are not for training.
     """
 
     table: pd.DataFrame
@@ -45,6 +45,7 @@ class Prepared:
     side: dict[str, pd.DataFrame]
     findings: list[Finding]
     facts: dict[str, JSON]
+    outside: Mapping[str, str]
 
     def part(self, name: str, cut: int = 0) -> pd.DataFrame:
         rows: pd.DataFrame = self.table.iloc[getattr(self.cuts[cut], name)]
@@ -106,7 +107,7 @@ def prepare(run: Run) -> Prepared:
     checks = promises.checked_findings(solution.checks, solution.checks(run.settings, good))
     findings = [
         *untaught,
-        *scan.scan(frames, schema, given=given, allow=data.allow, folds=folds),
+        *scan.scan(frames, schema, given=given, allow=data.allow, near_copies=solution.near_copies, folds=folds),
         *_set_aside(bad),
         *(replace(item, allowed=item.name in data.allow) for item in checks),
     ]
@@ -125,7 +126,7 @@ def prepare(run: Run) -> Prepared:
         "parts": {name: _describe(frame, schema) for name, frame in frames.items()},
     }
     side = {name: read(source, solution, run.base) for name, source in data.side.items()}
-    return Prepared(good, kept, schema, promises.expanded(columns, schema), side, findings, facts)
+    return Prepared(good, kept, schema, promises.expanded(columns, schema), side, findings, facts, outside={})
 
 
 def _sources(data: DataPart, base: Path) -> dict[str, Source]:

@@ -26,6 +26,7 @@ __all__ = [
     "checked_fitted",
     "checked_goal",
     "checked_metrics",
+    "checked_outside",
     "checked_score",
     "checked_unseen",
     "empty",
@@ -144,6 +145,15 @@ def checked_goal(function: Any, value: Any) -> Goal:
     if not isinstance(value, Goal):
         raise _broken(function, _kind(value), "solvent.Goal, such as Goal('auc')")
     return value
+
+
+def checked_outside(function: Any, value: Any) -> dict[str, str]:
+    """The hashes of what training takes from outside."""
+    if not isinstance(value, Mapping):
+        raise _broken(function, _kind(value), "a dictionary of hashes, by the setting that names each thing")
+    if wrong := [name for name, item in value.items() if not (isinstance(name, str) and isinstance(item, str))]:
+        raise _broken(function, f"{wrong[0]!r} with {_kind(value[wrong[0]])}", "a text for each name")
+    return dict(value)
 
 
 def checked_findings(function: Any, value: Any) -> list[Finding]:

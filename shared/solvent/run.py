@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,7 +71,9 @@ def train(
     startup.tensorflow()  # takes seconds: a mistake in the config is told before
     clock = Clock()
     with clock("read"):
-        prepared = prepare(run)
+        with devices.scope(run.device):
+            outside = promises.checked_outside(run.solution.outside, run.solution.outside(run.settings))
+        prepared = replace(prepare(run), outside=outside)
     command = command or f"solvent.train({run.file!r}, out={out.name!r})"
     with work_folder(out, run, prepared, resume) as work:
         _train(run, prepared, out, work, clock, command)
@@ -158,18 +160,24 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
     """Measure a bundle on a table with targets.
 
     Returns:
-        solution, rows, headline, metrics with 95 % intervals; the baseline's if these are the bundle's test rows.
+        solution, rows, headline, metrics with 95 % intervals; the baseline's if these are the bundle's test rows;
+        `set_aside`, how many rows could not be scored, `max_bad`, the share of them that the bundle's config allows,
+        and `too_many_bad`, whether there are more: then the metrics are of too few rows to be held against a bar.
     """
     loaded, rows, set_aside = _checked_rows(bundle, table)
     judge = Judge(loaded.solution, loaded.settings, loaded.schema)
     scored = Scored.of(judge.cases(rows), {OURS: loaded.scorer()})
     measured = judge.measure(scored.rows, scored.ours)
     own = loaded.facts["test"] is not None and fingerprint(rows, loaded.schema) == loaded.facts["data"]["test_sha256"]
+    set_aside += scored.failed
+    max_bad = float(loaded.facts["config"]["data"].get("max_bad", configs.DataPart.model_fields["max_bad"].default))
     found: dict[str, JSON] = plain(
         {
             "solution": loaded.solution.name,
             "rows": len(scored.rows),
-            "set_aside": set_aside + scored.failed,
+            "set_aside": set_aside,
+            "max_bad": max_bad,
+            "too_many_bad": set_aside > max_bad * (len(scored.rows) + set_aside),
             "headline": measured.goal.metric,
             "metrics": measured.estimates(),
             "baseline": loaded.facts["test"]["baseline"] if own else None,

@@ -308,7 +308,9 @@ class Fitted:
     """What training leaves behind.
 
     Args:
-        facts: small and readable; `facts["choices"]` says what was tried on validation rows, and what won.
+        facts: small and readable; `facts["choices"]` says what was tried on validation rows, and what won;
+            `facts["meaning"][MODEL]` what goes in and comes out of a network, by the names that `export` gives them
+            ("output_0"): units, range, layout.
         assets: tables, arrays or bytes that scoring needs.
         personal: names of the assets that hold rows about people.
         valid: the declared outputs for the cases of the validation rows, by models that had not seen them; needed
@@ -394,9 +396,20 @@ def _nothing(*_: Any) -> list[Any]:
     return []
 
 
+def _none(settings: Section) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Solution(Generic[S]):
-    """One vertical: its settings, its columns and a few functions. Table in, table out."""
+    """One vertical: its settings, its columns and a few functions. Table in, table out.
+
+    Args:
+        outside: a hash of each thing that training takes beside tables and settings, such as pretrained weights, by the
+            setting that names it. It is called before any row is read and refuses what can't be had; a training that
+            was killed goes on with the same things only.
+        near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
+    """
 
     name: str
     summary: str
@@ -410,6 +423,8 @@ class Solution(Generic[S]):
     metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
     sample: Callable[[int], Sample]
     cases: Callable[[S, Table], Table] = _all_rows
+    outside: Callable[[S], Mapping[str, str]] = _none
+    near_copies: Severity = "note"
     checks: Callable[[S, Table], list[Finding]] = _nothing
     figures: Callable[[S, Fitted, Table, Table], Iterable[Figure]] = _nothing
     explain: Callable[[S, Fitted, Table], Table] | None = None

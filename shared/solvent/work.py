@@ -70,6 +70,7 @@ def _identity(run: Run, prepared: Prepared) -> str:
         "device": run.device.model_dump(mode="json"),
         "rows": prepared.facts["sha256"],
         "side": {name: fingerprint(table) for name, table in prepared.side.items()},
+        "outside": dict(prepared.outside),
         "code": _code(run.solution.settings.__module__),
         "versions": versions(run.name),
     }

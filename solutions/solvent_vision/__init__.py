@@ -14,6 +14,7 @@ SOLUTION = Solution(
     columns=columns,
     headline=headline,
     split=split,
+    outside=later("solvent_vision.model:outside"),
     fit=later("solvent_vision.model:fit"),
     scorer=later("solvent_vision.model:scorer"),
     rivals={"features + logistic regression": later("solvent_vision.rivals:logistic")},

@@ -78,6 +78,19 @@ class Answers:
             return calibration.apply(fitted, _yes_or_no(logits))[:, 1].reshape(logits.shape)
         return calibration.apply(fitted, logits)
 
+    def meaning(self) -> str:
+        """What the network gives, for whoever runs it in another program."""
+        if self.several:
+            return (
+                "a logit for each class in the order of facts.classes; its probability is "
+                "sigmoid(logit / facts.calibration.temperature), and the row has the classes that reach their "
+                "facts.operating_point.value"
+            )
+        return (
+            "a logit for each class in the order of facts.classes; the probabilities are "
+            "softmax(logits / facts.calibration.temperature)"
+        )
+
     def outputs(self, index: pd.Index, facts: Mapping[str, object], logits: np.ndarray) -> pd.DataFrame:
         """The declared outputs."""
         chance = self.probability(facts["calibration"], logits)

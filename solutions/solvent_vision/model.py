@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from solvent import Data, Fitted, augment, finetune, images, labels, training
+from solvent import Bundle, Data, Fitted, augment, finetune, images, labels, training, transfer
 from solvent.solution import Score
 from solvent.split import halves
 
@@ -11,7 +11,18 @@ from . import suspects, teacher
 from .answers import GOAL, Answers
 from .settings import Vision
 
-__all__ = ["fit", "scorer"]
+__all__ = ["fit", "outside", "scorer"]
+
+
+def outside(settings: Vision) -> dict[str, str]:
+    """The hashes of the backbone's weights and of the teacher, which have to be had, and the weights to fit."""
+    found = {}
+    if settings.weights != "none":
+        network = transfer.build(settings.backbone, settings.weights, finetune.side(settings), seed=0)
+        found["weights"] = transfer.weights_hash(network)
+    if settings.distill is not None:
+        found["distill.teacher"] = Bundle.load(settings.distill.teacher).sha256
+    return found
 
 
 def fit(settings: Vision, data: Data) -> Fitted:
@@ -41,6 +52,14 @@ def fit(settings: Vision, data: Data) -> Fitted:
         "decoder": images.METHOD,
         "seed": data.seed,
         "choices": network.choices,
+        "meaning": {
+            "model": {
+                "image": "pixels of 0 to 255, whole or not, channels last in the order R, G, B; the backbone's "
+                f"preprocessing is in the network. Photos are brought to this size by {settings.resize} "
+                f"({images.METHOD}).",
+                "output_0": answers.meaning(),
+            }
+        },
         **answers.calibrated(logits[data.valid.index.get_indexer(rest.index)], rest),
     }
     return Fitted(

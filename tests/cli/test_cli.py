@@ -182,6 +182,20 @@ def test_evaluate_prints_each_metric_with_its_interval_and_the_protocol(bundle, 
     assert "1,000" in result.stdout.splitlines()[-1]
 
 
+def test_no_bar_is_met_where_more_rows_are_set_aside_than_the_bundles_config_allows(bundle, rows, tmp_path, solvent):
+    table = tmp_path / "later.csv"
+    later = rows.head(200).astype({"debt": object})
+    for bad, code in ((2, 0), (3, 3)):  # of 200; data.max_bad is 0.01
+        later.loc[later.index[:bad], "debt"] = "abc"
+        later.to_csv(table, index=False)
+        result = solvent("evaluate", bundle, table, "--min", "auc=0.5")
+        assert result.exit_code == code, result.stderr
+        assert f"{bad} rows could not be read and are not among them" in result.stdout
+    assert "3 rows were set aside beside 197, more than the 1.0% that the bundle's data.max_bad" in result.stderr
+    assert solvent("evaluate", bundle, table).exit_code == 0, "without a bar they are only told"
+    assert one_json(solvent("evaluate", bundle, table, "--json"))["too_many_bad"] is True
+
+
 def test_a_bundle_compared_with_itself_does_not_differ(bundle, rows, tmp_path, solvent):
     rows.head(200).to_csv(tmp_path / "later.csv", index=False)
     found = one_json(solvent("compare", bundle, bundle, tmp_path / "later.csv", "--json"))

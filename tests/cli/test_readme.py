@@ -4,11 +4,13 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from solvent import cli, config
+from solvent.jobs import reading
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,14 +32,15 @@ def place(tmp_path_factory):
         for line in "".join(blocks("bash")).strip().splitlines():
             program, *arguments = shlex.split(line)
             assert program == "solvent"
-            results[arguments[0]] = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+            name = " ".join(arguments[:2]) if arguments[0] == "job" else arguments[0]
+            results[name] = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
     return folder, results
 
 
 def test_every_command_of_the_readme_works(place):
     _, results = place
-    fast = {"optimize", "export"}
-    assert {"list", "demo", "train", "evaluate", "compare", "score", "explain", "report", "new", *fast} == set(results)
+    fast, nightly = {"optimize", "export"}, {"job check", "job run", "job schedule"}
+    assert {"list", "demo", "train", "evaluate", "compare", "score", "explain", "report", "new", *fast, *nightly} == set(results)
     assert {name: result.exit_code for name, result in results.items()} == dict.fromkeys(results, 0)
 
 
@@ -76,6 +79,19 @@ def test_the_config_of_the_readme_is_understood(tmp_path):
     given = yaml.safe_load(blocks("yaml")[0])
     (tmp_path / "loans.csv").write_text("status\n")
     assert config.load(given, base=tmp_path).data.columns["target"] == "status"
+
+
+def test_the_job_of_the_readme_is_understood(tmp_path):
+    (tmp_path / "nightly.yaml").write_text(blocks("yaml")[1])
+    file = reading.load(tmp_path / "nightly.yaml")
+    assert file.jobs["nightly"].limits.least_share == 0.5
+
+
+def test_the_demos_job_has_scored_what_the_demo_has(place):
+    folder, _ = place
+    (scores,) = (folder / "runs/demo/nightly").glob("scores-*.parquet")
+    expected = pd.read_csv(folder / "runs/demo/scores.csv")
+    assert pd.read_parquet(scores)["points"].tolist() == expected["points"].tolist()
 
 
 def test_every_solution_is_in_the_readmes_table_and_every_folder_in_the_guide():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Finding, Refused, config
+from solvent import Column, Finding, Refused, config
 from solvent.prepare import fingerprint, prepare
 
 
@@ -234,6 +234,38 @@ def test_a_finding_of_the_solution_refuses_unless_it_is_allowed(rows, tmp_path):
     with pytest.raises(Refused, match=r"Nothing is green\. Paint something\. Or allow it: data\.allow: \[no_green\]"):
         run([])
     assert [item.allowed for item in run(["no_green"]).findings if item.name == "no_green"] == [True]
+
+
+@pytest.mark.parametrize("severity", ["note", "refusal"])
+def test_a_solution_says_how_severe_near_copies_are(rows, tmp_path, severity):
+    texts = [f"remark {number}, as long as a text is that somebody has written about it" for number in range(400)]
+    texts[300:] = [text.upper() for text in texts[:100]]
+    rows.assign(remark=texts).to_csv(tmp_path / "rows.csv", index=False)
+
+    def columns(settings):
+        declared = counting.columns(settings)
+        return replace(declared, inputs=(*declared.inputs, Column(name="remark", kind="text")))
+
+    def run(allow):
+        data = {"rows": "rows.csv", "columns": {"target": "heat", "id": "name"}, "allow": allow}
+        made = config.load({"solution": "counting:SOLUTION", "data": data}, base=tmp_path)
+        (found,) = (
+            item
+            for item in prepare(
+                replace(made, solution=replace(made.solution, columns=columns, near_copies=severity))
+            ).findings
+            if item.name == "near_copies"
+        )
+        return found
+
+    import counting
+
+    assert run(["near_copies"]).severity == severity
+    if severity == "refusal":
+        with pytest.raises(Refused, match=r"only in case(.|\n)*data\.allow: \[near_copies\]"):
+            run([])
+    else:
+        assert not run([]).allowed
 
 
 def test_side_tables_are_read_beside_the_rows(rows, prepared, tmp_path):

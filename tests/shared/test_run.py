@@ -90,6 +90,19 @@ def test_evaluate_gives_the_same_numbers_and_the_baseline_on_the_bundles_own_tes
     assert solvent.evaluate(trained, rows)["baseline"] is None
 
 
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_evaluate_says_whether_more_rows_were_set_aside_than_the_bundles_config_allows(trained, share):
+    data = {**trained.facts["config"]["data"], "max_bad": share}
+    strict = replace(trained, facts={**trained.facts, "config": {**trained.facts["config"], "data": data}})
+    rows = ruler.rows(machines=20, each=5).astype({"x": object})
+    rows.loc[:3, "x"] = "abc"  # a unit with a bad row is set aside whole: 5 of 100
+    found = solvent.evaluate(strict, rows)
+    assert (found["rows"], found["set_aside"], found["max_bad"]) == (95, 5, share)
+    assert found["too_many_bad"] is (share == 0.01)  # 5 % may be
+    assert solvent.evaluate(trained, rows)["max_bad"] == 0.01  # what a config that says nothing allows
+    assert solvent.evaluate(trained, ruler.rows())["too_many_bad"] is False
+
+
 def test_a_bundle_compared_with_itself_differs_by_nothing(trained, tmp_path):
     many = solvent.train(config(tmp_path, ruler.rows(machines=100, each=4)), tmp_path / "bundle")
     rows = ruler.rows(machines=40, each=4, seed=3)
@@ -208,6 +221,43 @@ def test_a_killed_training_does_not_go_on_with_another_side_table(tmp_path, monk
     with pytest.raises(Refused, match="other rows"):
         solvent.train(given, out, resume=True)
     tables.write(pd.DataFrame({"offset": [10.0]}), offsets)
+    assert solvent.train(given, out, resume=True).facts["training"][0]["stopped"] in ("patience", "epochs")
+
+
+def test_what_comes_from_outside_is_asked_for_before_any_row_is_read(tmp_path, monkeypatch):
+    def outside(settings):
+        raise Refused("weights: there is no file gone.h5.")
+
+    monkeypatch.setattr(ruler, "SOLUTION", replace(ruler.SOLUTION, outside=outside))
+    given = config(tmp_path)
+    (tmp_path / "rows.csv").write_text("no rows\n")
+    with pytest.raises(Refused, match=r"gone\.h5"):
+        solvent.train(given, tmp_path / "bundle")
+    monkeypatch.setattr(ruler, "SOLUTION", replace(ruler.SOLUTION, outside=lambda settings: {"weights": Path("a.h5")}))
+    with pytest.raises(BrokenPromise, match="'weights' with a PosixPath; expected a text for each name"):
+        solvent.train(given, tmp_path / "bundle")
+
+
+def test_a_killed_training_does_not_go_on_with_other_weights_from_outside(tmp_path, monkeypatch):
+    given, out = config(tmp_path), tmp_path / "bundle"
+
+    def save(self, state, variables):
+        save_it(self, state, variables)
+        raise Killed
+
+    def has(weights):
+        monkeypatch.setattr(ruler, "SOLUTION", replace(ruler.SOLUTION, outside=lambda settings: {"weights": weights}))
+
+    save_it = Store.save
+    has("a1b2")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", save)
+        with pytest.raises(Killed):
+            solvent.train(given, out)
+    has("c3d4")
+    with pytest.raises(Refused, match="can't go on"):
+        solvent.train(given, out, resume=True)
+    has("a1b2")
     assert solvent.train(given, out, resume=True).facts["training"][0]["stopped"] in ("patience", "epochs")
 
 

@@ -387,8 +387,11 @@ def test_an_exported_network_gives_the_same_and_says_what_it_takes(
     assert sorted(item.name for item in (tmp_path / "out").iterdir()) == sorted([*files, "export.json"])
     assert json.loads((tmp_path / "out" / "export.json").read_text()) == about
     eye = about["networks"]["eye"]
-    assert eye["inputs"] == [{"name": "image", "shape": [None, 8, 8, 3], "dtype": "float32"}]
-    assert eye["outputs"] == [{"name": "output_0", "shape": [None, 4], "dtype": "float32"}]
+    image = {"name": "image", "shape": [None, 8, 8, 3], "dtype": "float32"}
+    assert eye["inputs"] == [{**image, "meaning": "pixels of 0 to 255"}]
+    lightness = {"name": "output_0", "shape": [None, 4], "dtype": "float32"}
+    assert eye["outputs"] == [{**lightness, "meaning": "how light it is, 0 to 1, four times"}]
+    assert [set(each) for each in about["networks"]["head"]["outputs"]] == [{"name", "shape", "dtype"}]
     assert eye["parity"]["rows"] == 64
     assert eye["parity"]["largest_difference"] < 1e-5
     assert [output["name"] for output in about["outputs"]] == ["light", "class"]
@@ -399,14 +402,14 @@ def test_networks_with_several_inputs_and_open_sizes_are_exported_too(tmp_path: 
     batch = (inputs, runtime.predict(model, inputs, ROWS))
     for name, (write, packages) in exporting.WRITERS.items():
         if all(importlib.util.find_spec(package) for package in packages):
-            about = exporting._network(model, tmp_path / name, write, [batch])
+            about = exporting._network(model, tmp_path / name, write, [batch], {})
             assert about["parity"]["largest_difference"] < 1e-5, name
 
 
 def test_a_network_that_a_format_cannot_hold_is_named_with_the_reason(tmp_path: Path) -> None:
     write, _ = exporting.WRITERS["litert"]
     with pytest.raises(Refused, match=r"The model recurrent can't be converted: .*TensorList"):
-        exporting._network(recurrent()[0], tmp_path / "recurrent", write, [])
+        exporting._network(recurrent()[0], tmp_path / "recurrent", write, [], {})
 
 
 def test_an_export_can_be_compared_on_rows_of_ones_own(bundle: Path, tmp_path: Path) -> None:

@@ -281,6 +281,12 @@ def test_few_test_rows_say_how_wide_intervals_get() -> None:
     table, known = loans(400)
     found = named(scan(parts_of(table), known, given=False), "few_rows")
     assert "80 rows" in found.message and "± 0.09 wide" in found.message  # 1.96 * sqrt(0.16 / 80) = 0.088
+    assert "RMSE" not in found.message
+    numbers = table.assign(target=np.random.default_rng(0).normal(size=400))
+    known = schema(income="feature number", target="target number")
+    found = named(scan(parts_of(numbers), known, given=False), "few_rows")
+    assert "an RMSE is about ± 15% of it wide" in found.message  # 1.96 / sqrt(160) = 0.155
+    assert "accuracy" not in found.message
     rare = pd.DataFrame({"target": words(["good"] * 990 + ["bad"] * 10)})
     parts = {"train": rare, "test": rare}
     assert (

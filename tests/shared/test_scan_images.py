@@ -90,6 +90,41 @@ def test_near_copies_are_found_inside_and_across_the_split(folder) -> None:
     assert copies.count == 2  # an exact copy is no near copy too
 
 
+def test_one_image_with_several_labels_is_a_contradiction(folder) -> None:
+    schema = Schema(fields=(*SCHEMA.fields, Field(name="label", source="kind", role="target", kind="category")))
+    parts = parts_of(**folder)
+    labelled = {part: table.assign(label="good") for part, table in parts.items()}
+    assert "contradictions" not in {item.name for item in scan(labelled, schema, given=True)}
+    labelled["test"].loc[parts["test"]["image"].str.contains("copy"), "label"] = "bad"
+    found = named(scan(labelled, schema, given=True), "contradictions")
+    assert (found.severity, found.count, found.columns) == ("warning", 2, ("file", "kind"))
+    assert "1 image with copies under another label, in 2 rows" in found.message
+    assert "train/2.png (good) and test/2_copy.png (bad)" in found.message
+
+
+def test_several_labels_of_one_image_may_be_given_in_any_order() -> None:
+    schema = Schema(fields=(*SCHEMA.fields, Field(name="label", source="kinds", role="target", kind="list")))
+    photo, other = (encoded(piece) for piece in photos(2))
+    lists = [["pit", "scratch"], ["scratch", "pit"], ["pit"], []]
+    table = pd.DataFrame({"image": [photo, photo, other, other], "label": lists})
+    assert "contradictions" not in {item.name for item in scan({"train": table[:3]}, schema, given=True)}
+    found = named(scan({"train": table}, schema, given=True), "contradictions")
+    assert "row 3 (pit) and row 4 (none)" in found.message and found.count == 2
+
+
+@pytest.mark.parametrize(
+    ("classes", "severity"), [(("Test", "cats"), "warning"), (("test", "val"), "refusal"), (("tests", "cats"), None)]
+)
+def test_classes_that_are_called_as_parts_are_told(classes: tuple[str, str], severity: str | None) -> None:
+    schema = Schema(fields=(*SCHEMA.fields, Field(name="label", source="label", role="target", kind="category")))
+    labels = [classes[number % 2] for number in range(8)]
+    table = pd.DataFrame({"image": [encoded(piece) for piece in photos(8)], "label": labels})
+    found = [item for item in scan({"train": table}, schema, given=True) if item.name == "part_as_class"]
+    assert [item.severity for item in found] == ([severity] if severity else [])
+    if found:
+        assert classes[0] in found[0].message and "data: {train: FOLDER" in found[0].cure
+
+
 def test_near_copies_on_one_side_are_only_noted(folder) -> None:
     everything = parts_of(train=folder["train"] + folder["test"])
     near = named(scan(everything, SCHEMA, given=True, near_copies="refusal"), "near_copies")

@@ -74,6 +74,8 @@ def test_a_folder_is_its_table_files_and_hidden_ones_are_none(tmp_path, form):
     assert table["a"].astype(int).tolist() == [1, 2, 3]
     assert names(tmp_path, tmp_path) == [f"part-00000.{form}", f"part-00001.{form}"]
     assert tables.folder(tmp_path) == tmp_path.parent
+    if form == "jsonl":  # whose files may leave out what is null
+        return
     tables.write(pd.DataFrame({"a": [1], "c": ["z"]}), tmp_path / f"part-00002.{form}")
     message = f"part-00000.{form} has a column 'b', part-00002.{form} has none"
     with pytest.raises(Refused, match=message):

@@ -159,3 +159,12 @@ def test_infinite_numbers_are_refused_and_nothing_is_written(tmp_path, cell):
     with pytest.raises(Refused, match=r"The column p holds .* infinite number, which JSON doesn't have"):
         tables.write(pd.DataFrame({"p": [cell]}), tmp_path / "scores.jsonl")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_lacks_a_key_has_it_missing(tmp_path):
+    (tmp_path / "1.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "2.jsonl").write_text('{"b": "x", "a": 2}\n')
+    (tmp_path / "3.jsonl").write_text("")
+    table = tables.read(tmp_path)
+    assert list(table.columns) == ["a", "b"]
+    assert table.values.tolist() == [[1, None], [2, "x"]]

@@ -286,6 +286,43 @@ def test_other_weights_are_refused_with_the_cure(tmp_path, monkeypatch):
         fitted(tmp_path, monkeypatch, weights=str(tmp_path / "gone.h5"))
 
 
+def test_weights_that_cannot_be_had_are_told_before_a_photo_is_read(tmp_path):
+    """The one photo here is none, which would be refused too."""
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "a" / "a.png").write_bytes(b"none")
+    others = tmp_path / "others.weights.h5"
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(others)
+    for weights, says in ((tmp_path / "gone.h5", "there is no file"), (others, "doesn't fit the backbone vgg16")):
+        settings = {"weights": str(weights), "size": 32}
+        given = {"solution": "vision", "data": {"rows": str(tmp_path / "photos")}, "settings": settings}
+        with pytest.raises(Refused, match=f"^weights: .*{says}"):
+            solvent.train(given, tmp_path / "bundle")
+
+
+def test_what_comes_from_outside_is_known_by_its_contents(stranger, pretrained, tmp_path):
+    settings = {"weights": str(pretrained), "size": 32, "distill": {"teacher": str(stranger[1].path)}}
+    found = model.outside(Vision(**settings))
+    moved = tmp_path / pretrained.name
+    moved.write_bytes(pretrained.read_bytes())
+    assert model.outside(Vision(**{**settings, "weights": str(moved)})) == found
+    network = transfer.build("vgg16", str(pretrained), 32, seed=0)
+    bias = network.get_layer("block1_conv1").weights[1]
+    bias.assign(bias + 1e-3)
+    changed = tmp_path / "changed.weights.h5"
+    network.save_weights(changed)
+    other = model.outside(Vision(**{**settings, "weights": str(changed)}))
+    assert other["weights"] != found["weights"] and other["distill.teacher"] == found["distill.teacher"]
+    assert found["distill.teacher"] == stranger[1].sha256
+    assert model.outside(Vision(backbone="cnn")) == {}
+
+
+def test_a_bundle_says_what_its_network_takes_and_gives(stranger):
+    meaning = stranger[1].facts["facts"]["meaning"]["model"]
+    assert meaning["image"].startswith("pixels of 0 to 255") and "R, G, B" in meaning["image"]
+    assert "softmax(logits / facts.calibration.temperature)" in meaning["output_0"]
+    assert set(meaning) == {"image", "output_0"}
+
+
 def test_photos_in_a_table_stay_where_they_are(tmp_path):
     file = io.BytesIO()
     Image.new("RGB", (4, 4)).save(file, "PNG")

@@ -80,7 +80,11 @@ def export(
     if left := sorted(set(bundle.fitted.models) - set(batches)):
         log.warning("%s: left out, since scoring asks them nothing: %s.", bundle.path, ", ".join(left))
     with _whole_or_absent(out) as folder:
-        networks = {name: _network(bundle.fitted.models[name], folder / name, write, batches[name]) for name in batches}
+        meaning = bundle.fitted.facts.get("meaning", {})
+        networks = {
+            name: _network(bundle.fitted.models[name], folder / name, write, batches[name], meaning.get(name, {}))
+            for name in batches
+        }
         about: JSON = plain(
             {
                 "solution": bundle.facts["solution"],
@@ -123,9 +127,17 @@ def _cases(bundle: Bundle, table: Source | str | Path | None, config: str | Path
 
 
 def _network(
-    model: keras.Model, path: Path, write: Callable[[keras.Model, Path], tuple[Path, Run]], batches: list[Any]
+    model: keras.Model,
+    path: Path,
+    write: Callable[[keras.Model, Path], tuple[Path, Run]],
+    batches: list[Any],
+    meaning: Mapping[str, str],
 ) -> JSON:
-    """Write one network, compare it on the batches, and give what `export.json` says of it."""
+    """Write one network, compare it on the batches, and give what `export.json` says of it.
+
+    Args:
+        meaning: of the inputs and outputs that its solution says something of, by their names.
+    """
     import keras
 
     try:
@@ -147,15 +159,16 @@ def _network(
     outputs = keras.tree.flatten(symbolic.outputs(model))
     return {
         "file": file.name,
-        "inputs": [_described(spec.name, spec.shape, spec.dtype.name) for spec in saved_model.specs(model)],
-        "outputs": [_described(f"output_{i}", output.shape, "float32") for i, output in enumerate(outputs)],
+        "inputs": [_described(spec.name, spec.shape, spec.dtype.name, meaning) for spec in saved_model.specs(model)],
+        "outputs": [_described(f"output_{i}", output.shape, "float32", meaning) for i, output in enumerate(outputs)],
         "output_layers": [output.name for output in outputs],
         "parity": {"rows": rows, "largest_difference": largest, "tolerance": TOLERANCE * scale},
     }
 
 
-def _described(name: str, shape: Any, dtype: str) -> JSON:
-    return {"name": name, "shape": list(shape), "dtype": dtype}
+def _described(name: str, shape: Any, dtype: str, meaning: Mapping[str, str]) -> JSON:
+    said = {"meaning": meaning[name]} if name in meaning else {}
+    return {"name": name, "shape": list(shape), "dtype": dtype, **said}
 
 
 @contextmanager

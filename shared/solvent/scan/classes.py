@@ -1,17 +1,18 @@
-"""Classes of a target that no training row has."""
+"""Classes of a target that no training row has, or that are called as the parts of a split are."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import pandas as pd
 
 from ..schema import Schema, kinds
 from ..solution import Finding
 from ..split import Parts
+from ..tables.image_folders import PARTS
 from ..wording import listed, many
 
-__all__ = ["untaught"]
+__all__ = ["named_as_parts", "untaught"]
 
 
 def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[str] = ()) -> Iterator[Finding]:
@@ -49,4 +50,32 @@ def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[
             columns=(field.source,),
             count=sum(counts.values()),
             allowed="untaught_class" in allow,
+        )
+
+
+def named_as_parts(parts: Mapping[str, pd.DataFrame], schema: Schema) -> Iterator[Finding]:
+    """Images whose classes are called `test` or the like, as are folders of a data set that was cut: `part_as_class`.
+
+    It is a refusal where no class is called otherwise.
+    """
+    if not any(field.kind == "image" for field in schema.features):
+        return
+    for field in schema.targets:
+        if field.kind != "category":
+            continue
+        cells = pd.concat([table[field.name] for table in parts.values() if field.name in table] or [pd.Series()])
+        counts = cells.astype("str").value_counts().sort_index()
+        odd = [name for name in counts.index if name.lower() in PARTS]
+        if not odd:
+            continue
+        count = int(counts[odd].sum())
+        yield Finding(
+            name="part_as_class",
+            severity="refusal" if len(odd) == len(counts) else "warning",
+            message=f"Column {field.source}: {many(count, 'image')} of {many(len(odd), 'class', 'classes')} named like "
+            f"a part of a split: {listed(odd)}.",
+            cure="If these are folders of a data set that is cut already, name its parts, data: {train: FOLDER, "
+            "test: FOLDER}, or the one folder that holds the classes, data: {rows: FOLDER}.",
+            columns=(field.source,),
+            count=count,
         )

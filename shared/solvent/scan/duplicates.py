@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
 
 import pandas as pd
 
 from ..schema import Field, Schema
 from ..solution import Finding, Severity
 from ..split.together import content
-from ..wording import many
+from ..wording import listed, many
 from . import images
 
-__all__ = ["copied_rows", "equal_rows", "repeated_contents"]
+__all__ = ["contradictions", "copied_rows", "equal_rows", "repeated_contents"]
 
 Frames = Mapping[str, pd.DataFrame]
 
@@ -44,6 +46,40 @@ def repeated_contents(parts: Frames, schema: Schema, *, given: bool, near_copies
         cells["key"] = cells["key"].astype(object)
         yield from _equal_contents(cells, field, given, {part: len(table) for part, table in tables.items()})
         yield from _nearly_equal(cells, field, near_copies)
+
+
+def contradictions(parts: Frames, schema: Schema) -> Iterator[Finding]:
+    """One image with several labels: finding `contradictions`. A text may well mean two things; a photo shows one."""
+    classes = [field for field in schema.targets if field.kind in ("category", "list")]
+    for image, target in product((field for field in schema.features if field.kind == "image"), classes):
+        rows = pd.concat(
+            [table[[image.name, target.name]] for table in parts.values() if {image.name, target.name} <= set(table)]
+            or [pd.DataFrame(columns=[image.name, target.name])]
+        ).dropna()
+        rows = rows.assign(key=content(rows[image.name], "image"))
+        rows = rows[rows["key"].duplicated(keep=False)]
+        rows = rows.assign(label=[_label(cell) for cell in rows[target.name]])
+        rows = rows[rows.groupby("key")["label"].transform("nunique") > 1]
+        if rows.empty:
+            continue
+        groups = rows.groupby("key", sort=False)
+        told = (
+            " and ".join(f"{images.named(cell, row)} ({label})" for row, cell, label in first.itertuples())
+            for first in (group.drop_duplicates("label")[[image.name, "label"]] for _, group in groups)
+        )
+        yield Finding(
+            name="contradictions",
+            severity="warning",
+            message=f"Column {target.source}: {many(groups.ngroups, 'image')} with copies under another label, in "
+            f"{many(len(rows), 'row')}: {listed(told, 5)}.",
+            cure="Keep the row whose label is right; where an image may be of several classes, give them in one row.",
+            columns=(image.source, target.source),
+            count=len(rows),
+        )
+
+
+def _label(cell: Any) -> str:
+    return str(cell) if isinstance(cell, str) else ", ".join(sorted(cell)) or "none"
 
 
 def equal_rows(parts: Frames, schema: Schema) -> Iterator[Finding]:

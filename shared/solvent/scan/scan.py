@@ -19,7 +19,8 @@ from ..solution import Finding, Severity
 from ..split import PARTS
 from ..split.together import keys, whole
 from ..wording import listed, many
-from .duplicates import equal_rows, repeated_contents
+from .classes import named_as_parts
+from .duplicates import contradictions, equal_rows, repeated_contents
 from .images import odd_sizes
 from .leak import leaks
 from .several import rows_by_class, several_classes
@@ -60,7 +61,7 @@ def scan(
     """
     parts = _filled(parts)
     found = [*_repeated_ids(parts, schema), *_one_class(parts, schema), *odd_sizes(parts, schema)]
-    found += several_classes(parts, schema)
+    found += [*several_classes(parts, schema), *named_as_parts(parts, schema), *contradictions(parts, schema)]
     if "train" in parts:
         found += _target_leaks(parts["train"], schema)
         found += _poor_columns(parts["train"], schema)
@@ -277,10 +278,13 @@ def _few_rows(test: pd.DataFrame | None, schema: Schema, *, folded: bool) -> Ite
     says, columns, least = [], [], len(test)
     if len(test) < TEST_ROWS:
         where = "All folds together have" if folded else "The test part has"
-        says.append(
-            f"{where} {many(len(test), 'row')}: a 95 % interval around an accuracy of 0.80 is "
-            f"± {_half_width(len(test)):.2f} wide, around an RMSE about ± {1.96 / np.sqrt(2 * len(test)):.0%}."
+        number = any(field.kind == "number" for field in schema.targets)
+        around = (
+            f"an RMSE is about ± {1.96 / np.sqrt(2 * len(test)):.0%} of it"
+            if number
+            else f"a share such as an accuracy of 0.80 is ± {_half_width(len(test)):.2f}"
         )
+        says.append(f"{where} {many(len(test), 'row')}: a 95 % interval around {around} wide.")
     for field in schema.targets:
         if field.kind not in ("category", "list") or field.name not in test:
             continue

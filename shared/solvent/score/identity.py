@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Content", "changes", "digest", "fingerprint", "identity"]
 
 SHORT = 16  # hexadecimal digits
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 NAMES: Mapping[str, str] = {
     "bundle": "the bundle",
     "content": "the source's content",
@@ -65,21 +67,29 @@ class Content:
 
     def refuse_if_changed(self, label: str) -> None:
         """Raises: SolventError: if a file is no longer what it was."""
-        try:
-            same = _stamps(self.files) == self.stamps
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if _stamps(self.files) != self.stamps:
             raise SolventError(f"{label} was changed while it was read. Nothing was published; score it again.")
 
     def sums(self) -> list[list[str]]:
         """Names and sha256 of the files, in their order."""
         top = self.files[0].parent if self.files else Path()
-        return [[_relative(file, top), sha256(file)] for file in self.files]
+        # in a folder of images, a pipe or a link that leads nowhere is a row that will be set aside
+        return [[_relative(file, top), sha256(file) if file.is_file() else "no file"] for file in self.files]
 
 
 def _stamps(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
-    return tuple((status.st_size, status.st_mtime_ns) for status in map(Path.stat, files))
+    return tuple(map(_stamp, files))
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Size and time, or (-1, -1) where a name leads to no file."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
 def _relative(file: Path, top: Path) -> str:
@@ -122,7 +132,7 @@ def digest(part: Part, schema: Schema, folder: Path) -> str:
 def _seen(path: Path) -> bytes:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError for a name that no file can have
         return b"none"
     return f"{status.st_size} {status.st_mtime_ns}".encode()
 

@@ -62,6 +62,7 @@ def found(path: Path) -> list[Part]:
             f"{path.name}: a table ends in {listed((*DELIMITED, *JSON_LINES))} (or with {listed(COMPRESSED)} behind "
             "that), or .parquet, or is a folder. Save it as CSV (from a spreadsheet: CSV UTF-8) or as Parquet."
         )
+    _refuse_no_file(path)
     return [_part(path.parent, Path(path.name), kind)]
 
 
@@ -168,6 +169,7 @@ def _one_table(path: Path, parts: list[Part]) -> list[Part]:
     """The parts, if they are of one kind and in the same partitions, and none is there twice."""
     names: dict[Path, Path] = {}
     for part in parts:
+        _refuse_no_file(part.path)
         first, plain = parts[0], part.path.with_name(part.path.stem) if is_compressed(part.path) else part.path
         if part.kind != first.kind:
             raise Refused(
@@ -186,6 +188,15 @@ def _one_table(path: Path, parts: list[Part]) -> list[Part]:
             )
         names[plain] = part.path
     return parts
+
+
+def _refuse_no_file(path: Path) -> None:
+    """A table is read more than once, which a pipe or a device can't be, and waiting for one may never end."""
+    if not path.is_file():
+        raise Refused(
+            f"{path} is no file but a pipe, a device, a folder or a link that leads nowhere. Write the rows into a "
+            "file, or move it away."
+        )
 
 
 def _relative(part: Part, top: Path) -> str:

@@ -72,17 +72,16 @@ def _delimited(parts: Sequence[Part], encoding: str | None, delimiter: str | Non
 
 
 def _json_lines(parts: Sequence[Part]) -> list[Opened]:
-    opened: list[Opened] = []
+    """All files have the keys of any: writers leave out what is null, so that a file may lack a key."""
+    names: dict[str, None] = {}
     for part in parts:
         with failures_named(part.path):
-            names = json_lines.columns(part.path)
-        if names:  # else it has no rows
-            opened.append(Opened(part, names, partial(json_lines.pieces, part.path, names)))
-    if not opened:
+            names |= dict.fromkeys(json_lines.columns(part.path))
+    if not names:
         raise Refused(
             f"{parts[0].path.name} holds no row, so it has no columns. Expected JSON Lines: an object in each line."
         )
-    return opened
+    return [Opened(part, tuple(names), partial(json_lines.pieces, part.path, tuple(names))) for part in parts]
 
 
 def _parquet(parts: Sequence[Part], rows: int) -> list[Opened]:
