@@ -122,6 +122,8 @@ class Bundle:
             Refused: for a key or a value that the part doesn't take.
         """
         given = self.settings.model_dump()
+        if "scoring" not in given:
+            raise Refused(f"{self.path} can't score otherwise: {self.solution.name} has no settings `scoring`.")
         try:
             settings = type(self.settings)(**{**given, "scoring": {**given["scoring"], **changes}})
         except ValidationError as error:

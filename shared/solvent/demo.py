@@ -40,8 +40,8 @@ def run(name: str, out: Path) -> str:
 
     Args:
         out: gets `rows.csv` (`.parquet` where cells are no texts or numbers), `config.yaml`, `bundle/`, the rows that
-            training never saw as `test_rows` and, without their targets, as `new_rows`, `scores.csv`, and `nightly.yaml`,
-            a job that scores them every night.
+            training never saw as `test_rows` and, without their targets, as `new_rows`, `scores.csv`, and
+            `nightly.yaml`, a job that scores them every night.
 
     Returns:
         What to print: the headline beside the baseline's, where the report is, what to type next.

@@ -20,16 +20,7 @@ __all__ = ["Place", "messages", "problem", "read", "shown", "unknown"]
 
 Place = tuple[str | int, ...]
 MOST_BYTES, MOST_NODES = 1_000_000, 100_000
-
-
-class Loader(yaml.SafeLoader):
-    """Keys are texts: YAML 1.1 takes `on` for true."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        super().flatten_mapping(node)
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                key.tag = "tag:yaml.org,2002:str"
+MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 
 def read(path: Path, *, kind: str, keys: Sequence[str], hint: str = "") -> tuple[dict[str, Any], dict[Place, int]]:
@@ -55,11 +46,13 @@ def read(path: Path, *, kind: str, keys: Sequence[str], hint: str = "") -> tuple
         raise Refused(f"{path.name} is larger than 1 MB, so it is no {kind} file.")
     try:
         text = data.decode("utf-8")
-        node = yaml.compose(text, Loader=Loader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         if _written_out(node, {}) > MOST_NODES:
             raise Refused(f"{path.name}: its anchors repeat one another without end. Write them out.")
         lines = dict(_lines(node, ()))
-        given = yaml.load(text, Loader=Loader)
+        _name_keys_as_written(node, set())
+        given = loader.construct_document(node) if node is not None else None
         content = json.dumps(given, ensure_ascii=False, default=str)
         if "\\u0000" in content or content.encode("utf-8", "replace").decode() != content:
             raise Refused(
@@ -87,6 +80,18 @@ def _written_out(node: Any, known: dict[int, float]) -> float:
         parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
         known[id(node)] = 1 + sum(_written_out(part, known) for part in parts)
     return known[id(node)]
+
+
+def _name_keys_as_written(node: Any, seen: set[int]) -> None:
+    """Keys are texts: YAML 1.1 takes `on` for true."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    for child in node.value:
+        key, value = child if isinstance(child, tuple) else (None, child)
+        if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+            key.tag = TEXT
+        _name_keys_as_written(value, seen)
 
 
 def problem(error: yaml.YAMLError) -> str:

@@ -16,29 +16,31 @@ __all__ = ["held", "replacing", "sha256", "sync_folder"]
 
 @contextmanager
 def held(folder: Path, message: str) -> Iterator[None]:
-    """Hold a folder, which is made if need be, and removed at the end if it is empty.
+    """Hold a folder by a file `lock` in it; the folder is made if need be, and removed at the end if it is empty.
 
     The system lets go of what a killed process held.
 
     Raises:
         Locked: with `message`, if another process holds it.
     """
-    handle = _lock(folder, message)
+    lock = folder / "lock"
+    handle = _lock(lock, message)
     try:
         yield
     finally:
+        lock.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             folder.rmdir()
         os.close(handle)
 
 
-def _lock(folder: Path, message: str) -> int:
+def _lock(lock: Path, message: str) -> int:
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            handle = os.open(folder, os.O_RDONLY)
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:
-            continue  # the other one has just ended and removed it
+            continue  # the other one has just ended and removed the folder
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -48,9 +50,9 @@ def _lock(folder: Path, message: str) -> int:
             os.close(handle)
             raise
         with suppress(FileNotFoundError):
-            if os.fstat(handle).st_ino == folder.stat().st_ino:
+            if os.fstat(handle).st_ino == lock.stat().st_ino:
                 return handle
-        os.close(handle)  # of a folder that the other one has removed
+        os.close(handle)  # of a file that the other one has removed
 
 
 @contextmanager

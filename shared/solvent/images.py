@@ -282,9 +282,7 @@ def _look(contents: bytes, sha256: str, alone: ExitStack) -> Look:
     return Look(None, *size, sha256, int.from_bytes(bits.tobytes(), "big"))
 
 
-def _decoded(
-    contents: bytes, alone: ExitStack, at_least: int | None = None
-) -> tuple[tuple[int, int], Image.Image]:
+def _decoded(contents: bytes, alone: ExitStack, at_least: int | None = None) -> tuple[tuple[int, int], Image.Image]:
     """The width and height of an image as it is shown, and its RGB pixels.
 
     Args:

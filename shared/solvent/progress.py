@@ -39,7 +39,8 @@ class Bar:
             self._tqdm.update(count)
         elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
-            log.info("%s: %d%s %s", self.what, self.done, f" of {self.total}" if self.total else "", note)
+            total = f" of {self.total:,}" if self.total else ""
+            log.info("%s: %s%s%s", self.what, f"{self.done:,}", total, note and f", {note}")
 
     def close(self) -> None:
         if self._tqdm is not None:

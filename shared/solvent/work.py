@@ -54,8 +54,8 @@ def _check(work: Path, identity: str, resume: bool) -> None:
         )
     if started and mark.read_text() != identity:
         raise Refused(
-            f"{work} holds a training of another config, other rows, other code or other versions: it can't go on. "
-            "Put back what changed, or delete that folder and train without --resume."
+            f"{work} holds a training of another config, other rows, other weights, other code or other versions: it "
+            "can't go on. Put back what changed, or delete that folder and train without --resume."
         )
     if resume and not started:
         log.warning("nothing to resume at %s: starting from the beginning", work)

@@ -103,6 +103,28 @@ def test_fewer_rows_than_expected_publish_nothing(nightly, solvent, tmp_path):
     assert not (tmp_path / "out" / "2026-01-01.csv").exists()
 
 
+def test_a_limit_of_minutes_is_not_undone_by_retries(nightly, solvent, tmp_path):
+    path = nightly(chunk_rows=50, limits={"max_minutes": 1e-9}, retries={"times": 5, "wait_seconds": 0})
+    for parts in (1, 2):
+        done = solvent("job", "run", path, "--date", "2026-01-01")
+        assert done.exit_code == 1
+        assert f"ended after {parts} parts" in done.stderr
+        assert not (tmp_path / "out" / "2026-01-01.csv").exists()
+    assert solvent("job", "run", path, "--date", "2026-01-01").exit_code == 0
+
+
+def test_scores_are_published_though_their_number_can_not_be_written_down(nightly, solvent, tmp_path):
+    path = nightly(limits={"least_share": 0.5})
+    (tmp_path / ".job.yaml.history.jsonl").symlink_to("nowhere/x")
+    checked = solvent("job", "check", path, "--date", "2026-01-01")
+    assert checked.exit_code == 2
+    assert "PROBLEM job, history: " in checked.stdout
+    done = solvent("job", "run", path, "--date", "2026-01-01")
+    assert done.exit_code == 0
+    assert "published, but " in done.stderr
+    assert (tmp_path / "out" / "2026-01-01.csv").is_file()
+
+
 def test_too_many_bad_rows_exit_4(nightly, solvent, tmp_path):
     table = tmp_path / "in" / "2026-01-01.csv"
     table.write_text(table.read_text() + "ragged\n" * 60)
@@ -125,16 +147,18 @@ def test_a_check_scores_the_first_rows_and_leaves_nothing_behind(nightly, solven
         passthrough=["branch"],
         notify={"command": [sys.executable], "on": ["failed"]},
         schedule={"at": "02:30", "timezone": "Europe/Berlin"},
+        limits={"least_share": 0.5},
     )
     before = sorted(tmp_path.rglob("*"))
     done = solvent("job", "check", path, "--date", "2026-01-01")
     assert done.exit_code == 0, done.output
     said = done.stdout.splitlines()
     assert [line.split(": ")[0] for line in said] == [
-        f"ok      job, {what}" for what in ("bundle", "source", "first rows", "output", "notify", "schedule")
+        f"ok      job, {what}"
+        for what in ("bundle", "source", "first rows", "names", "output", "history", "notify", "schedule")
     ]
     assert "120 of 120 rows scored; columns loan, branch, probability" in said[2]
-    assert "GB are needed" in said[3]
+    assert "GB are needed" in said[4]
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -159,6 +183,7 @@ def test_a_check_finds_every_problem_at_once(nightly, solvent, tmp_path):
         ({"passthrough": ["brunch"]}, "no column 'brunch'"),
         ({"mask": ["incme"]}, "no column 'incme'"),
         ({"ids": ["lone"]}, "lone"),
+        ({"alarms": {"ignore": ["incme"]}}, "alarms.ignore: there is no column 'incme'. Did you mean 'income'?"),
         ({"side": {"items": "in/2026-01-01.csv"}}, "no side table 'items'"),
         ({"bundle": "elsewhere"}, "is no bundle"),
         ({"source": "in/none.csv"}, "none.csv"),

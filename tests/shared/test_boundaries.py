@@ -72,6 +72,7 @@ def test_no_class_inherits_but_from_keras_pydantic_and_errors():
         "Generic",
     }
     allowed |= {"Unpickler"}  # Python's documented way of refusing what a pickle would call
+    allowed |= {"Formatter", "RawIOBase"}  # the standard library's way of adding a form of log, a kind of file
     allowed |= {"Layer", "Loss", "Metric", "Model", "Callback", "Constraint", "Group", "Adam", "SeedGenerator"}
     for path in [*SHARED, *(ROOT / "solutions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -142,6 +142,16 @@ def test_between_two_pages_the_database_is_free(shop):
     assert [*pd.concat([*seen, *pieces])["id"]] == list(range(9))
 
 
+def test_a_text_that_is_no_utf8_is_told_by_its_column_and_never_shown(shop):
+    address = shop("id INTEGER, home TEXT", [(1, "own")])
+    with closing(sqlite3.connect(address.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("INSERT INTO t VALUES (2, CAST(x'534543524554ff' AS TEXT))")
+    for key in (None, "id"):
+        with pytest.raises(Refused, match=r"Could not decode to UTF-8 column 'home'\. Correct") as caught:
+            read(address, key=key)
+        assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 def test_a_missing_driver_is_named_with_what_brings_it(monkeypatch, driver):
     monkeypatch.setitem(sys.modules, driver, None)
@@ -247,3 +257,24 @@ def test_a_connection_cut_in_the_middle_of_a_page_breaks_off_and_may_be_tried_ag
     other.join()
     assert not isinstance(caught.value, Refused)
     assert [n for n, _ in read(postgres, slow.replace("0.4", "0"), "id")[0]] == list(range(1, 11))
+
+
+@pytest.mark.postgres
+def test_a_query_that_is_refused_for_a_cell_does_not_show_it(postgres):  # noqa: F811
+    run(postgres, "CREATE TABLE t AS SELECT 1 AS id, 'SECRET' AS income")
+    for key in (None, "id"):
+        with pytest.raises(Refused, match="query on postgres fails at a cell: invalid text rep") as caught:
+            read(postgres, "SELECT id, income::int FROM t", key)
+        assert "SECRET" not in str(caught.value)
+    with pytest.raises(Refused, match='refuses the query: column "incom" does not exist\nPerhaps you meant') as caught:
+        read(postgres, "SELECT incom FROM t")
+
+
+@pytest.mark.postgres
+def test_a_date_that_python_does_not_have_is_not_shown(postgres):  # noqa: F811
+    run(postgres, "CREATE TABLE t AS SELECT 1 AS id, '12345-06-07'::date AS day")
+    with pytest.raises(
+        Refused, match=r"query on postgres fails at a cell: data error\. Correct the cell, or query:"
+    ) as caught:
+        read(postgres)
+    assert "12345" not in str(caught.value)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from solvent.drift import Alarms, Counts, Drift, compare, reference
-from solvent.drift.distribution import columns
-from solvent.drift.two_samples import chi_square, holm, kolmogorov_smirnov, proportions
+from solvent.drift.distribution import columns, seen_levels
+from solvent.drift.two_samples import chi_square, holm, kolmogorov_smirnov, more_unseen, proportions
+from solvent.errors import Refused
 from solvent.report.drift import page
 from solvent.schema import Field, Schema
 
@@ -128,6 +129,28 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+def test_more_unseen_levels_than_expected_by_hand() -> None:
+    assert more_unseen([5, 3], 100, 5, 100) == (0.0, 1.0)  # just as many as expected
+    assert more_unseen([5, 3], 100, 0, 100) == (0.0, 1.0)
+    # one level of three rows, as many rows on both sides: 8 log(1 + a) - a**3 is largest where a is 1
+    assert more_unseen([0, 0, 1], 100, 8, 100) == pytest.approx((8 * math.log(2) - 1, math.e / 2**8))
+    # many rows on both sides: near the normal tail with the variance once + 2 twice + once / ratio
+    bound, p = more_unseen([4000, 1000, 0, 0], 100_000, 4450 * 10, 1_000_000)
+    z = 450 / math.sqrt(4000 + 2 * 1000 + 4000 / 10)
+    assert bound == pytest.approx(z * z / 2, rel=0.06)
+    assert p > stats.norm.sf(z)
+
+
+@pytest.mark.parametrize(("levels", "rows"), [(400, 500), (92, 900), (3000, 500)])
+def test_a_sample_of_the_same_levels_has_too_many_unseen_no_more_often_than_promised(levels: int, rows: int) -> None:
+    random, runs, level = np.random.default_rng(levels), 500, 0.01
+    then = random.multinomial(rows, np.full(levels, 1 / levels), size=runs)
+    unseen = random.binomial(20_000, (then == 0).mean(axis=1))
+    found = [np.bincount(np.minimum(each, 11), minlength=12)[1:].tolist() for each in then]
+    p_values = [more_unseen(seen, rows, now, 20_000)[1] for seen, now in zip(found, unseen.tolist(), strict=True)]
+    assert np.mean(np.array(p_values) < level) <= level
+
+
 # Counts
 
 
@@ -172,7 +195,7 @@ def test_counts_of_any_cut_in_any_order_add_up_to_those_of_the_whole(cells: Any,
 
 def test_counts_by_hand() -> None:
     train = pd.DataFrame(
-        {"income": [-9.0] * 10 + [1.0, 2.0] * 20, "home": texts(*["own"] * 40, *["rent"] * 8, *["rare"] * 2)}
+        {"income": [-9.0] * 10 + [1.0, 2.0] * 20, "home": texts(*["own"] * 30, *["rent"] * 18, *["rare"] * 2)}
     )
     known = made(train)
     assert known[0]["inputs"]["Income"]["edges"] == [1.0, 1.5, 2.0]  # a floor: one more bin lies under 1
@@ -241,7 +264,7 @@ def test_the_reference_says_how_many_rows_stand_behind_it_and_leaves_failed_ones
     known = made(train, scored)[0]
     assert (known["rows"], known["output_rows"]) == (5, 2)
     assert known["outputs"]["share"]["missing"] == 0.0
-    assert known["once"] == {"Home": 0.5}
+    assert known["seen"] == {"Home": [2, 1, *[0] * 9]}
 
 
 def test_infinite_scores_lie_in_the_outer_bins() -> None:
@@ -249,6 +272,25 @@ def test_infinite_scores_lie_in_the_outer_bins() -> None:
     assert all(map(math.isfinite, known["outputs"]["odds"]["edges"]))
     assert known["outputs"]["odds"]["shares"][0] >= 0.25
     assert known["outputs"]["odds"]["shares"][-1] >= 0.25
+
+
+def test_levels_that_are_kept_of_many_are_chosen_by_other_rows_than_those_that_are_counted() -> None:
+    names = [f"level {number}" for number in range(100)]
+    drawn = pd.Series(np.random.default_rng(0).choice(names, 1000), dtype="str")
+    facts = made(pd.DataFrame({"home": drawn}))[0]["inputs"]["Home"]
+    assert facts["counted"] == 500
+    assert 20 < len(facts["levels"]) <= 50
+    # each has one row of a hundred; the commonest of all rows would have more
+    assert np.mean(list(facts["levels"].values())) == pytest.approx(0.01, abs=0.0015)
+    assert "counted" not in made(pd.DataFrame({"home": texts(*["own"] * 9, *["rent"] * 5)}))[0]["inputs"]["Home"]
+
+
+def test_an_older_reference_lets_as_many_unseen_levels_be_expected_as_there_may_be() -> None:
+    facts = {"missing": 0.5, "levels": {"own": 0.6, "rent": 0.1}}
+    older: dict[str, Any] = {"rows": 200, "inputs": {"Home": facts}}
+    assert seen_levels({**older, "once": {"Home": 0.2}}, "Home") == [20, 5, *[0] * 7, 1, 1]
+    assert seen_levels(older, "Home") == [30, 0, *[0] * 7, 1, 1]
+    assert seen_levels({**older, "seen": {"Home": [1, 2]}}, "Home") == [1, 2]
 
 
 # The comparison
@@ -336,6 +378,34 @@ def test_a_column_of_many_rare_levels_has_unseen_ones_and_that_is_no_alarm() -> 
     assert unseen.now > 0.1
     assert unseen.now == pytest.approx(unseen.then, abs=0.03)
     assert drift.alarms == ()
+
+
+@pytest.mark.parametrize(
+    ("levels", "rows", "scored", "seeds"),
+    [(400, 500, 3000, [2]), (100, 400, 100, [0, 1])],  # binomial tests of all levels raised alarms with each
+    ids=["unseen levels", "levels that are kept"],
+)
+def test_thirty_columns_in_which_nothing_has_moved_raise_no_alarm(
+    levels: int, rows: int, scored: int, seeds: list[int]
+) -> None:
+    names = np.array([f"level {number}" for number in range(levels)])
+    fields = tuple(
+        Field(name=f"c{number}", source=f"c{number}", role="feature", kind="category") for number in range(30)
+    )
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        then, now = (
+            pd.DataFrame({field.name: pd.Series(random.choice(names, each), dtype="str") for field in fields})
+            for each in (rows, scored)
+        )
+        assert compared(made(then, fields=fields), now).alarms == ()
+
+
+def test_a_name_to_ignore_that_no_column_has_is_refused() -> None:
+    known = made(*loans(200, 1))
+    good, scored = loans(200, 2)
+    with pytest.raises(Refused, match=r"'Agee'. Did you mean 'Age'\? It is of: Income, Age, Home, share, bad, classes"):
+        compared(known, good, scored, ignore=["Home", "Agee"])
 
 
 def test_a_large_change_of_few_rows_and_a_small_one_of_many_are_none() -> None:
@@ -469,3 +539,18 @@ def test_the_page_tells_the_alarm_and_has_the_same_bytes_each_time() -> None:
     assert "2,000 validation rows" in written
     again = compared(known, good.assign(age=good["age"] + 1), scored)
     assert page(again, title="credit", facts={"Source": "in/loans.csv"}) == written
+
+
+def test_a_masked_input_has_no_level_bin_or_code_on_the_page() -> None:
+    known = made(*loans(2000, 1))
+    good, scored = loans(2000, 2)
+    good.loc[:59, "home"] = "secret place"
+    drift = compare(known[0], Counts.of(*known, good, scored, hidden=["Home", "Income"]), Alarms())
+    (alarm,) = drift.alarms
+    assert alarm == "Home: 3.0% of a level that training never had (1.0% may be)."
+    named, masked = (page(drift, title="credit", facts={}, hidden=hidden) for hidden in ([], ["Home", "Income"]))
+    for told in (">own<", ">rent<", ">code -9<"):
+        assert told in named
+        assert told not in masked
+    assert "secret" not in named
+    assert ">1 (masked)<" in masked

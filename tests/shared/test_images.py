@@ -170,3 +170,33 @@ def test_a_brighter_copy_has_nearly_the_same_fingerprint_and_another_image_has_n
     marks = [images.look(encoded(each, "JPEG", quality=60)).fingerprint for each in (photo, photo + 20, other)]
     assert (marks[0] ^ marks[1]).bit_count() <= 3
     assert (marks[0] ^ marks[2]).bit_count() >= 15
+
+
+def test_what_is_no_file_is_unreadable_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    with (tmp_path / "hole.png").open("wb") as file:
+        file.truncate(2**40)
+    for name, reason in (
+        ("pipe", "a pipe or a device"),
+        ("zero", "a pipe or a device"),
+        ("hole", "larger than 600 MB"),
+    ):
+        assert reason in images.look(str(tmp_path / f"{name}.png")).error
+
+
+def test_formats_that_start_programs_are_unknown():
+    assert "no image of a known format" in images.look(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n").error
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_an_image_converted_in_strips_is_the_same(monkeypatch, mode):
+    levels = np.random.default_rng(0).integers(0, 65536, (23, 17, 4))
+    if mode == "I;16":
+        contents = encoded(levels[..., 0].astype(np.uint16), "PNG")
+    else:
+        contents = encoded((levels[..., : len(mode)] >> 8).astype(np.uint8), "PNG")
+    whole = images.decode(contents)
+    monkeypatch.setattr(images, "STRIP_PIXELS", 40)
+    monkeypatch.setattr(images, "LARGE_PIXELS", 10)
+    np.testing.assert_array_equal(images.decode(contents), whole)

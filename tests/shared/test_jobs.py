@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -18,12 +19,17 @@ import yaml
 from solvent import BarMissed, Refused, SolventError, TooManyBadRows
 from solvent.errors import Locked
 from solvent.files import sha256
-from solvent.jobs import dates
+from solvent.jobs import dates, notify
 from solvent.jobs import run as running
-from solvent.jobs.job import planned
+from solvent.jobs.check import check
+from solvent.jobs.job import JobFile, Schedule, planned
 from solvent.jobs.reading import load
 from solvent.jobs.run import days, run, verdict
 from solvent.jobs.schedules import definition, skipped
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
+
+import made_loans
 
 DAY = date(2026, 1, 2)
 JOB = {"bundle": "bundle", "source": "in/{date}.csv", "sink": "out/{date}.parquet"}
@@ -302,7 +308,8 @@ class Engine:
     """Stands in for `solvent.score.score` and for the loading of bundles."""
 
     def __init__(self):
-        self.ends, self.calls, self.loaded, self.waited, self.stopped = [], [], 0, [], False
+        self.ends, self.calls, self.loaded, self.waited = [], [], 0, []
+        self.stopped = self.timed_out = False
 
     def score(self, bundle, source, sink, **settings):
         self.calls.append((source, sink, settings))
@@ -329,6 +336,7 @@ def engine(monkeypatch, tmp_path):
     monkeypatch.setattr("solvent.score.score", made.score)
     monkeypatch.setattr("solvent.bundle.Bundle.load", made.load)
     monkeypatch.setattr("solvent.score.stop.asked", lambda: made.stopped)
+    monkeypatch.setattr("solvent.score.stop.timed_out", lambda: made.timed_out)
     monkeypatch.setattr(running.time, "sleep", made.waited.append)
     (tmp_path / "in").mkdir()
     for day in range(1, 6):
@@ -417,6 +425,18 @@ def test_after_sigterm_no_further_run_and_no_retry_is_started(write, engine):
     assert "not started" in outcomes[1].message
 
 
+def test_a_run_that_its_clock_ended_is_not_tried_again(write, engine):
+    engine.ends = [SolventError("the limit of 60 minutes: resume by the same command")]
+    engine.timed_out = True
+    (outcome,) = run(load(write(retries={"times": 3}, limits={"max_minutes": 60})), [DAY])
+    assert (outcome.exit_code, len(engine.calls), engine.waited) == (1, 1, [])
+    # the clock of an earlier run says nothing of one that has not begun to score
+    assert codes(run(load(write(retries={"times": 2, "wait_seconds": 5})), [date(2026, 1, 9)])) == [1]
+    assert engine.waited == [5, 10]
+    engine.ends = [Locked("held")]
+    assert codes(run(load(write()), [DAY])) == [5]
+
+
 def test_a_bundle_is_loaded_once_and_again_when_the_link_is_promoted(write, engine, tmp_path, monkeypatch):
     file = load(write())
     asked = []
@@ -469,6 +489,43 @@ def test_a_days_source_that_is_not_there_yet_is_waited_for(write, engine, monkey
     assert engine.waited == [5, 10]
 
 
+@pytest.mark.parametrize("source", ["in/{date}", "in/{date}/*.csv", "in/{date}/**/*.csv", "in/{date}/*"])
+def test_a_days_folder_that_holds_no_table_yet_is_waited_for(write, engine, monkeypatch, tmp_path, source):
+    folder = tmp_path / "in" / "2026-01-02"
+    file = load(write(source=source, retries={"times": 3, "wait_seconds": 5}))
+
+    def goes_on(seconds):
+        engine.waited.append(seconds)
+        if len(engine.waited) == 1:
+            folder.mkdir()
+        elif len(engine.waited) == 2:
+            (folder / "_temporary").mkdir()
+            (folder / "_temporary" / "a.csv").write_text("a\n1\n")
+            (folder / "a.csv.tmp").write_text("a\n")
+        else:
+            (folder / "a.csv.tmp").rename(folder / "a.csv")
+
+    monkeypatch.setattr(running.time, "sleep", goes_on)
+    assert codes(run(file, [DAY])) == [0]
+    assert engine.waited == [5, 10, 20]
+
+
+@pytest.mark.parametrize("source", ["in/{date}", "in/{date}/*"])
+def test_a_days_folder_that_is_no_one_table_is_refused(write, engine, tmp_path, source):
+    (tmp_path / "in" / "2026-01-02").mkdir()
+    for name in ("a.csv", "b.jsonl"):
+        (tmp_path / "in" / "2026-01-02" / name).write_text("a\n1\n")
+    (outcome,) = run(load(write(source=source, retries={"times": 2})), [DAY])
+    assert (outcome.exit_code, engine.waited) == (2, [])
+    assert "several kinds" in outcome.message
+
+
+def test_a_pattern_means_nothing_in_the_names_of_the_folders_above_it(write, engine, tmp_path):
+    (tmp_path / "[x]").mkdir()
+    path = write(name="[x]/nightly.yaml", bundle="../bundle", source="../in/*-{date:%d}.csv")
+    assert codes(run(load(path), [DAY])) == [0]
+
+
 def test_threads_are_set_or_refused(monkeypatch):
     import pyarrow
 
@@ -489,6 +546,50 @@ def test_threads_are_set_or_refused(monkeypatch):
             running.set_threads(2)
     finally:
         pyarrow.set_cpu_count(before)
+
+
+# Checks, with a bundle whose scores are known
+
+
+@pytest.fixture
+def first_rows(write, tmp_path, monkeypatch):
+    """What a check of a job says of the first rows and the names; the machines' incomes of 13 can't be scored."""
+    made = made_loans.bundle(tmp_path, {"entity": "machine"})
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "SHA256SUMS").write_text("made")
+    loaded = SimpleNamespace(**vars(made), scorer=made.scorer, source=lambda given: given)
+    monkeypatch.setattr("solvent.bundle.Bundle.load", lambda path: loaded)
+
+    def first_rows(incomes, **changes):
+        lines = [f"m{number // 2},{income}" for number, income in enumerate(incomes)]
+        (tmp_path / "loans.csv").write_text("\n".join(["machine,income", *lines]))
+        findings = check(load(write(source="loans.csv", **changes)), DAY)
+        return {each.what: each.said for each in findings if not each.good}
+
+    return first_rows
+
+
+def test_a_check_sets_the_whole_entity_aside_as_the_run_does(first_rows):
+    (said,) = first_rows([20] * 51 + [13] + [20] * 48).values()
+    assert said.startswith("2 of the first 100 rows can't be scored; limits.max_bad allows 1.00%.")
+    assert "The first is row 51." in said
+
+
+def test_a_check_shows_no_cell(first_rows):
+    (said,) = first_rows([20, "SECRET 4711", "SECRET 4712"], mask=["income"]).values()
+    assert "Most often: income: … is not a number (2)" in said
+    assert "SECRET" not in said
+
+
+def test_a_check_says_of_every_name_that_no_column_has_it(first_rows):
+    said = first_rows([20], mask=["incme", "income"], alarms={"ignore": ["points", "pionts"]})
+    assert list(said) == ["names"]
+    assert said["names"] == (
+        "mask: there is no column 'incme'. Did you mean 'income'? Known: machine, income. "
+        "alarms.ignore: there is no column 'pionts'. Did you mean 'points'? "
+        "Known: income, probability, decision, points."
+    )
+    assert first_rows([20], mask=["machine"], alarms={"ignore": ["income"]}) == {}
 
 
 # Notify
@@ -527,6 +628,25 @@ def test_a_command_is_told_only_what_it_asked_for(write, engine, mail):
     engine.ends = [SolventError("the disk is full")]
     run(load(write(notify=notify)), [DAY])
     assert "SOLVENT_MESSAGE=the disk is full" in (mail / "told").read_text()
+
+
+@pytest.mark.parametrize(("name", "folder"), [("./mail-it.sh", "jobs"), ("mail-it.sh", "jobs"), ("../mail-it.sh", ".")])
+def test_a_command_starts_from_the_job_files_folder_wherever_the_job_is_started(
+    write, engine, tmp_path, monkeypatch, name, folder
+):
+    for each in ("jobs", ".", "elsewhere"):
+        (tmp_path / each).mkdir(exist_ok=True)
+        (tmp_path / each / "mail-it.sh").write_text(f"#!/bin/sh\necho {each} $PWD > {tmp_path}/told\n")
+        (tmp_path / each / "mail-it.sh").chmod(0o755)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("PATH", f"{tmp_path}/elsewhere:{os.environ['PATH']}")
+    told = {"command": [name, "{job}"], "on": ["done"]}
+    write(name="jobs/nightly.yaml", bundle="../bundle", source="../in/{date}.csv", notify=told)
+    file = load("../jobs/nightly.yaml")
+    assert codes(run(file, [DAY])) == [0]
+    assert (tmp_path / "told").read_text() == f"{folder} {tmp_path}/jobs\n"
+    # as a check shows it
+    assert notify.program(file.jobs["nightly"].notify, file.base) == f"{tmp_path}/jobs/{name.removeprefix('./')}"
 
 
 def test_a_command_that_fails_is_logged_and_changes_no_exit_code(write, engine, mail, caplog):
@@ -579,7 +699,7 @@ def test_systemd_takes_the_service_and_the_timer(write, program, tmp_path):
     schedule = {"at": "03:30", "timezone": "Europe/Berlin", "days": ["fri", "mon"]}
     path = write(schedule=schedule, name='a "50%" $x\'s job.yaml')
     text = definition(load(path), "systemd")
-    name = "solvent-a--50----x-s-job"
+    name = f"solvent-{tmp_path.name}-a--50----x-s-job"
     assert "OnCalendar=Mon,Fri *-*-* 03:30:00 Europe/Berlin\n" in text
     folder = str(tmp_path).replace("%", "%%")
     assert f'ExecStart="{folder}/all 100%% $HOME/solvent" job run "{folder}/a \\"50%%\\" $$x\'s job.yaml"\n' in text
@@ -609,12 +729,26 @@ def test_systemd_says_which_programs_are_not_there(tmp_path):
     assert done.returncode != 0
 
 
-def test_secrets_are_named_and_where_to_put_them(write):
+def test_secrets_are_named_and_where_to_put_them(write, tmp_path):
     source = {"sql": "postgresql://reader:${DB_PASSWORD}@${DB_HOST}/shop", "query": "select 1"}
     file = load(write(source=source, schedule={"at": "03:30"}))
-    assert "EnvironmentFile=/etc/solvent-nightly.env\n" in definition(file, "systemd")
+    assert f"EnvironmentFile=/etc/solvent-{tmp_path.name}-nightly.env\n" in definition(file, "systemd")
     assert "DB_HOST=... DB_PASSWORD=...\n" in definition(file, "cron")
     assert "EnvironmentFile" not in definition(load(write(schedule={"at": "03:30"})), "systemd")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/srv/credit/nightly.yaml", "solvent-credit-nightly"),
+        ("/srv/photos 2/nightly.yaml", "solvent-photos-2-nightly"),
+        ("/nightly.yaml", "solvent-nightly"),
+    ],
+)
+def test_units_are_called_by_the_job_files_folder_and_name(path, name):
+    text = definition(JobFile(Path(path), {}, Schedule(at="03:30")), "systemd")
+    assert re.findall(r"^# /etc/systemd/system/(\S+)\.", text, re.MULTILINE) == [name, name]
+    assert f"Another job whose units are called {name} too" in text
 
 
 def test_a_run_that_its_clock_ends_is_not_started_again_by_systemd(write):

@@ -104,6 +104,11 @@ def test_a_connection_that_is_cut_while_it_is_written_leaves_the_old_rows(
     made = bundle(tmp_path, function=lambda rows: (calls.append(len(rows)), by_income(rows))[1])
     into = sink(postgres, tmp_path, mode)
 
+    with pytest.raises(Refused, match="scores has rows, and solvent_runs tells of no run") as refused:
+        score(made, source(postgres, "loan"), into, chunk_rows=1000, max_bad=0.5)
+    assert not calls
+    pg.run(postgres, *str(refused.value).partition("enter it:\n")[2].split("\n"))
+
     def cut(*arguments: Any) -> None:
         pg.cut_others(postgres)
         take_over(*arguments)

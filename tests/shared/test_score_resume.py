@@ -1,5 +1,6 @@
 """A run that is killed, fails or is told to end goes on where it was, and leaves what an undisturbed one leaves."""
 
+import json
 import logging
 import os
 import shutil
@@ -17,13 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from solvent import Refused, SolventError
+from solvent import Column, Columns, Refused, SolventError
+from solvent.drift import Alarms
+from solvent.schema import Schema, without_cells
 from solvent.score import score, stop
 from solvent.score.ledger import LEDGER, Entry, Ledger
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 
-from made_loans import bundle, by_income, content_of, loans
+from made_loans import OUTPUTS, bundle, by_income, content_of, loans
 
 INCOMES = [20, 30, "abc", 40, 50, 13, 60]
 NAMES = ("out", "out.csv", "out.jsonl", "out.parquet")
@@ -337,7 +340,7 @@ def test_further_ids_and_columns_are_carried_over_and_ids_checked(tmp_path: Path
     ]
     aside = pq.read_table(tmp_path / "out" / "quarantine")["reasons"].to_pylist()
     assert aside == ["number: '7' is there already, further up", "number: is missing"]
-    with pytest.raises(Refused, match="'income' can't be carried over as id: the bundle reads it as feature"):
+    with pytest.raises(Refused, match="'income' can't be an id: the bundle reads it as feature"):
         score(made, tmp_path / "loans.csv", tmp_path / "out", ids=["income"])
     with pytest.raises(Refused, match="has no column 'nowhere'"):
         score(made, tmp_path / "loans.csv", tmp_path / "out", passthrough=["nowhere"])
@@ -348,8 +351,35 @@ def test_masked_cells_are_in_no_file_of_the_run(tmp_path: Path) -> None:
     score(bundle(tmp_path), source, tmp_path / "out", max_bad=0.5, mask=["income", "branch"])
     (row,) = pq.read_table(tmp_path / "out" / "quarantine").to_pylist()
     assert row == {"row": 2, "reasons": "income: … is not a number", "loan": "L0001", "branch": "***", "income": "***"}
+
+
+def test_reasons_of_other_columns_keep_their_cells(tmp_path: Path) -> None:
+    reasons = r"""age: '?; income: 3' is not a number; income: 'a\'; b' is not a number; loan: 'L1' is there already"""
+    assert without_cells(reasons, ["income"]) == (
+        "age: … is not a number; income: … is not a number; loan: 'L1' is there already"
+    )
+    assert without_cells(reasons, ["loan"]).startswith("age: '?; income: 3' is not a number; income: 'a")
+    assert without_cells(reasons, []) == reasons
+
+
+def test_a_feature_may_be_passed_through_too(tmp_path: Path) -> None:
+    score(bundle(tmp_path), loans(tmp_path / "loans.csv", [20]), tmp_path / "out.csv", passthrough=["income"])
+    assert pd.read_csv(tmp_path / "out.csv")["income"].tolist() == [20]
+
+
+def test_what_is_replaced_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made, source = bundle(tmp_path), loans(tmp_path / "loans.csv", [20])
+    score(made, source, tmp_path / "out.csv")
+    with caplog.at_level(logging.INFO, "solvent"):
+        score(replace(made, sha256="6" * 64), source, tmp_path / "out.csv")
+    assert "what is published will be replaced. Since then have changed: the bundle" in caplog.text
+
+
+def test_masked_cells_are_nowhere(tmp_path: Path) -> None:
+    source = loans(tmp_path / "loans.csv", [20, "secret-5551", 30])
+    score(bundle(tmp_path), source, tmp_path / "out", max_bad=0.5, mask=["income", "branch"])
     files = [path for path in (tmp_path / "out").resolve().rglob("*") if path.is_file()]
-    assert len(files) == 5 and not any(b"5551" in path.read_bytes() for path in files)
+    assert len(files) == 5 and not any(b"secret" in path.read_bytes() for path in files)
 
 
 def test_fewer_rows_than_expected_publish_nothing(tmp_path: Path) -> None:
@@ -387,3 +417,134 @@ def test_each_row_is_scored_or_set_aside_once_in_order_whatever_the_parts(
         assert scored["loan"].to_pylist() == [each for i, each in enumerate(ids) if i not in bad]
         found.append((scored.to_pylist(), aside, manifest["reasons"]))
     assert found[0] == found[1]
+
+
+# What a review has found
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_a_run_that_is_killed_twice_while_it_publishes_still_ends(tmp_path: Path, name: str) -> None:
+    source = loans(tmp_path / "loans.csv", INCOMES)
+    expected = undisturbed(tmp_path, name)
+    loans(source, [70, 80, 90])
+    in_parts(tmp_path, name)
+    loans(source, INCOMES)
+    for target in (f"{name}.manifest.json", f"{name}.quarantine.parquet"):
+        killed_before_rename_to(tmp_path / target, lambda: in_parts(tmp_path, name))
+    in_parts(tmp_path, name)
+    assert content_of(tmp_path, name) == expected
+
+
+def killed_before_rename_to(target: Path, work: Callable[[], Any]) -> None:
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1]
+        return
+
+    def hook(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "os.rename" and os.fspath(arguments[1]) == os.fspath(target):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+def test_the_name_of_a_folder_is_part_of_the_source(tmp_path: Path) -> None:
+    (tmp_path / "in" / "branch=01").mkdir(parents=True)
+    (tmp_path / "in" / "branch=01" / "a.csv").write_text("loan,income\nL1,20\n")
+    first = score(bundle(tmp_path), tmp_path / "in", tmp_path / "out.csv")
+    (tmp_path / "in" / "branch=01").rename(tmp_path / "in" / "branch=02")
+    second = score(bundle(tmp_path), tmp_path / "in", tmp_path / "out.csv")
+    assert second["identity"] != first["identity"]
+    assert pd.read_csv(tmp_path / "out.csv", dtype=str)["branch"].tolist() == ["02"]
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    assert score(bundle(tmp_path), tmp_path / "elsewhere", tmp_path / "new.csv")["identity"] == second["identity"]
+
+
+@pytest.mark.parametrize("what", ["quarantine.parquet", "drift.html", "manifest.json"])
+def test_the_users_own_files_beside_an_output_are_left_alone(tmp_path: Path, what: str) -> None:
+    source = loans(tmp_path / "loans.csv", [20, 30])
+    (tmp_path / f"out.csv.{what}").write_text("the user's own")
+    with pytest.raises(Refused, match="is no output of solvent score"):
+        score(bundle(tmp_path), source, tmp_path / "out.csv")
+    assert (tmp_path / f"out.csv.{what}").read_text() == "the user's own"
+
+
+def test_the_rows_set_aside_may_be_scored_again_but_not_into_the_same_output(tmp_path: Path) -> None:
+    score(bundle(tmp_path), loans(tmp_path / "loans.csv", [20, "abc"]), tmp_path / "out.csv", max_bad=0.5)
+    with pytest.raises(Refused, match=r"would replace .*quarantine\.parquet, which is read"):
+        score(bundle(tmp_path), tmp_path / "out.csv.quarantine.parquet", tmp_path / "out.csv", max_bad=1)
+
+
+def test_an_entity_that_comes_back_when_it_is_read_again_is_never_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("solvent.score.parts._lie_together", lambda *_: True)
+    with pytest.raises(SolventError, match=r"The rows of one machine followed each other .* and do not now"):
+        parts_of(tmp_path, machines(tmp_path / "m.csv", "aabbaccdd"))
+
+
+def test_rows_without_an_entity_go_with_the_one_before(tmp_path: Path) -> None:
+    source = machines(tmp_path / "m.csv", "aabcc")
+    source.write_text(source.read_text().replace("b,", ",").replace("a,21", ",21"))
+    made = bundle(tmp_path, {"entity": "machine"})
+    manifest = score(made, source, tmp_path / "out", chunk_rows=1, max_bad=1)
+    assert [each["rows"] for each in manifest["parts"]] == [1, 2]
+    assert manifest["rows_set_aside"] == 2
+
+
+def test_masked_categories_and_what_the_scorer_says_are_hidden(tmp_path: Path) -> None:
+    def scorer(rows: pd.DataFrame) -> pd.DataFrame:
+        scored = by_income(rows)
+        scored.loc[rows["income"] == 30, "probability":"reviewed"] = None
+        return scored.assign(error=scored["error"].mask(rows["income"] == 30, "what is S3CRET-City?"))
+
+    source = tmp_path / "loans.csv"
+    source.write_text("loan,branch,machine,income\nL1,01,S3CRET-City,20\nL2,02,S3CRET-City,30\n")
+    solution = Columns(inputs=(Column(name="income", kind="number"),), outputs=OUTPUTS, features=("category",))
+    training = pd.DataFrame({"loan": ["x"], "branch": ["01"], "machine": ["a"], "income": ["1"]})
+    schema = Schema.declare(solution, {"id": "loan"}, list(training), table="training")
+    schema = schema.learn(schema.rename(training, table_name="training", targets=True))
+    made = replace(bundle(tmp_path, function=scorer), schema=schema)
+    manifest = score(made, source, tmp_path / "out", max_bad=0.5, mask=["machine"])
+    assert manifest["notes"]["machine: unseen category …"] == 2 and manifest["rows_set_aside"] == 1
+    files = [path for path in (tmp_path / "out").resolve().rglob("*") if path.is_file()]
+    assert not any(b"S3CRET" in path.read_bytes() for path in files)
+    with pytest.raises(Refused, match=r"loans.csv has no column 'machin' to mask. Did you mean 'machine'"):
+        score(made, source, tmp_path / "out", mask=["machin"])
+
+
+def test_a_cell_that_the_output_can_not_hold_sets_its_row_aside(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"loan": ["a", "b"], "branch": [1.5, float("inf")], "income": [20, 30]})
+    frame.to_parquet(tmp_path / "loans.parquet")
+    manifest = score(bundle(tmp_path), tmp_path / "loans.parquet", tmp_path / "out.jsonl", max_bad=0.5)
+    assert manifest["rows_set_aside"] == 1
+    assert next(iter(manifest["reasons"])).startswith("branch: holds what the output can't: infinity in JSON")
+
+
+def test_alarms_that_are_asked_for_later_are_judged_without_scoring_again(tmp_path: Path) -> None:
+    source = loans(tmp_path / "loans.csv", list(range(20, 420)))
+    made = bundle(tmp_path)
+    made = replace(made, reference={**made.reference, "rows": 5000, "output_rows": 5000})
+    assert score(made, source, tmp_path / "out.csv")["drift"]["alarms"] == []
+    unused = replace(made, function=lambda rows: pytest.fail("scored again"))
+    judged = score(unused, source, tmp_path / "out.csv", alarms=Alarms())
+    assert judged["drift"]["alarms"]
+    assert json.loads((tmp_path / "out.csv.manifest.json").read_text()) == judged
+    assert "income" in (tmp_path / "out.csv.drift.html").read_text()
+    score(made, loans(source, [20, 30]), tmp_path / "out.csv")  # what was written anew is still known as ours
+
+
+def test_a_file_that_is_added_while_a_folder_is_read_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    loans(tmp_path / "in" / "a.csv", [20, 30])
+
+    def adds(rows: pd.DataFrame) -> pd.DataFrame:
+        loans(tmp_path / "in" / "b.csv", [40], start=10)
+        return by_income(rows)
+
+    with pytest.raises(SolventError, match="was changed while it was read"):
+        score(bundle(tmp_path, function=adds), tmp_path / "in", tmp_path / "out")

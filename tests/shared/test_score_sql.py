@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -76,11 +77,11 @@ def load(sink, given, token, ids=("id",)):
 
 
 def test_a_new_table_is_made_with_all_rows_and_no_other_table_stays(shop):
-    assert sql.last_token(shop.sink()) is None
+    assert not sql.is_in(shop.sink(), "first", 10)
     load(shop.sink(), rows(1, 10), "first")
     assert shop.rows() == rows(1, 10)
     assert shop.tables() == {"scores", "solvent_runs"}
-    assert sql.last_token(shop.sink()) == "first"
+    assert sql.is_in(shop.sink(), "first", 10)
     assert shop.rows('SELECT "table", token, "number", identity, "rows" FROM solvent_runs') == [
         ("scores", "first", 1, "abc", 10)
     ]
@@ -91,14 +92,14 @@ def test_no_rows_make_an_empty_table(shop):
     sql.load(shop.sink(), [SCHEMA.empty_table()], SCHEMA, ids=["id"], token="second", identity="abc")
     assert shop.rows() == []
     sql.load(shop.sink(), [], SCHEMA, ids=["id"], token="third", identity="abc")
-    assert sql.last_token(shop.sink()) == "third"
+    assert sql.is_in(shop.sink(), "third", 0)
 
 
 def test_replace_takes_all_old_rows_away(shop):
     load(shop.sink(), rows(1, 10), "first")
     load(shop.sink(), rows(5, 7, "reject"), "second")
     assert shop.rows() == rows(5, 7, "reject")
-    assert sql.last_token(shop.sink()) == "second"
+    assert sql.is_in(shop.sink(), "second", 3)
 
 
 def test_merge_takes_away_the_rows_that_come_again(shop):
@@ -120,10 +121,142 @@ def test_merge_by_two_ids(shop):
 def test_a_run_that_is_in_already_is_not_put_there_again(shop, mode):
     sink = shop.sink(mode=mode)
     load(sink, rows(1, 3), "first")
+    load(sink, rows(4, 6), "first")  # a token stands for its rows
+    assert shop.rows() == rows(1, 3)
+    assert len(shop.rows("SELECT * FROM solvent_runs")) == 1
+
+
+def test_a_run_that_was_merged_before_others_is_not_merged_over_them(shop):
+    sink = shop.sink(mode="merge")
+    load(sink, rows(1, 3), "first")
     load(sink, rows(1, 5, "reject"), "second")
     load(sink, rows(1, 3), "first")
     assert shop.rows() == rows(1, 5, "reject")
-    assert sql.last_token(sink) == "second"
+    assert sql.is_in(sink, "first", 3)
+    assert sql.is_in(sink, "second", 5)
+
+
+def test_a_run_whose_rows_were_replaced_by_others_is_put_there_again(shop):
+    load(shop.sink(), rows(1, 3), "first")
+    load(shop.sink(), rows(1, 5, "reject"), "second")
+    assert not sql.is_in(shop.sink(), "first", 3)
+    load(shop.sink(), rows(1, 3), "first")
+    assert shop.rows() == rows(1, 3)
+    assert sql.is_in(shop.sink(), "first", 3)
+    assert not sql.is_in(shop.sink(), "second", 5)
+    numbers = 'SELECT token, "number" FROM solvent_runs ORDER BY "number"'
+    assert shop.rows(numbers) == [("second", 2), ("first", 3)]
+
+
+@pytest.mark.parametrize("mode", ["replace", "merge"])
+@pytest.mark.parametrize("statement", ["DELETE FROM scores", "DROP TABLE scores", "DROP TABLE solvent_runs"])
+def test_a_run_whose_rows_or_entry_somebody_took_away_is_not_in(shop, mode, statement):
+    sink = shop.sink(mode=mode)
+    load(sink, rows(1, 3), "first")
+    assert sql.is_in(sink, "first", 3)
+    assert not sql.is_in(sink, "first", 2)
+    shop.run(statement)
+    assert not sql.is_in(sink, "first", 3)
+    if "runs" not in statement:
+        load(sink, rows(1, 3), "first")
+        assert shop.rows() == rows(1, 3)
+        assert sql.is_in(sink, "first", 3)
+
+
+def test_rows_that_somebody_adds_or_takes_away_are_noticed_where_the_table_is_the_runs_own(shop):
+    for statement in ("DELETE FROM scores WHERE id = 2", "INSERT INTO scores VALUES (9, 0.5, 'by hand')"):
+        load(shop.sink(), rows(1, 3), "first")
+        load(shop.sink(mode="merge"), rows(1, 3), "merged")
+        shop.run(statement)
+        assert not sql.is_in(shop.sink(), "first", 3)
+        assert sql.is_in(shop.sink(mode="merge"), "merged", 3)
+        shop.run("DROP TABLE scores", "DROP TABLE solvent_runs")
+
+
+def test_a_run_without_rows_is_in_an_empty_table(shop):
+    for mode in ("replace", "merge"):
+        sink = shop.sink(mode=mode)
+        assert not sql.is_in(sink, mode, 0)
+        load(sink, [], mode)
+        assert sql.is_in(sink, mode, 0)
+
+
+@pytest.mark.parametrize(("mode", "others"), [("replace", False), ("merge", True)])
+def test_a_table_with_rows_that_no_run_put_there_is_refused_and_left_as_it_is(shop, mode, others):
+    shop.run("CREATE TABLE scores (id bigint, probability double precision, decision text)")
+    sink = shop.sink(mode=mode)
+    sql.check(sink, SCHEMA.names, ["id"])  # empty, as an administrator makes it
+    shop.run("INSERT INTO scores VALUES (1, 0.5, 'by hand')")
+    message = r"scores has rows, and solvent_runs tells of no run that put them there.* Name another table:, or empty"
+    for _ in range(2):
+        with pytest.raises(Refused, match=message):
+            sql.check(sink, SCHEMA.names, ["id"])
+        with pytest.raises(Refused, match=message) as caught:
+            load(sink, rows(1, 3), "first")
+        assert shop.rows() == [(1, 0.5, "by hand")]
+        if others:
+            load(shop.sink(table="others"), rows(1, 3), "first")  # an entry of another table is none of this one
+    shop.run(*str(caught.value).partition(" enter it:\n")[2].split("\n"))
+    sql.check(sink, SCHEMA.names, ["id"])
+    load(sink, rows(1, 3), "first")
+    assert shop.rows() == rows(1, 3)
+
+
+def test_merge_refuses_a_table_whose_further_columns_would_be_emptied(shop):
+    shop.run("CREATE TABLE scores (id bigint, probability double precision, decision text, note text, seen date)")
+    message = r"scores is there, but mode: merge would empty its note, seen in rows that it replaces"
+    with pytest.raises(Refused, match=message):
+        sql.check(shop.sink(mode="merge"), SCHEMA.names, ["id"])
+    sql.check(shop.sink(), SCHEMA.names, ["id"])
+    load(shop.sink(), rows(1, 3), "first")
+    shop.run("UPDATE scores SET note = 'mine'")
+    with pytest.raises(Refused, match=message):
+        load(shop.sink(mode="merge"), rows(2, 3), "second")
+    assert shop.rows("SELECT note FROM scores") == [("mine",)] * 3
+
+
+def test_merge_takes_a_table_whose_further_columns_fill_themselves(shop):
+    own = "nr INTEGER PRIMARY KEY" if shop.file else "nr bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"
+    shop.run(
+        f"CREATE TABLE scores ({own}, id bigint, probability double precision, decision text, "
+        "twice double precision GENERATED ALWAYS AS (probability * 2) STORED, "
+        "at timestamp DEFAULT CURRENT_TIMESTAMP, region text DEFAULT 'EU')"
+    )
+    sink = shop.sink(mode="merge")
+    sql.check(sink, SCHEMA.names, ["id"])
+    load(sink, rows(1, 3), "first")
+    load(sink, rows(2, 4, "reject"), "second")
+    assert shop.rows() == rows(1, 1) + rows(2, 4, "reject")
+    assert shop.rows("SELECT DISTINCT region, twice / probability FROM scores") == [("EU", 2)]
+
+
+def test_merge_takes_a_missing_id_for_equal_to_a_missing_one(shop):
+    schema = pa.schema({"machine": pa.string(), "at": pa.timestamp("us"), "probability": pa.float64()})
+    one, two = datetime(2026, 1, 1), datetime(2026, 1, 2)
+
+    def merge(given, token):
+        sink = shop.sink(mode="merge")
+        sql.load(sink, parts(given, schema=schema), schema, ids=["machine", "at"], token=token, identity="abc")
+
+    merge([("a", one, 0.1), ("a", None, 0.2), (None, one, 0.3), (None, None, 0.4), ("b", None, 0.5)], "first")
+    merge([("a", None, 1.2), ("b", two, 1.1), (None, two, 1.3), (None, None, 1.4), ("c", None, 1.5)], "second")
+    found = shop.rows("SELECT machine, probability FROM scores ORDER BY probability")
+    assert found == [
+        ("a", 0.1),
+        (None, 0.3),
+        ("b", 0.5),
+        ("b", 1.1),
+        ("a", 1.2),
+        (None, 1.3),
+        (None, 1.4),
+        ("c", 1.5),
+    ]
+
+
+def test_merge_takes_a_missing_id_for_equal_where_there_is_one_id(shop):
+    for token in ("first", "second"):
+        load(shop.sink(mode="merge"), [(1, 0.5, token), (None, 0.25, token)], token)
+    assert shop.rows("SELECT id, decision FROM scores ORDER BY id IS NULL") == [(1, "second"), (None, "second")]
 
 
 def test_two_tables_of_one_database_know_their_own_runs(shop):
@@ -143,7 +276,7 @@ def test_old_rows_stay_when_the_rows_given_break_off(shop):
     with pytest.raises(SolventError, match="is damaged"):
         sql.load(shop.sink(), broken(), SCHEMA, ids=["id"], token="second", identity="abc")
     assert shop.rows() == rows(1, 3)
-    assert sql.last_token(shop.sink()) == "first"
+    assert sql.is_in(shop.sink(), "first", 3)
     assert shop.tables() == {"scores", "solvent_runs"}
     load(shop.sink(), rows(10, 20), "second")
     assert shop.rows() == rows(10, 20)
@@ -157,7 +290,7 @@ def test_old_rows_stay_when_a_new_one_breaks_a_constraint(shop):
     ):
         load(shop.sink(), rows(1, 30), "second")
     assert shop.rows() == rows(1, 3)
-    assert sql.last_token(shop.sink()) == "first"
+    assert sql.is_in(shop.sink(), "first", 3)
 
 
 def test_a_count_that_is_wrong_takes_all_back(shop):
@@ -209,6 +342,16 @@ def test_a_type_that_no_database_has_is_refused(lite):
         sql.load(lite.sink(), [table], table.schema, ids=["id"], token="first", identity="abc")
 
 
+def test_a_whole_number_that_no_database_has_is_refused_and_not_shown(shop):
+    table = pa.table({"id": pa.array([2**63], pa.uint64())})
+    with pytest.raises(
+        Refused, match=r"scores: the database refuses the scores: .* Its rows are as they were"
+    ) as caught:
+        sql.load(shop.sink(), [table], table.schema, ids=["id"], token="first", identity="abc")
+    assert str(2**63) not in str(caught.value)
+    assert shop.tables() == set()
+
+
 def test_readers_see_the_old_rows_until_all_new_ones_are_there(shop):
     load(shop.sink(), rows(1, 3), "first")
     seen = []
@@ -257,7 +400,7 @@ def test_check_leaves_the_database_as_it_was(shop):
     sql.check(shop.sink(), SCHEMA.names, ["id"])
     sql.check(shop.sink(mode="merge"), SCHEMA.names, ["id"])
     assert shop.rows() == rows(1, 3)
-    assert sql.last_token(shop.sink()) == "first"
+    assert sql.is_in(shop.sink(), "first", 3)
 
 
 @pytest.mark.parametrize(
@@ -388,7 +531,7 @@ def test_a_connection_cut_while_rows_are_loaded_leaves_the_old_ones(postgres):  
         sql.load(shop.sink(), cut(), SCHEMA, ids=["id"], token="second", identity="abc")
     assert not isinstance(caught.value, Refused)
     assert shop.rows() == rows(1, 3)
-    assert sql.last_token(shop.sink()) == "first"
+    assert sql.is_in(shop.sink(), "first", 3)
     load(shop.sink(), rows(10, 30), "second")
     assert shop.rows() == rows(10, 30)
 
@@ -408,9 +551,11 @@ def test_postgres_keeps_the_types_of_a_table_that_is_there_and_never_rounds(post
     assert [(int(a), float(b), c, d) for a, b, c, d in shop.rows("SELECT * FROM risk.scores")] == [
         (1, 0.25, "accept", [1, None])
     ]
-    assert sql.last_token(sink) == "first"
+    assert sql.is_in(sink, "first", 1)
     shop.run("CREATE TABLE whole (id int, probability int, decision text)")
-    with pytest.raises(Refused, match=r'invalid input syntax for type integer: "0\.015625"'):
+    with pytest.raises(
+        Refused, match=r"refuses the scores: invalid text representation, column probability\. Its rows"
+    ):
         load(shop.sink(table="whole"), rows(1, 1), "first")
 
 
@@ -423,6 +568,65 @@ def test_a_message_shows_no_row(postgres):  # noqa: F811
             load(shop.sink(), given, "first")
         assert "secret" not in str(caught.value)
         assert "(id)=" not in str(caught.value)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("bigint", "invalid text representation, column decision"),
+        ("varchar(2)", "string data right truncation, column decision"),
+        ("date", "(invalid datetime format|datetime field overflow), column decision"),
+        ("jsonb", "invalid text representation, column decision"),
+        ("numeric(3, 1)", "invalid text representation, column decision"),
+    ],
+)
+def test_a_cell_of_the_wrong_type_is_told_by_its_column_and_never_shown(postgres, kind, message):  # noqa: F811
+    shop = Shop(postgres)
+    shop.run(f"CREATE TABLE scores (id bigint, probability float, decision {kind})")
+    for cell in ("SECRET", 'a "SECRET"', "SECRET\nHINT: SECRET", "0000-SECRET", "column id: SECRET"):
+        with pytest.raises(Refused, match=rf"refuses the scores: {message}\. Its rows are as they were") as caught:
+            load(shop.sink(), [(1, 0.5, cell)], "first")
+        assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.postgres
+def test_a_number_out_of_range_and_a_text_no_postgres_takes_are_not_shown(postgres):  # noqa: F811
+    shop = Shop(postgres)
+    shop.run("CREATE TABLE scores (id smallint, probability float, decision text)")
+    with pytest.raises(Refused, match="numeric value out of range, column id") as caught:
+        load(shop.sink(), [(77777, 0.5, "a")], "first")
+    assert "77777" not in str(caught.value)
+    with pytest.raises(Refused, match="refuses the scores: character not in repertoire") as caught:
+        load(shop.sink(), [(1, 0.5, "SECRET\0SECRET")], "first")
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("mode", ["replace", "merge"])
+def test_a_lost_answer_to_the_last_step_is_not_called_a_failure_and_doubles_nothing(
+    postgres,  # noqa: F811
+    monkeypatch,
+    mode,
+):
+    shop = Shop(postgres)
+    psycopg = pytest.importorskip("psycopg")
+    commit = sa.engine.default.DefaultDialect.do_commit
+
+    def lost(dialect, connection):
+        commit(dialect, connection)
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sa.engine.default.DefaultDialect, "do_commit", lost)
+        with pytest.raises(SolventError, match="old rows, or all the new ones: resume by the same command") as caught:
+            load(shop.sink(mode=mode), rows(1, 3), "first")
+    assert not isinstance(caught.value, Refused)
+    assert "othing was" not in str(caught.value)
+    assert shop.rows() == rows(1, 3)
+    load(shop.sink(mode=mode), rows(1, 3), "first")
+    assert shop.rows() == rows(1, 3)
+    assert len(shop.rows("SELECT * FROM solvent_runs")) == 1
 
 
 @pytest.mark.postgres

@@ -6,7 +6,6 @@ against what a plain reader (csv, json, pyarrow, Pillow) finds in the same file.
 
 import os
 import random
-import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,7 +26,15 @@ Case = Callable[[random.Random, Path], str | None]
 KINDS: dict[str, Case] = {**hostile_tables.CASES, **hostile_images.CASES, **hostile_jobs.CASES}
 ENDS = {1: "failed", 2: "refused", 4: "too many bad rows", 5: "locked"}
 TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-CHANGES = {"os.rename": 2, "os.link": 2, "os.symlink": 2, "os.truncate": 1, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 1}
+CHANGES = {
+    "os.rename": 2,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.truncate": 1,
+    "os.remove": 1,
+    "os.rmdir": 1,
+    "os.mkdir": 1,
+}
 PROGRAMS = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec")
 
 
@@ -100,7 +107,8 @@ def _hook(name: str, arguments: tuple[Any, ...]) -> None:
     if name in PROGRAMS:
         found.append(f"{name} {arguments[:2]}")
     elif name == "open":
-        if isinstance(arguments[2], int) and arguments[2] & TO_WRITE:
+        # what is opened as a folder to write has no name: a temporary file
+        if isinstance(arguments[2], int) and arguments[2] & TO_WRITE and not _is_folder(arguments[0]):
             _look(found, name, arguments[:1])
     elif name in ("os.remove", "os.rmdir") and arguments[1] >= 0:  # of a folder that is open: shutil.rmtree
         _look(found, name, (f"/proc/self/fd/{arguments[1]}/{os.fsdecode(arguments[0])}",))
@@ -108,17 +116,17 @@ def _hook(name: str, arguments: tuple[Any, ...]) -> None:
         _look(found, name, arguments[: CHANGES[name]][-1 if name in ("os.symlink", "os.link") else 0 :])
 
 
+def _is_folder(path: Any) -> bool:
+    return not isinstance(path, int) and Path(os.fsdecode(path)).is_dir()
+
+
 def _look(found: list[str], name: str, paths: tuple[Any, ...]) -> None:
     for path in paths:
         if isinstance(path, int) or path in ("/dev/null", b"/dev/null"):
             continue
-        text = os.path.abspath(os.fsdecode(path))
-        real = os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))  # noqa: PTH118, PTH120
-        if not (real + "/").startswith(_watch["under"] + "/") and "__pycache__" not in real:
-            found.append(f"{name} {text}")
-
-
-def is_special(path: Path) -> bool:
-    """Whether a path is there and is no file, folder or link."""
-    mode = path.lstat().st_mode
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+        place = Path(os.fsdecode(path))
+        real = os.path.realpath(place if name == "open" else place.parent)
+        inside = f"{real}/".startswith(_watch["under"] + "/")
+        # a job's history lies beside the job file
+        if not inside and "__pycache__" not in real and ".history.jsonl" not in place.name:
+            found.append(f"{name} {place}")

@@ -173,7 +173,14 @@ def png(width: int, height: int, bits: int, colour: int, rows: int | None = None
     body = b"".join(packer.compress(line) for _ in range(height if rows is None else rows)) + packer.flush()
     head = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     palette = chunk(b"PLTE", bytes(768)) if colour == 3 else b""
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + palette + b"".join(more) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + palette
+        + b"".join(more)
+        + chunk(b"IDAT", body)
+        + chunk(b"IEND", b"")
+    )
 
 
 def tiff(width: int, height: int, bits: int = 8, length: int = 10) -> bytes:
@@ -188,17 +195,22 @@ SIDE = 13_000  # 169 million pixels, which Pillow still opens
 
 def image_bombs(chance: random.Random, folder: Path) -> str | None:
     """Headers of absurd sizes, and small files of very many pixels, beside one that is as it should be."""
-    absurd = chance.choice([(65_535, 65_535), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1), (0, 0), (2**31 - 1, 1), (30_000, 30_000)])
+    absurd = chance.choice(
+        [(65_535, 65_535), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1), (0, 0), (2**31 - 1, 1), (30_000, 30_000)]
+    )
     small = [min(65_535, side) for side in absurd]
     made: list[Callable[[], bytes]] = [
         lambda: png(*absurd, 8, 2, rows=2 if absurd[0] < 10**6 else 0),
         lambda: png(*absurd, 1, 0, rows=2 if absurd[0] < 10**6 else 0),
         lambda: tiff(*absurd),
         lambda: tiff(*absurd, bits=16, length=2**32 - 1),
-        lambda: b"GIF89a" + struct.pack("<HHBBB", *small, 0xF7, 0, 0) + bytes(768) + b"," + struct.pack("<HHHHB", 0, 0, *small, 0) + b"\x08\x01\0\0;",
-        lambda: b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, *absurd, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(50),
+        lambda: b"GIF89a" + struct.pack("<HHBBB", *small, 0xF7, 0, 0) + bytes(768) + b"," + struct.pack("<HHHHB", 0,
+        0, *small, 0) + b"\x08\x01\0\0;",
+        lambda: b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, *absurd, 1, 24, 0, 0, 0, 0, 0,
+        0) + bytes(50),
         lambda: b"\xff\xd8\xff\xc0" + struct.pack(">HBHHB", 11, 8, *small, 1) + b"\x01\x11\0" + bytes(40),
-        lambda: b"RIFF" + struct.pack("<I", 100) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + b"\xff\x3f\x00\xff\x3f\x00" + bytes(80),
+        lambda: b"RIFF" + struct.pack("<I", 100) + b"WEBPVP8X" + struct.pack("<II", 10,
+        0) + b"\xff\x3f\x00\xff\x3f\x00" + bytes(80),
         lambda: png(8, 8, 8, 0, None, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000), 1))),
         lambda: png(8, 8, 8, 0, None, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(200_000_000), 1))),
         lambda: png(SIDE, SIDE, *chance.choice([(1, 0), (8, 0), (8, 2), (8, 3), (8, 4), (8, 6), (16, 0), (16, 2)])),
@@ -227,7 +239,9 @@ def image_paths(chance: random.Random, folder: Path) -> str | None:
     inside, outside = folder / "in", folder / "job"
     (inside / "sub").mkdir()
     outside.mkdir()
-    good = {name: encoded("PNG", "L", level) for name, level in (("sub/a.png", 10), ("b.png", 20), ("../job/c.png", 30))}
+    good = {
+        name: encoded("PNG", "L", level) for name, level in (("sub/a.png", 10), ("b.png", 20), ("../job/c.png", 30))
+    }
     for name, content in good.items():
         (inside / name).write_bytes(content)
     (inside / "out.png").symlink_to(outside / "c.png")
@@ -238,13 +252,18 @@ def image_paths(chance: random.Random, folder: Path) -> str | None:
     os.mkfifo(inside / "pipe.png")
     good["out.png"] = good[str(outside / "c.png")] = good["sub/../sub/a.png"] = good["../job/c.png"]
     good["sub/../sub/a.png"] = good["sub/a.png"]
-    good["./b.png"] = good[" b.png "] = good["sub/./../b.png"] = good["b.png"]
+    good["./b.png"] = good[" b.png "] = good["sub/./../b.png"] = good["b.png/"] = good["b.png\n"] = good["b.png"]
     hostile = [
-        "../../etc/passwd", "../" * 30 + "etc/passwd", "/etc/passwd", "/dev/zero", "/dev/random", "/dev/stdin", "/dev/full", "/dev/tty",
-        "/dev/null", "/proc/self/mem", "/proc/kmsg", "/proc/self/environ", "pipe.png", "loop.png", "zero.png", "tree/dev/zero", "tree",
-        ".", "..", "/", "sub", "empty.png", "gone.png", "x" * 5000, "a/" * 3000, "~", "~root/x.png", "$HOME/x.png", "file:///etc/passwd",
-        "http://127.0.0.1:1/x.png", "b.png/", "b.png/x", "C:\\x.png", "sub\\a.png", "\\\\host\\share", "a\nb.png", "photos.csv", "\u202e.png",
-        "*.png", "|ls", "`id`", "%00", "con", "b.png\n", "/dev/fd/0", "/proc/self/fd/0", "/dev/shm", "\ufeffb.png", "fd:0", "é.png", "\x01", "-",
+        "../../etc/passwd", "../" * 30 + "etc/passwd", "/etc/passwd", "/dev/zero", "/dev/random", "/dev/stdin",
+        "/dev/full", "/dev/tty",
+        "/dev/null", "/proc/self/mem", "/proc/kmsg", "/proc/self/environ", "pipe.png", "loop.png", "zero.png",
+        "tree/dev/zero", "tree",
+        ".", "..", "/", "sub", "empty.png", "gone.png", "x" * 5000, "a/" * 3000, "~", "~root/x.png", "$HOME/x.png",
+        "file:///etc/passwd",
+        "http://127.0.0.1:1/x.png", "b.png/x", "C:\\x.png", "sub\\a.png", "\\\\host\\share", "a\nb.png",
+        "photos.csv", "\u202e.png",
+        "*.png", "|ls", "`id`", "%00", "con", "/dev/fd/0", "/proc/self/fd/0", "/dev/shm", "\ufeffb.png", "fd:0",
+        "é.png", "\x01", "-",
     ]  # fmt: skip
     form = chance.choice(["csv", "jsonl", "parquet"])
     if form != "csv":

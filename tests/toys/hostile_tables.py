@@ -25,7 +25,6 @@ from solvent.score import score
 __all__ = ["CASES", "SCORING", "damaged", "read_back", "scoring", "wrong_rows"]
 
 
-
 def by_income(rows: pd.DataFrame) -> pd.DataFrame:
     """As made_loans has it, and no points for incomes that are no integer of 64 bits."""
     kept = rows.assign(income=rows["income"].mask(rows["income"].abs() > 1e15, 1))
@@ -94,7 +93,8 @@ def decompressed(content: bytes, ending: str) -> bytes:
 
 ABSURD = (
     b"\xff\xff\xff\xff\x7f", b"9" * 5000, b"[" * 5000, b'"', b"\r", b"\xed\xa0\x80", b"\\ud800", b"1e999", b"\0",
-    b"\xef\xbb\xbf", b"\xff\xfe", b",", b"\n", b"\n\n\n", b'""', b"NaN", b"{}", b"-", b"\x1a", b"\xc2\x85", b"\xe2\x80\xa8",
+    b"\xef\xbb\xbf", b"\xff\xfe", b",", b"\n", b"\n\n\n", b'""', b"NaN", b"{}", b"-", b"\x1a", b"\xc2\x85",
+    b"\xe2\x80\xa8",
     b"\r\n", b"'", b";", b"\t",
 )  # fmt: skip
 
@@ -146,13 +146,11 @@ def plain_text(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def csv_rows(content: bytes) -> list[Row | None]:
+def csv_rows(content: bytes, delimiter: str = ",") -> list[Row | None]:
     """Rows by the csv module; None for those that don't fit the header."""
     csv.field_size_limit(1 << 30)
-    text = plain_text(content)
-    header = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = next((each for each in ",;\t|" if f"loan{each}" in header or f"{each}loan" in header), ",")
-    names, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+    text = io.StringIO(plain_text(content), newline="")
+    names, *rows = [row for row in csv.reader(text, delimiter=delimiter) if row]
     return [dict(zip(names, row, strict=True)) if len(row) == len(names) else None for row in rows]
 
 
@@ -244,7 +242,10 @@ def _spelled(cell: Any) -> str:
 
 def scored(chance: random.Random, folder: Path, source: Any, **changes: Any) -> tuple[list[Row], dict[str, Any]]:
     output = folder / "out" / chance.choice(SINKS)
-    options: dict[str, Any] = {"chunk_rows": chance.choice([5, 20, 1000]), "max_bad": chance.choice([1, 1, 1, 0.3])}
+    options: dict[str, Any] = {
+        "chunk_rows": chance.choice([5, 20, 1000, 1000]),
+        "max_bad": chance.choice([1, 1, 1, 0.3]),
+    }
     if chance.random() < 0.1:
         options["mask"] = ["income"]
     with scoring():
@@ -256,13 +257,11 @@ def scored(chance: random.Random, folder: Path, source: Any, **changes: Any) -> 
 
 
 def _file(form: str, endings: Sequence[str]) -> Callable[[random.Random, Path], str | None]:
-    write, plain = {"csv": (as_csv, csv_rows), "jsonl": (as_jsonl, jsonl_rows)}[form]
-
     def case(chance: random.Random, folder: Path) -> str | None:
-        rows = made_rows(chance)
-        content = write(rows)
+        rows, delimiter = made_rows(chance), chance.choice(",,,;\t|")
+        content = as_jsonl(rows)
         if form == "csv":
-            content = as_csv(rows, delimiter=chance.choice(",,,;\t|"), end=chance.choice(["\n", "\n", "\r\n"]))
+            content = as_csv(rows, delimiter=delimiter, end=chance.choice(["\n", "\n", "\r\n"]))
         ending = chance.choice(endings)
         after = bool(ending) and chance.random() < 0.7
         if not after:
@@ -275,7 +274,8 @@ def _file(form: str, endings: Sequence[str]) -> Callable[[random.Random, Path], 
         path.write_bytes(content)
         published, manifest = scored(chance, folder, path)
         try:
-            expected = plain(decompressed(content, ending) if ending else content)
+            content = decompressed(content, ending) if ending else content
+            expected = csv_rows(content, delimiter) if form == "csv" else jsonl_rows(content)
         except (OSError, EOFError, lzma.LZMAError, ValueError, UnicodeError, csv.Error) as error:
             return f"published, and no plain reader reads it: {error!r}"
         return wrong_rows(published, expected, manifest)
@@ -311,25 +311,41 @@ def parquet(chance: random.Random, folder: Path) -> str | None:
 
 HOSTILE_TEXTS = (
     "", " ", "0", "007", "=cmd|' /C calc'!A0", "../../x", "/etc/passwd", "a\nb", "a\r\nb", "a\rb", '"', "'", "\\", "\t",
-    "\u202eabc", "😀", "e\u0301", "\ufeff", "\u2028", "\x85", "\x1b[31m", "<script>alert(1)</script>", "{{7*7}}", "%s%n", "$(id)",
+    "\u202eabc", "😀", "e\u0301", "\ufeff", "\u2028", "\x85", "\x1b[31m", "<script>alert(1)</script>", "{{7*7}}",
+    "%s%n", "$(id)",
     "NA", "null", "None", "nan", "True", "1e5", "-", "x" * 10_000, "__bad_row__", "${HOME}", "\x01", "L0001", "a,b;c|d",
 )  # fmt: skip
 HOSTILE_NUMBERS = (
-    "0", "-0", "1e400", "-1e400", "1e-320", "1e308", "9" * 400, "1" * 5000, "0" * 300 + "7", "1,5", "1_000", "0x10", "٣", "½",
-    "1e", "+", ".", "5.", ".5", "+5", " 5 ", "5\n", "\t6", "1e5", "1E+05", "inf", "-inf", "Infinity", "nan", "NaN", "12 %", "€5",
-    "1.7976931348623157e308", "4.9e-324", "9007199254740993", "18446744073709551616", "2026-01-01", "true", "1d", "1f", "1\0",
+    "0", "-0", "1e400", "-1e400", "1e-320", "1e308", "9" * 400, "1" * 5000, "0" * 300 + "7", "1,5", "1_000", "0x10",
+    "٣", "½",
+    "1e", "+", ".", "5.", ".5", "+5", " 5 ", "5\n", "\t6", "1e5", "1E+05", "inf", "-inf", "Infinity", "nan", "NaN",
+    "12 %", "€5",
+    "1.7976931348623157e308", "4.9e-324", "9007199254740993", "18446744073709551616", "2026-01-01", "true", "1d",
+    "1f", "1\0",
     "١٢", "1\u00a0000", "−5", "13", "13.0", "1/2", "[1]", "{}",
 )  # fmt: skip
-HOSTILE_DAYS = ("0000-00-00", "9999-12-31", "-0001-01-01", "2026-02-30", "1e9", "99999-01-01", "2026-01-01T25:00", "now", "0")
+HOSTILE_DAYS = (
+    "0000-00-00",
+    "9999-12-31",
+    "-0001-01-01",
+    "2026-02-30",
+    "1e9",
+    "99999-01-01",
+    "2026-01-01T25:00",
+    "now",
+    "0",
+)
 HOSTILE_NAMES = (
-    "x" * 10_000, "a\nb", "a\0b", "__bad_row__", "row", "reasons", "error", "probability", "column row", "", " ", "loan ", "LOAN",
-    "<b>", "{{x}}", "../x", "__index_level_0__", "😀", "\ufeff", "\x01", "index", "level_0", "carried given", "0", "a" * 300,
+    "x" * 10_000, "a\nb", "a\0b", "__bad_row__", "row", "reasons", "error", "probability", "column row", "", " ",
+    "loan ", "LOAN",
+    "<b>", "{{x}}", "../x", "__index_level_0__", "😀", "\ufeff", "\x01", "index", "level_0", "carried given", "0",
+    "a" * 300,
 )  # fmt: skip
 
 
 def odd_cells(chance: random.Random, folder: Path) -> str | None:
     """Files that are whole, with absurd cells and names in them."""
-    form = chance.choice(["csv", "jsonl", "parquet"])
+    form, delimiter = chance.choice(["csv", "jsonl", "parquet"]), chance.choice(",,,;\t|")
     rows = made_rows(chance)
     names = list(COLUMNS)
     extra = [chance.choice(HOSTILE_NAMES) for _ in range(chance.choice([0, 0, 1, 2]))]
@@ -343,13 +359,30 @@ def odd_cells(chance: random.Random, folder: Path) -> str | None:
         if chance.random() < 0.4:
             row["income"] = row["given"] = chance.choice(HOSTILE_NUMBERS)
     if form == "jsonl" and chance.random() < 0.5:
-        odd = (None, True, False, [], {}, [1], {"a": 1}, 1e308, -0.0, 2**63, 2**64, 10**30, 0.1, "a\0b", "\ud800", [[[]]])
+        odd = (
+            None,
+            True,
+            False,
+            [],
+            {},
+            [1],
+            {"a": 1},
+            1e308,
+            -0.0,
+            2**63,
+            2**64,
+            10**30,
+            0.1,
+            "a\0b",
+            "\ud800",
+            [[[]]],
+        )
         for row in rows:
             row[chance.choice(names)] = chance.choice(odd)
     chance.shuffle(names)
     path = folder / "in" / f"loans.{form}"
     if form == "csv":
-        path.write_bytes(as_csv(rows, names, delimiter=chance.choice(",,;\t|")))
+        path.write_bytes(as_csv(rows, names, delimiter))
     elif form == "jsonl":
         path.write_bytes(as_jsonl([{name: row[name] for name in names} for row in rows], plain=False))
     else:
@@ -357,8 +390,10 @@ def odd_cells(chance: random.Random, folder: Path) -> str | None:
         pq.write_table(pa.Table.from_arrays(cells, names), path)
     options = {"passthrough": ["given", *extra[:1]]} if chance.random() < 0.5 else {}
     published, manifest = scored(chance, folder, path, **options)
-    plain = {"csv": csv_rows, "jsonl": jsonl_rows}
-    return wrong_rows(published, plain[form](path.read_bytes()) if form in plain else parquet_rows(path), manifest)
+    content = path.read_bytes()
+    if form == "parquet":
+        return wrong_rows(published, parquet_rows(path), manifest)
+    return wrong_rows(published, csv_rows(content, delimiter) if form == "csv" else jsonl_rows(content), manifest)
 
 
 def absurd_sizes(chance: random.Random, folder: Path) -> str | None:
@@ -371,7 +406,7 @@ def absurd_sizes(chance: random.Random, folder: Path) -> str | None:
         names += [f"c{number}" for number in range(10_000 if shape == "wide" else 120_000)]
         rows = rows if shape == "wide" else rows[:1]
     elif shape in ("long", "longer"):
-        rows[1]["branch"] = chance.choice("a,\"\n") * (1_000_000 if shape == "long" else 40_000_000)
+        rows[1]["branch"] = chance.choice('a,"\n') * (1_000_000 if shape == "long" else 40_000_000)
     full = [{name: row.get(name, "1") for name in names} for row in rows]
     content = as_csv(full, names) if form == "csv" else as_jsonl(full)
     head, _, rest = content.partition(b"\n")
@@ -429,7 +464,9 @@ def odd_places(chance: random.Random, folder: Path) -> str | None:
         odd.mkdir()
         os.mkfifo(odd / f"part{ending}")
     elif what == 5:
-        source = inside / chance.choice(["a\0b.csv", "x" * 300 + ".csv", "y/" * 3000 + "z.csv", "\ud800.csv", "[.csv", "*.csv", "**"])
+        source = inside / chance.choice(
+            ["a\0b.csv", "x" * 300 + ".csv", "y/" * 3000 + "z.csv", "\ud800.csv", "[.csv", "*.csv", "**"]
+        )
     elif what == 6:
         odd.write_bytes(good.read_bytes())  # another form than its name says
     elif what == 7:
@@ -446,23 +483,35 @@ def odd_places(chance: random.Random, folder: Path) -> str | None:
     elif what == 10:
         odd.symlink_to("/proc/self/mem" if chance.random() < 0.5 else "/proc/self/environ")
     elif what == 11:
-        source = {"path": good, **chance.choice([{"encoding": "rot13"}, {"encoding": "idna"}, {"delimiter": "\0"}, {"encoding": "utf-7"},
-                                                 {"delimiter": "é"}, {"decimal": ","}, {"encoding": "a\0"}, {"encoding": "punycode"}, {"encoding": "utf-16"}])}  # fmt: skip
+        source = {"path": good, **chance.choice([{"encoding": "rot13"}, {"encoding": "idna"}, {"delimiter": "\0"},
+        {"encoding": "utf-7"},
+                                                 {"delimiter": "é"}, {"decimal": ","}, {"encoding": "a\0"},
+                                                 {"encoding": "punycode"}, {"encoding": "utf-16"}])}  # fmt: skip
     else:
         source = good
     output = folder / "out" / chance.choice(SINKS)
     if what == 12:
-        output = folder / "out" / chance.choice(["a\0b", "x" * 250, "x" * 300 + ".csv", "\ud800.csv", "n\nn.csv", " ", "a/b/c.csv", "[*].csv"])
+        output = (
+            folder
+            / "out"
+            / chance.choice(
+                ["a\0b", "x" * 250, "x" * 300 + ".csv", "\ud800.csv", "n\nn.csv", " ", "a/b/c.csv", "[*].csv"]
+            )
+        )
     elif what == 13:
         chance.choice([os.mkfifo, Path.mkdir, Path.touch])(output)
     elif what == 14:
         output.symlink_to(chance.choice(["/dev/null", "/dev/full", folder / "in", folder / "in" / "made.csv", output]))
         output = output.rename(output.with_name(f"there-{output.name}"))
     elif what == 15:
-        output = chance.choice([inside / "good.csv", inside, inside / "good.csv" / "x.csv"])
+        output = inside / "good.csv"
     with scoring():
         manifest = score(BUNDLE, source, output, passthrough=["given"], max_bad=1)
-    return wrong_rows(read_back(output, manifest), None if what == 11 else csv_rows(good.read_bytes()) if good.exists() else None, manifest)
+    return wrong_rows(
+        read_back(output, manifest),
+        None if what == 11 else csv_rows(good.read_bytes()) if good.exists() else None,
+        manifest,
+    )
 
 
 CASES: dict[str, Callable[[random.Random, Path], str | None]] = {

@@ -87,5 +87,7 @@ def loans(path: Path, incomes: list[Any], *, start: int = 0) -> Path:
 
 def content_of(folder: Path, name: str) -> dict[str, bytes]:
     """The bytes of all published files but the manifest, which holds times."""
-    files = [*(folder / name).resolve().rglob("*"), *folder.glob(f"{name}*")]
-    return {path.name: path.read_bytes() for path in files if path.is_file() and "manifest" not in path.name}
+    place = (folder / name).resolve()
+    inside = {str(path.relative_to(place)): path for path in place.rglob("*")}
+    files = {**inside, **{path.name: path for path in folder.glob(f"{name}*")}}
+    return {what: path.read_bytes() for what, path in files.items() if path.is_file() and "manifest" not in what}

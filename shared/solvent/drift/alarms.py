@@ -24,7 +24,8 @@ class Alarms(Section):
         significance: the chance that a run in which nothing has moved raises any alarm at all, whatever the number of
             its columns.
         fewest_rows: with fewer scored rows no alarm is raised, and that is said.
-        ignore: inputs (under the user's own names) and outputs that raise none, since they are known to move.
+        ignore: inputs (under the user's own names) and outputs that raise none, since they are known to move; a name
+            that is neither is refused.
 
     Source: Siddiqi, Credit Risk Scorecards, 2006 (0.1 and 0.25).
     """

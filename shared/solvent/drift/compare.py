@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..errors import Refused
 from ..solution import JSON
-from ..wording import listed, many
+from ..wording import listed, many, suggestion
 from .alarms import Alarms
 from .counts import Counts
-from .distribution import columns
+from .distribution import columns, seen_levels
 from .moved import Measure, Moved, measured
 from .two_samples import holm
 
@@ -87,18 +88,23 @@ def compare(reference: Mapping[str, JSON], counts: Counts, alarms: Alarms | None
 
     Args:
         reference: what `drift.reference` gave in training; older ones do too: without `output_rows` nothing is
-            tested of the outputs, and without `once` no level is expected unseen.
+            tested of the outputs, and without `seen` as many unseen levels are expected as there may be.
         alarms: None raises none.
+
+    Raises:
+        Refused: if `ignore` names what is neither an input nor an output of the reference.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
     """
-    rows, output_rows, once = reference["rows"], reference.get("output_rows"), reference.get("once", {})
+    rows, output_rows = reference["rows"], reference.get("output_rows")
+    if alarms is not None:
+        _check_ignored(alarms, [*reference["inputs"], *reference["outputs"]])
     inputs = {
-        name: measured(facts, rows, counts.inputs[name], None if "edges" in facts else once.get(name, 0.0))
+        name: measured(facts, rows, counts.inputs[name], None if "edges" in facts else seen_levels(reference, name))
         for name, facts in columns(reference, "inputs").items()
     }
     outputs = {
-        name: measured(facts, output_rows, counts.outputs[name], None)
+        name: measured(facts, output_rows, counts.outputs[name])
         for name, facts in columns(reference, "outputs").items()
     }
     every = [measure for moved in (*inputs.values(), *outputs.values()) for measure in moved.measures]
@@ -134,6 +140,15 @@ def compare(reference: Mapping[str, JSON], counts: Counts, alarms: Alarms | None
     )
 
 
+def _check_ignored(alarms: Alarms, known: list[str]) -> None:
+    for name in alarms.ignore:
+        if name not in known:
+            raise Refused(
+                f"alarms: ignore: drift is not measured of a column {name!r}.{suggestion(name, known)} "
+                f"It is of: {listed(known)}."
+            )
+
+
 def _severity(moved: Moved) -> tuple[bool, float, float]:
     gone = abs((moved.missing.now or 0.0) - (moved.missing.then or 0.0))
     beyond = 0.0 if moved.unseen is None else moved.unseen.now or 0.0
@@ -159,7 +174,7 @@ def _told(moved: Moved, alarms: Alarms) -> str:
             names = listed([repr(name) for name in moved.new], 3)
             said.append(
                 f"{_percent(unseen.now)} of a level that training never had ({_percent(unseen.then + alarms.unseen)} "
-                f"may be): {names}"
+                f"may be){': ' + names if moved.new else ''}"
             )
     return "; ".join(said)
 

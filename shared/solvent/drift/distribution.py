@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 from ..schema import Field, Schema
 from ..solution import JSON
 
-__all__ = ["binned", "code_names", "columns", "commonest", "holds_lists", "level_counts", "reference"]
+__all__ = ["binned", "code_names", "columns", "commonest", "holds_lists", "level_counts", "reference", "seen_levels"]
 
 BINS = 10
 MOST_LEVELS = 50
 FEWEST_ROWS = 5  # a level that fewer rows have could tell who they are
+MOST_SEEN = 11  # as many rows, or more, count as this
 
 
 def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict[str, JSON]:
@@ -33,13 +34,13 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
         For each column: for numbers the inner edges of ten bins of equal share and their shares, for categories
         the shares of the commonest levels that at least five rows have; always the share missing. Declared codes of
         a number column are `states`, with their share of all rows, and count among neither numbers nor missing. Of
-        lists, `levels` are the shares of rows that have each item: they need not sum to 1.
+        lists, `levels` are the shares of rows that have each item: they need not sum to 1. Where levels are left out,
+        those kept are chosen in a random half of the rows and their shares counted in the other half, of `counted`
+        rows: the commonest of one sample owe a part of their rows to chance, and would seem rarer in the next one.
         `rows` stand behind the inputs, `output_rows` behind the outputs. `floors` are the number columns whose
         smallest number is their first edge, as with many zeros, or one number alone: what lies under it is new.
-        `once` is, of each category column of the inputs, the share of its cells whose level no other row has: about
-        that share of unseen levels is to be expected although nothing has moved.
-
-    Source: Good, The population frequencies of species and the estimation of population parameters, 1953 (`once`).
+        `seen` is, of each category column of the inputs, how many levels have one row, two, ..., ten, and more: it
+        tells which share of unseen levels is to be expected although nothing has moved.
     """
     if "error" in scored:
         scored = scored.loc[scored["error"].isna()].drop(columns="error")
@@ -58,7 +59,7 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
         "inputs": inputs,
         "outputs": outputs,
         "floors": {"inputs": _floors(inputs, uncoded), "outputs": _floors(outputs, dict(scored.items()))},
-        "once": {field.source: _once(train[field.name]) for field in features if field.kind == "category"},
+        "seen": {field.source: _seen(train[field.name]) for field in features if field.kind == "category"},
     }
 
 
@@ -66,6 +67,24 @@ def columns(reference: Mapping[str, JSON], kind: str) -> dict[str, JSON]:
     """The `inputs` or `outputs` of a reference; one with a floor has one bin more, the empty one under its floor."""
     floors = reference.get("floors", {}).get(kind, ())
     return {name: _floored(facts) if name in floors else facts for name, facts in reference[kind].items()}
+
+
+def seen_levels(reference: Mapping[str, JSON], name: str) -> list[int]:
+    """How many levels of an input have one row, two, ..., ten, and more.
+
+    An older reference holds the share of cells whose level is `once` there, or not even that. What it doesn't tell is
+    taken as it lets the most unseen levels be expected: the rows of levels that it doesn't keep are of levels with two
+    rows each, without `once` with one.
+    """
+    if name in reference.get("seen", {}):
+        return list(reference["seen"][name])
+    facts = reference["inputs"][name]
+    present = reference["rows"] - round(facts["missing"] * reference["rows"])
+    kept = [round(share * present) for share in facts["levels"].values()]
+    rest = max(0, present - sum(kept))
+    once = min(rest, round(reference["once"][name] * present)) if name in reference.get("once", {}) else rest
+    _, _, *more = _levels_by_rows(kept)  # five rows at least
+    return [once, (rest - once + 1) // 2, *more]
 
 
 def holds_lists(column: pd.Series[Any]) -> bool:
@@ -141,9 +160,13 @@ def _floored(facts: Mapping[str, JSON]) -> dict[str, JSON]:
     return {**facts, "edges": [under, *facts["edges"]], "shares": [0.0, *facts["shares"]]}
 
 
-def _once(column: pd.Series[Any]) -> float:
-    present = column.dropna()
-    return float(np.count_nonzero(level_counts(present)["rows"].to_numpy() == 1) / max(len(present), 1))
+def _seen(column: pd.Series[Any]) -> list[int]:
+    return _levels_by_rows(level_counts(column.dropna())["rows"].to_numpy())
+
+
+def _levels_by_rows(rows: Sequence[int] | np.ndarray) -> list[int]:
+    most = np.minimum(np.asarray(rows, dtype=np.int64), MOST_SEEN)
+    return [int(levels) for levels in np.bincount(most, minlength=MOST_SEEN + 1)[1:]]
 
 
 def _countable(column: pd.Series[Any]) -> bool:
@@ -169,5 +192,20 @@ def _column(column: pd.Series[Any]) -> dict[str, JSON]:
         edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1])) if len(finite) else np.array([])
         shares = binned(numbers, edges.tolist()) / max(len(numbers), 1)
         return {**facts, "edges": edges.tolist(), "shares": shares.tolist()}
-    found = commonest(level_counts(present), MOST_LEVELS)
-    return {**facts, "levels": {level: rows / len(present) for level, rows in found.items() if rows >= FEWEST_ROWS}}
+    found = level_counts(present)
+    kept = _kept(found)
+    if len(kept) == len(found):
+        return {**facts, "levels": {level: rows / len(present) for level, rows in kept.items()}}
+    chosen = np.random.default_rng(0).permutation(len(present)) < len(present) // 2
+    kept, others = _kept(level_counts(present[chosen])), present[~chosen]
+    counted = level_counts(others)
+    rows_of = dict(zip(counted["name"].to_pylist(), counted["rows"].to_pylist(), strict=True))
+    return {
+        **facts,
+        "levels": {level: rows_of.get(level, 0) / len(others) for level in kept},
+        "counted": len(others),
+    }
+
+
+def _kept(levels: pa.Table) -> dict[str, int]:
+    return {level: rows for level, rows in commonest(levels, MOST_LEVELS).items() if rows >= FEWEST_ROWS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from ..metrics.stability import psi
 from ..solution import JSON
 from .counts import MOST_NEW, ColumnCounts
-from .two_samples import Test, chi_square, kolmogorov_smirnov, proportions
+from .two_samples import Test, chi_square, kolmogorov_smirnov, more_unseen, proportions
 
 __all__ = ["Cell", "Measure", "Moved", "measured"]
 
@@ -99,7 +99,9 @@ class Moved:
         }
 
 
-def measured(facts: Mapping[str, JSON], rows: int | None, counts: ColumnCounts, once: float | None) -> Moved:
+def measured(
+    facts: Mapping[str, JSON], rows: int | None, counts: ColumnCounts, seen: Sequence[int] | None = None
+) -> Moved:
     """Put a column's counts beside its reference; nothing is adjusted yet.
 
     The index, and the test of the distribution, are about the cells that are not missing: missing ones are a measure
@@ -112,7 +114,7 @@ def measured(facts: Mapping[str, JSON], rows: int | None, counts: ColumnCounts, 
     Args:
         facts: the column's entry in the reference.
         rows: behind that entry; None where the bundle is older than their number: then nothing is tested.
-        once: the share of levels to be expected unseen; None where unseen levels are not told apart.
+        seen: levels with one row, two, ...; None where unseen levels are not told apart.
     """
     total = counts.rows if rows is None else rows
     missing_then = round(facts["missing"] * total)
@@ -121,29 +123,32 @@ def measured(facts: Mapping[str, JSON], rows: int | None, counts: ColumnCounts, 
     if "edges" not in facts and not counts.lists:
         now = np.append(now, counts.other + counts.unseen)
     present_then, present_now = total - missing_then, counts.rows - counts.missing
+    counted = facts.get("counted", present_then)
     tested = rows is not None
     compared = present_then > 0 and present_now > 0
     index, test, found = None, None, None
     if compared and counts.lists:
-        index, found = _items(then, present_then, now, present_now)
+        index, found = _items(then, counted, now, present_now)
         test = CHI_SQUARE
     elif compared:
         index = psi(then, now)
         ordered = "edges" in facts and not facts.get("states")
         test = KS if ordered else CHI_SQUARE
         found = kolmogorov_smirnov(then, now) if ordered else chi_square(then, now)
+    gone = proportions(missing_then, total, counts.missing, counts.rows) if tested and total and counts.rows else None
     unseen = None
-    if once is not None:
-        unseen = _share(round(once * present_then), present_then, counts.unseen, present_now, tested)
+    if seen is not None:
+        more = more_unseen(seen, present_then, counts.unseen, present_now) if compared else None
+        unseen = _share(seen[0], present_then, counts.unseen, present_now, more)
     return Moved(
         rows=counts.rows,
         psi=index,
         test=test if tested else None,
         distribution=_tested(found if tested else None),
-        missing=_share(missing_then, total, counts.missing, counts.rows, tested),
+        missing=_share(missing_then, total, counts.missing, counts.rows, gone),
         unseen=unseen,
         new=dict(sorted(counts.new.items(), key=lambda item: (-item[1], item[0]))[:MOST_NEW]),
-        cells=_cells(names, then, present_then, now, present_now) if compared else (),
+        cells=_cells(names, then, counted, now, present_now) if compared else (),
     )
 
 
@@ -154,11 +159,12 @@ def _then(facts: Mapping[str, JSON], rows: int, missing: int, lists: bool) -> tu
         numbers = rows - missing - sum(states.values())
         bins = [round(share * numbers) for share in facts["shares"]]
         return np.array([*bins, *states.values()]), [*_bin_names(facts["edges"]), *(f"code {name}" for name in states)]
-    levels = [round(share * (rows - missing)) for share in facts["levels"].values()]
+    counted = facts.get("counted", rows - missing)
+    levels = [round(share * counted) for share in facts["levels"].values()]
     names = list(facts["levels"])
     if lists:
         return np.array(levels, dtype=np.int64), names
-    return np.array([*levels, max(0, rows - missing - sum(levels))]), [*names, "all other levels"]
+    return np.array([*levels, max(0, counted - sum(levels))]), [*names, "all other levels"]
 
 
 def _bin_names(edges: list[float]) -> list[str]:
@@ -180,11 +186,9 @@ def _items(then: np.ndarray, rows_then: int, now: np.ndarray, rows_now: int) -> 
     return index, (statistic, min(1.0, p * len(tests)))
 
 
-def _share(then: int, rows_then: int, now: int, rows_now: int, tested: bool) -> Measure:
-    if not (rows_then and rows_now):
-        return Measure(then=then / rows_then if rows_then else None, now=now / rows_now if rows_now else None)
-    found = _tested(proportions(then, rows_then, now, rows_now) if tested else None)
-    return Measure(then=then / rows_then, now=now / rows_now, statistic=found.statistic, p=found.p)
+def _share(then: int, rows_then: int, now: int, rows_now: int, found: Test | None) -> Measure:
+    shares = then / rows_then if rows_then else None, now / rows_now if rows_now else None
+    return replace(_tested(found), then=shares[0], now=shares[1])
 
 
 def _tested(found: Test | None) -> Measure:

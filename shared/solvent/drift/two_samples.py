@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["Test", "chi_square", "holm", "kolmogorov_smirnov", "proportions"]
+__all__ = ["Test", "chi_square", "holm", "kolmogorov_smirnov", "more_unseen", "proportions"]
 
 FEWEST_EXPECTED = 5.0
 
@@ -79,6 +79,37 @@ def proportions(then: int, rows_then: int, now: int, rows_now: int) -> Test:
     if expected.min() >= FEWEST_EXPECTED:
         return statistic, float(chdtrc(1, statistic))
     return statistic, _exact(then, rows_then, now, rows_now)
+
+
+def more_unseen(seen: Sequence[int], rows_then: int, unseen: int, rows_now: int) -> Test:
+    """Whether more rows have a level that the first sample never had than is to be expected.
+
+    Expected is the share of the first sample's rows whose level no other row has (Good, 1953). It misses the true one:
+    with n rows, of levels that have one row or two, by a standard error near sqrt(once + 2 twice) / n (Robbins, 1968;
+    Esty, 1983). That is the second term of a series in the numbers of levels with one row, two, three ... Few levels
+    make the miss skew - one level that chance left out may be large - so the whole series is taken: with Poisson
+    numbers of rows it bounds the logarithm of the moment-generating function, with the observed numbers of levels in
+    the place of their means, and Chernoff's bound of the upper tail is the p-value. It is conservative.
+
+    Args:
+        seen: levels with one row, two, ..., and with as many as its length or more.
+        rows_then: at least one.
+        unseen: rows of `rows_now` (at least one) with a level that the first sample never had.
+
+    Returns:
+        The statistic is minus the logarithm of the p-value.
+
+    Source: Good, The population frequencies of species and the estimation of population parameters, 1953; Robbins,
+    Estimating the total probability of the unobserved outcomes of an experiment, 1968; Esty, A normal limit law for a
+    nonparametric estimator of the coverage of a random sample, 1983.
+    """
+    levels, ratio = np.asarray(seen, dtype=np.float64), rows_now / rows_then
+    excess = unseen / ratio - levels[0]
+    powers = np.geomspace(1e-6, 1, 500)  # up to one, so that more rows than `seen` tells apart can only count less
+    slope = ratio * np.log1p(powers / ratio)
+    series = np.polyval([*levels[::-1], 0.0], powers)
+    bound = max(0.0, float((slope * excess - series - levels[0] * np.expm1(-slope)).max()))
+    return bound, float(np.exp(-bound))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from .. import tables
 from ..errors import Refused, SolventError
-from ..wording import listed, many
+from ..wording import listed, many, suggestion
+from . import history
 from .job import Job, JobFile, Planned, planned
 from .notify import program
 from .run import load_bundle, set_threads, wait_for
@@ -23,6 +21,7 @@ from .schedules import skipped
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
+    from ..score.parts import Scored
 
 __all__ = ["Finding", "check"]
 
@@ -57,13 +56,11 @@ class First:
 
     Args:
         whole: whether these are all rows that there are.
-        output: the columns of the output, as far as they are scored.
-        ids: those of its columns that tell the rows apart.
+        ids: the columns of the output that tell the rows apart.
     """
 
-    rows: int
     whole: bool
-    output: pd.DataFrame
+    scored: Scored
     ids: tuple[str, ...]
 
 
@@ -75,6 +72,7 @@ class _Checks:
         self.plan: Planned = planned(job, day, file.base)
         self.findings: list[Finding] = []
         self._bundle: Bundle | None = None
+        self._columns: list[str] = []
         self._first: First | None = None
 
     def all(self) -> list[Finding]:
@@ -82,10 +80,14 @@ class _Checks:
         self._try("source", self._source)
         if self._bundle is not None:
             self._try("first rows", self._score)
+        if self._columns:
+            self._try("names", self._names)
         if self.plan.sink.path is not None or self.plan.sink.folder is not None:
             self._try("output", self._write)
         if self.plan.sink.sql is not None and self._first is not None:
             self._try("database", self._database)
+        if self.job.limits.least_share is not None:
+            self._try("history", self._history)
         if self.job.notify is not None:
             self._try("notify", self._notify)
         if self.file.schedule is not None:
@@ -112,7 +114,7 @@ class _Checks:
         return f"{label}: {many(len(files), 'file')}" if files else label
 
     def _score(self) -> str:
-        from ..score.parts import Layout
+        from ..score.parts import Layout, Part, score_part
 
         assert self._bundle is not None
         bundle, source = self._bundle, self._bundle.source(self.plan.source)
@@ -120,30 +122,31 @@ class _Checks:
         most = FIRST_IMAGES if any(field.kind == "image" for field in schema.features) else FIRST_ROWS
         pieces = tables.chunks(source, most)
         raw = next(pieces)
-        if absent := [name for name in (*self.job.passthrough, *self.job.mask) if name not in raw]:
-            raise Refused(
-                f"{tables.label(source)} has no column {listed(map(repr, absent))} (passthrough:, mask:). "
-                f"Its columns: {listed(raw.columns)}."
-            )
+        self._columns = [str(name) for name in raw.columns if name != tables.BAD_ROW]
         layout = Layout.of(schema, bundle.outputs, raw)
-        scorer = bundle.scorer({name: tables.read(side) for name, side in self.plan.side.items()})
-        renamed = schema.rename(raw, table_name=tables.label(source), targets=False, folder=tables.folder(source))
-        checked = schema.check(renamed, targets=False)
-        scored = scorer(checked.good)
-        failed = scored["error"].dropna()
-        good = scored.drop(index=failed.index, columns="error")
-        output = raw.loc[good.index, list(layout.carried)].join(good)
-        self._first = First(len(raw), next(pieces, None) is None, output, layout.ids)
-        self._refuse_bad([*checked.bad["reasons"], *failed], len(raw))
+        scored = score_part(
+            Part(raw),
+            schema,
+            bundle.scorer({name: tables.read(side) for name, side in self.plan.side.items()}),
+            layout,
+            label=tables.label(source),
+            folder=tables.folder(source),
+            mask=self.job.mask,
+        )
+        self._first = First(next(pieces, None) is None, scored, layout.ids)
+        self._refuse_bad(scored)
         self._refuse_few(source)
-        return f"{len(good):,} of {many(len(raw), 'row')} scored; columns {listed(output.columns)}"
+        table = scored.scored
+        return f"{table.num_rows:,} of {many(scored.rows, 'row')} scored; columns {listed(table.column_names)}"
 
-    def _refuse_bad(self, reasons: list[str], rows: int) -> None:
-        if rows and len(reasons) / rows > self.job.limits.max_bad:
-            usual = "; ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common(3))
+    def _refuse_bad(self, scored: Scored) -> None:
+        bad, rows = scored.set_aside.num_rows, scored.rows
+        if rows and bad / rows > self.job.limits.max_bad:
+            usual = "; ".join(f"{kind} ({count})" for kind, count in scored.reasons.most_common(3))
             raise Refused(
-                f"{len(reasons)} of the first {many(rows, 'row')} can't be scored; limits.max_bad allows "
-                f"{self.job.limits.max_bad:.2%}. Most often: {usual}. Mend the rows, or allow more."
+                f"{bad} of the first {many(rows, 'row')} can't be scored; limits.max_bad allows "
+                f"{self.job.limits.max_bad:.2%}. Most often: {usual}. The first is row "
+                f"{scored.set_aside['row'][0]}. Mend the rows, or allow more."
             )
 
     def _refuse_few(self, source: tables.Source) -> None:
@@ -158,8 +161,23 @@ class _Checks:
     def _rows(self, source: tables.Source) -> int | None:
         """How many rows the source has, about, as far as that is known without reading it."""
         if self._first is not None and self._first.whole:
-            return self._first.rows
+            return self._first.scored.rows
         return tables.rows(source)
+
+    def _names(self) -> str:
+        """Names that no column has; those in ids and passthrough scoring the first rows has refused itself."""
+        assert self._bundle is not None
+        watched = [*self._bundle.reference["inputs"], *self._bundle.reference["outputs"]]
+        ignored = self.job.alarms.ignore if self.job.alarms is not None else ()
+        said = [
+            f"{key}: there is no column {name!r}.{suggestion(name, known)} Known: {listed(known)}."
+            for key, names, known in (("mask", self.job.mask, self._columns), ("alarms.ignore", ignored, watched))
+            for name in names
+            if name not in known
+        ]
+        if said:
+            raise Refused(" ".join(said))
+        return "mask and alarms.ignore name columns that are there"
 
     def _write(self) -> str:
         from ..score.publish import Destination
@@ -178,9 +196,10 @@ class _Checks:
             ) from error
         free = shutil.disk_usage(folder).free
         rows = self._rows(self.plan.source) if self._first is not None else None
-        if self._first is None or rows is None or not len(self._first.output):
+        table = self._first.scored.scored if self._first is not None else None
+        if rows is None or table is None or not table.num_rows:
             return f"{folder} can be written to; {free / 1e9:,.1f} GB are free"
-        width = len(self._first.output.to_csv(index=False).encode()) / len(self._first.output)
+        width = len(table.to_pandas().to_csv(index=False).encode()) / table.num_rows
         need = COPIES * rows * width
         said = f"about {need / 1e9:,.2f} GB are needed ({COPIES} x {rows:,} rows x {width:.0f} bytes)"
         said += f", {free / 1e9:,.2f} GB are free"
@@ -192,8 +211,12 @@ class _Checks:
         from ..score.sql import check as check_table
 
         assert self._first is not None
-        check_table(self.plan.sink, [str(name) for name in self._first.output.columns], self._first.ids)
+        check_table(self.plan.sink, self._first.scored.scored.column_names, self._first.ids)
         return f"the table {self.plan.sink.table} can take the scores ({self.plan.sink.mode})"
+
+    def _history(self) -> str:
+        history.refuse_unwritable(self.file)
+        return "how many rows are usual can be read and written down"
 
     def _notify(self) -> str:
         assert self.job.notify is not None

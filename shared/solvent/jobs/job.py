@@ -60,9 +60,9 @@ class Limits(Section):
     Args:
         max_bad: the share of rows that may be set aside, else exit 4.
         min_rows: fewer rows publish nothing, exit 1.
-        least_share: so does less than this share of the median of the last ten other days' rows, which are kept in
-            `.JOB.history.jsonl` beside the job file.
-        max_minutes: the run ends after the part under way, exit 1, and is resumed by the same command.
+        least_share: so does less than this share of the median of the rows of the ten latest days before, which are
+            kept in `.JOB.history.jsonl` beside the job file.
+        max_minutes: the run ends after the part under way, exit 1, and is resumed by the same command, not by retries.
         threads: of TensorFlow and of reading; all processors without.
         quiet_seconds: a source file that was written to within that time may not be whole, exit 1.
     """
@@ -76,7 +76,7 @@ class Limits(Section):
 
 
 class Retries(Section):
-    """How often a run that failed with exit 1 is gone on with.
+    """How often a run that failed with exit 1 is gone on with; one that max_minutes ended is not.
 
     Args:
         wait_seconds: before the first retry; it doubles with each.

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .. import tables
 from ..errors import BarMissed, Locked, Refused, SolventError, TooManyBadRows
 from ..solution import JSON
+from ..tables import folders, image_folders
+from ..tables.opening import inner
 from ..wording import listed, many
 from . import dates, history
 from .job import Job, JobFile, Planned, planned
@@ -32,6 +34,10 @@ WORST_FIRST: tuple[type[SolventError], ...] = (SolventError, Refused, TooManyBad
 NOT_STARTED = "not started, since this process was told to end (SIGTERM). Run the same command again."
 
 
+class OutOfTime(SolventError):
+    """limits.max_minutes ended the run, so that going on at once would undo the limit."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How one run ended.
@@ -40,6 +46,7 @@ class Outcome:
         exit_code: as the command line has them.
         message: one sentence or more, for people.
         manifest: what was published, or None.
+        may_retry: whether it may go better at once.
     """
 
     job: str
@@ -47,6 +54,7 @@ class Outcome:
     exit_code: int
     message: str
     manifest: dict[str, JSON] | None = None
+    may_retry: bool = False
 
     def to_json(self) -> dict[str, JSON]:
         return {
@@ -136,7 +144,7 @@ def _with_retries(name: str, job: Job, day: date, file: JobFile, bundles: dict[s
     wait = job.retries.wait_seconds
     for left in range(job.retries.times, -1, -1):
         outcome = _once(name, job, day, file, bundles)
-        if outcome.exit_code != SolventError.exit_code or _stopped() or not left:
+        if not outcome.may_retry or _stopped() or not left:
             return outcome
         log.warning(
             "%s %s: %s Trying again in %g s (%s left).",
@@ -156,14 +164,15 @@ def _once(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bund
     try:
         manifest = _scored(name, job, day, file, bundles)
     except SolventError as error:
-        outcome = Outcome(name, day, error.exit_code, str(error))
+        may_retry = error.exit_code == SolventError.exit_code and not isinstance(error, OutOfTime)
+        outcome = Outcome(name, day, error.exit_code, str(error), may_retry=may_retry)
     except OSError as error:
         said = f"{error.filename or 'a file'}: {error.strerror or error}."
-        outcome = Outcome(name, day, SolventError.exit_code, said)
+        outcome = Outcome(name, day, SolventError.exit_code, said, may_retry=True)
     except Exception as error:  # whatever it is, the operator is told, and the other jobs are run
         log.exception("%s %s: a mistake of Solvent's, or of the solution's; please report it", name, day)
         said = f"unexpected {type(error).__name__}: {error}. Please report it, with the log."
-        outcome = Outcome(name, day, SolventError.exit_code, said)
+        outcome = Outcome(name, day, SolventError.exit_code, said, may_retry=True)
     else:
         outcome = _ended(name, day, manifest)
     return outcome
@@ -180,27 +189,34 @@ def _ended(name: str, day: date, manifest: dict[str, Any]) -> Outcome:
 
 
 def _scored(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bundle]) -> dict[str, JSON]:
-    from ..score import score
+    from ..score import score, stop
 
     plan, limits = planned(job, day, file.base), job.limits
     wait_for(job, plan)
     bundle = load_bundle(job, plan, bundles)
     usual = history.fewest(file, name, day, limits.least_share) if limits.least_share is not None else 0
-    manifest = score(
-        bundle,
-        bundle.source(plan.source),
-        plan.sink,
-        chunk_rows=job.chunk_rows,
-        max_bad=limits.max_bad,
-        side={name: tables.read(source) for name, source in plan.side.items()},
-        keep=job.keep,
-        ids=job.ids,
-        passthrough=job.passthrough,
-        mask=job.mask,
-        min_rows=max(limits.min_rows, usual),
-        max_minutes=limits.max_minutes,
-        alarms=job.alarms,
-    )
+    side = {name: tables.read(source) for name, source in plan.side.items()}
+    try:
+        manifest = score(
+            bundle,
+            bundle.source(plan.source),
+            plan.sink,
+            chunk_rows=job.chunk_rows,
+            max_bad=limits.max_bad,
+            side=side,
+            keep=job.keep,
+            ids=job.ids,
+            passthrough=job.passthrough,
+            mask=job.mask,
+            min_rows=max(limits.min_rows, usual),
+            max_minutes=limits.max_minutes,
+            alarms=job.alarms,
+        )
+    except SolventError as error:
+        # asked here alone, since it holds until the next scoring begins
+        if error.exit_code == SolventError.exit_code and stop.timed_out():
+            raise OutOfTime(str(error)) from error
+        raise
     if limits.least_share is not None:
         history.enter(file, name, day, manifest)
     return manifest
@@ -209,19 +225,38 @@ def _scored(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bu
 def wait_for(job: Job, plan: Planned) -> None:
     """Raise SolventError, so that it is tried again, if the day's source isn't there yet, or not long enough.
 
-    A source without `{date}` is expected to be there: reading refuses a missing one.
+    Nor is a folder or a pattern there yet that holds no table file and no image. A source without `{date}` is expected
+    to be there: reading refuses a missing one.
     """
     path, quiet_seconds = plan.source.path, job.limits.quiet_seconds
-    if path is not None and dates.named(job.source.path) and not (Path(path).exists() or glob.glob(path)):  # noqa: PTH207
-        raise SolventError(f"There is no {path} (yet). It may come: try again later.")
+    dated = dates.named(job.source.path)
+    if not dated and not quiet_seconds:
+        return
+    try:
+        files = tables.files(plan.source)
+    except Refused as error:
+        if path is None or not dated or _is_there(path):
+            raise
+        said = str(error) if Path(path).is_dir() else f"There is no {path} (yet)."
+        raise SolventError(f"{said} It may come: try again later.") from error
     if not quiet_seconds:
         return
-    newest = max(((file.stat().st_mtime, file) for file in tables.files(plan.source)), default=None)
+    newest = max(((file.stat().st_mtime, file) for file in files), default=None)
     if newest is not None and (age := time.time() - newest[0]) < quiet_seconds:
         raise SolventError(
             f"{newest[1]} was written to {max(age, 0):.0f} s ago: still being written? Expected {quiet_seconds:g} s "
             "without a change (limits.quiet_seconds). Try again later."
         )
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file, or a table file or an image in the folder or the pattern, whatever is wrong with it."""
+    if Path(path).is_dir():
+        return not folders.holds_images(Path(path)) or image_folders.any_in(Path(path))
+    named = set(Path(path).parts)
+    fitting = map(Path, glob.glob(path, recursive=True))  # noqa: PTH207
+    shown = (file for file in fitting if not any(part.startswith("_") for part in {*file.parts} - named))
+    return Path(path).exists() or any(inner(file) in folders.KINDS for file in shown)
 
 
 def load_bundle(job: Job, plan: Planned, loaded: dict[str, Bundle]) -> Bundle:

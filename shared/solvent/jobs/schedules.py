@@ -42,6 +42,8 @@ SYSTEMD = """\
 #   systemctl daemon-reload && systemctl enable --now {name}.timer
 # Now, by hand:   systemctl start {name}.service        The log:   journalctl -u {name}
 # The next times: systemctl list-timers {name}.timer
+# The name is made of the job file's folder and name. Another job whose units are called {name} too
+# would replace these: rename its file.
 {exits}
 
 # /etc/systemd/system/{name}.service
@@ -138,7 +140,8 @@ def _cron(file: JobFile, schedule: Schedule, command: str) -> str:
 
 
 def _systemd(file: JobFile, schedule: Schedule, command: str) -> str:
-    name = "solvent-" + re.sub(r"[^A-Za-z0-9_.-]", "-", file.path.stem)
+    names = filter(None, ("solvent", file.path.parent.name, file.path.stem))  # in the root there is no folder's name
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", "-".join(names))
     notes = dict.fromkeys(("variables", "clocks"), "")
     if shown := " ".join(f"{each}=..." for each in _variables(file)):
         notes["variables"] = (

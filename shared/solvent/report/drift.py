@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +42,14 @@ class Picture:
     left_out: int
 
 
-def page(drift: Drift, *, title: str, facts: Mapping[str, JSON]) -> str:
+def page(drift: Drift, *, title: str, facts: Mapping[str, JSON], hidden: Collection[str] = ()) -> str:
     """Write the drift report.
 
     Args:
         title: of the page, such as the solution's name.
         facts: what else belongs to its head, by label: the source, the bundle.
+        hidden: inputs whose levels, bins and codes are numbered in the pictures, not named; `Counts.of` hides their
+            unseen levels.
 
     Returns:
         A whole HTML document: no script, no address to load from; the same arguments give the same bytes.
@@ -71,7 +73,11 @@ def page(drift: Drift, *, title: str, facts: Mapping[str, JSON]) -> str:
         facts=facts,
         columns=columns,
         alarmed=sum(moved.alarm is not None for *_, moved in columns),
-        pictures=[_picture(kind, name, moved) for kind, name, moved in columns if moved.cells][:PICTURES],
+        pictures=[
+            _picture(kind, name, _without_names(moved) if kind == "input" and name in hidden else moved)
+            for kind, name, moved in columns
+            if moved.cells
+        ][:PICTURES],
     )
 
 
@@ -80,6 +86,11 @@ def _chance(p: float | None) -> str:
     if p is None:
         return wording.NOTHING
     return "< 0.0001" if p < 0.0001 else wording.number(p, 2)
+
+
+def _without_names(moved: Moved) -> Moved:
+    cells = [replace(cell, name=f"{number} (masked)") for number, cell in enumerate(moved.cells, 1)]
+    return replace(moved, cells=tuple(cells))
 
 
 def _picture(kind: str, name: str, moved: Moved) -> Picture:

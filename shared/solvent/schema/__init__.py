@@ -2,7 +2,7 @@
 
 from .check import Checked
 from .field import Field
-from .reasons import reason_kinds
+from .reasons import reason_kinds, without_cells
 from .schema import Schema
 
-__all__ = ["Checked", "Field", "Schema", "reason_kinds"]
+__all__ = ["Checked", "Field", "Schema", "reason_kinds", "without_cells"]

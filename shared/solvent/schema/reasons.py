@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
 
 from . import kinds
 
-__all__ = ["Reasons", "reason_kinds", "rows_of_torn"]
+__all__ = ["Reasons", "reason_kinds", "rows_of_torn", "without_cells"]
 
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+END = re.compile(rf"({QUOTED.pattern})|; ")
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
 
 
@@ -67,3 +68,12 @@ def reason_kinds(reasons: str) -> set[str]:
         column, colon, why = reason.rpartition(": ")
         found.add(f"{column}{colon}{NUMBER.sub('…', why)}")
     return found
+
+
+def without_cells(reasons: str, columns: Collection[str]) -> str:
+    """The reasons of one row, those that name one of the columns without its cells."""
+    ends = [found.start() for found in END.finditer(reasons) if found[1] is None]
+    pieces = [reasons[start:end] for start, end in zip([0, *(end + 2 for end in ends)], [*ends, None], strict=True)]
+    return "; ".join(
+        "; ".join(sorted(reason_kinds(piece))) if any(name in piece for name in columns) else piece for piece in pieces
+    )

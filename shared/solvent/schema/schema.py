@@ -185,18 +185,18 @@ class Schema:
 
         Args:
             ids: the user's own names of columns that have to be there and to be unique.
-            passthrough: those of columns that are only copied.
+            passthrough: those of columns that only have to be there; one that the bundle reads stays what it is.
 
         Raises:
-            Refused: if a column is read already: it can't have two roles.
+            Refused: if an id is read as something else already.
         """
         wanted: dict[str, Role] = {**dict.fromkeys(passthrough, "passthrough"), **dict.fromkeys(ids, "id")}
-        kept = [each for each in self.fields if not (each.role == "passthrough" and each.source in wanted)]
+        kept = [each for each in self.fields if not (each.role == "passthrough" and each.source in ids)]
         for each in kept:
-            if each.source in wanted and each.role != wanted[each.source]:
+            if each.source in ids and each.role != "id":
                 raise Refused(
-                    f"The column {each.source!r} can't be carried over as {wanted[each.source]}: the bundle reads it "
-                    f"as {each.role}. Copy it under another name in the source."
+                    f"The column {each.source!r} can't be an id: the bundle reads it as {each.role}. Copy it under "
+                    "another name in the source."
                 )
         known = {each.source for each in kept}
         new = (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .. import drift
 from ..errors import SolventError, TooManyBadRows
-from ..files import sha256
+from ..files import replacing, sha256
 from ..report.drift import page
 from ..solution import JSON
 from . import sql
@@ -26,7 +26,7 @@ from .writer import OWNER_ONLY, QUARANTINE, Files
 if TYPE_CHECKING:
     from .run import Run
 
-__all__ = ["finish"]
+__all__ = ["finish", "judged_again"]
 
 log = logging.getLogger("solvent")
 FORMAT = 2
@@ -42,7 +42,7 @@ def finish(run: Run, ledger: Ledger, layout: Layout) -> dict[str, JSON]:
         shutil.rmtree(run.work)
         raise SolventError(
             f"{run.label} has {totals.read} rows, at least {run.order.min_rows} are expected. Nothing was "
-            "published. If the source is complete, lower the limit (min_rows); else try again once it is."
+            "published. If the source is complete, lower the limit (min_rows, least_share); else try again once it is."
         )
     # the share, since 0.29 * 100 is less than 29
     if totals.read and totals.set_aside / totals.read > run.order.max_bad:
@@ -61,7 +61,8 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
     manifest: dict[str, JSON] = {
         "format": FORMAT,
         "identity": run.identity,
-        "token": ledger.token,
+        "marks": run.marks,
+        "token": ledger.state,
         "solution": run.bundle.facts["solution"],
         "bundle": str(run.bundle.path),
         "bundle_sha256": run.bundle.sha256,
@@ -82,8 +83,7 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
         "seconds": round(seconds, 3),
         "rows_per_second": round(run.fresh / seconds) if seconds else None,
     }
-    facts = {"bundle": run.bundle.facts["solution"], "source": run.label, "rows": totals.scored}
-    report = page(drifted, title=f"Drift: {run.label}", facts=facts)
+    report = _page(run, drifted)
 
     def fill(staged: Path) -> None:
         if destination.form == "folder":
@@ -101,15 +101,33 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
             bad = staged / destination.beside(f"{QUARANTINE}.parquet").name
             aside.join_into(bad, "parquet", OWNER_ONLY)
             manifest["quarantine"] = [{"name": bad.name, "rows": totals.set_aside, "sha256": sha256(bad)}]
-        write_text(report, staged / destination.beside(DRIFT).name)
-        write_json(manifest, staged / destination.beside(MANIFEST).name)
+        write_text(report, staged / destination.page.name)
+        write_json(manifest, staged / destination.manifest.name)
 
     if order.sink.sql is not None:
-        sql.load(order.sink, scored.tables(), scored.schema, ids=layout.ids, token=ledger.token, identity=run.identity)
+        sql.load(order.sink, scored.tables(), scored.schema, ids=layout.ids, token=ledger.state, identity=run.identity)
     where = destination.publish(run.identity, fill, order.keep)
     log.info("%s: %d rows scored, %d set aside, into %s", run.label, totals.scored, totals.set_aside, where)
     log.info("%s", drifted.sentence)
     return manifest
+
+
+def judged_again(run: Run, manifest: dict[str, JSON]) -> dict[str, JSON]:
+    """The manifest of a published run, its drift judged by other alarms if others are asked for by now."""
+    drifted = drift.compare(run.bundle.reference, drift.Counts.from_json(manifest["counts"]), run.order.alarms)
+    if drifted.to_json() == manifest["drift"]:
+        return manifest
+    manifest = {**manifest, "drift": drifted.to_json()}
+    with replacing(run.order.destination.page) as temporary:
+        write_text(_page(run, drifted), temporary)
+    with replacing(run.order.destination.manifest) as temporary:
+        write_json(manifest, temporary)
+    return manifest
+
+
+def _page(run: Run, drifted: drift.Drift) -> str:
+    facts = {"bundle": run.bundle.facts["solution"], "source": run.label, "rows": drifted.rows}
+    return page(drifted, title=f"Drift: {run.label}", facts=facts)
 
 
 def _too_many(run: Run, totals: Totals) -> TooManyBadRows:
@@ -118,7 +136,7 @@ def _too_many(run: Run, totals: Totals) -> TooManyBadRows:
     return TooManyBadRows(
         f"{bad} of {run.label}'s {rows} rows can't be scored ({bad / rows:.2%}); {most:.2%} may be. "
         f"Nothing was published.\nThe rows and why: {run.work / QUARANTINE}\nMost often: {usual}\n"
-        "Mend the rows, or allow more with --max-bad: then the rows scored already are not scored again."
+        "Mend the rows, or allow more (--max-bad, in a job limits.max_bad): what is scored already is kept for that."
     )
 
 

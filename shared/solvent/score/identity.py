@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..tables import Source
 if TYPE_CHECKING:
     from .parts import Part
 
-__all__ = ["Content", "changes", "digest", "fingerprint", "identity"]
+__all__ = ["Content", "changes", "digest", "fingerprint", "identity", "marks"]
 
 SHORT = 16  # hexadecimal digits
 NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -42,13 +43,14 @@ class Content:
     """The files of a source as they were when the run began.
 
     Args:
-        stamps: names, sizes and times: other ones later say that the source was changed while it was read.
+        stamps: of the files: other ones later say that the source was changed while it was read.
         closed: whether the files are all that the rows are made of. A query's rows are in none, and images that a table
             only names may change beside it.
     """
 
+    source: Source
     files: tuple[Path, ...]
-    stamps: tuple[tuple[int, int], ...]
+    stamps: tuple[tuple[int, ...], ...]
     closed: bool
 
     @classmethod
@@ -57,39 +59,51 @@ class Content:
         files = tuple(tables.files(source))
         images = any(field.kind == "image" for field in schema.features)
         closed = bool(files) and (not images or files[0].suffix.lower() in tables.IMAGES)
-        return cls(files, _stamps(files), closed)
+        return cls(source, files, _stamps(files), closed)
 
-    def refuse_as_output(self, path: Path) -> None:
-        """Raises: Refused: if writing to a path would change a file."""
-        target = path.resolve()
-        if read := next((file for file in self.files if target in (real := file.resolve(), *real.parents)), None):
-            raise Refused(f"{path} is read too ({read}). Name another output: a source is never overwritten.")
+    def refuse_as_output(self, places: Sequence[Path]) -> None:
+        """Raises: Refused: if writing to one of the places would change a file."""
+        targets = {_real(place) for place in places}
+        if read := next((file for file in self.files if targets & {real := _real(file), *real.parents}), None):
+            raise Refused(f"{places[0]} would replace {read}, which is read. Name another output.")
 
     def refuse_if_changed(self, label: str) -> None:
         """Raises: SolventError: if a file is no longer what it was."""
-        if _stamps(self.files) != self.stamps:
+        if _stamps(self.files) != self.stamps or tuple(tables.files(self.source)) != self.files:
             raise SolventError(f"{label} was changed while it was read. Nothing was published; score it again.")
 
     def sums(self) -> list[list[str]]:
-        """Names and sha256 of the files, in their order."""
-        top = self.files[0].parent if self.files else Path()
+        """Names and sha256 of the files, in their order. A name of a folder may be a cell, or a class."""
+        top = _top(Path(self.source.path).expanduser()) if self.source.path is not None else Path()
         # in a folder of images, a pipe or a link that leads nowhere is a row that will be set aside
         return [[_relative(file, top), sha256(file) if file.is_file() else "no file"] for file in self.files]
 
 
-def _stamps(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises for a loop of links
+
+
+def _top(path: Path) -> Path:
+    """The folder of a source: the one that it is, that its file is in, or that a pattern starts from."""
+    if path.is_dir():
+        return path
+    parents = [] if path.exists() else [each for each in path.parents if any(sign in str(each) for sign in "*?[")]
+    return (parents[-1] if parents else path).parent
+
+
+def _stamps(files: Sequence[Path]) -> tuple[tuple[int, ...], ...]:
     return tuple(map(_stamp, files))
 
 
-def _stamp(file: Path) -> tuple[int, int]:
-    """Size and time, or (-1, -1) where a name leads to no file."""
+def _stamp(file: Path) -> tuple[int, ...]:
+    """Which file it is, its size and its time; (-1, -1) where a name leads to no file."""
     try:
         status = file.stat()
     except OSError as error:
         if error.errno not in NO_FILE:
             raise
         return -1, -1
-    return status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _relative(file: Path, top: Path) -> str:
@@ -101,9 +115,14 @@ def identity(run: Mapping[str, JSON]) -> str:
     return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:SHORT]
 
 
-def changes(one: Mapping[str, JSON], other: Mapping[str, JSON]) -> list[str]:
-    """What differs between two runs, in words."""
-    return [says for name, says in NAMES.items() if one.get(name) != other.get(name)]
+def marks(run: Mapping[str, JSON]) -> dict[str, str]:
+    """A short hash of each thing that a run is known by, to tell later what differs."""
+    return {name: identity({name: value}) for name, value in run.items()}
+
+
+def changes(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """What differs between the marks of two runs, in words."""
+    return ", ".join(says for name, says in NAMES.items() if one.get(name) != other.get(name))
 
 
 def fingerprint(side: Mapping[str, pd.DataFrame]) -> dict[str, str]:

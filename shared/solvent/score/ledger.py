@@ -5,9 +5,12 @@ A run that was killed is gone on with from here. A line counts if it is whole, a
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +21,9 @@ from ..solution import JSON
 
 __all__ = ["LEDGER", "Entry", "Ledger"]
 
+log = logging.getLogger("solvent")
 LEDGER = "ledger.jsonl"
+SHORT = 32  # hexadecimal digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,30 +55,37 @@ class Ledger:
 
     Args:
         folder: is made if need be. Lines behind the first one that doesn't count are cut off.
-        run: what makes it this run; kept in the ledger's first line.
+        run: the marks of what it is known by; kept in the ledger's first line.
     """
 
-    def __init__(self, folder: Path, run: Mapping[str, JSON]) -> None:
+    def __init__(self, folder: Path, run: Mapping[str, str]) -> None:
         self.folder, self._path = folder, folder / LEDGER
         self.token = secrets.token_hex(8)
         self.entries: list[Entry] = []
         self._ends: list[int] = []  # of the lines, the first one's too
-        folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
             self._read()
         if not self._ends:
-            self._path.write_bytes(b"")
-            self._append({"run": run, "token": self.token})
-            sync_folder(folder)
-            sync_folder(folder.parent)
+            self._begin(run)
         os.truncate(self._path, self._ends[-1])
 
+    def _begin(self, run: Mapping[str, str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.write_bytes(b"")
+            self._append({"run": run, "token": self.token})
+            sync_folder(self.folder)
+            sync_folder(self.folder.parent)
+        except OSError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
     @classmethod
-    def run_of(cls, folder: Path) -> Mapping[str, JSON]:
-        """What makes the run in a folder; nothing where that can't be read."""
+    def run_of(cls, folder: Path) -> Mapping[str, str]:
+        """The marks of the run in a folder; nothing where that can't be read."""
         try:
             with (folder / LEDGER).open("rb") as file:
-                found: Mapping[str, JSON] = json.loads(file.readline())["run"]
+                found: Mapping[str, str] = json.loads(file.readline())["run"]
                 return found
         except (OSError, ValueError, LookupError, TypeError):
             return {}
@@ -81,6 +93,12 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         self._append(asdict(entry))
         self.entries.append(entry)
+
+    @property
+    def state(self) -> str:
+        """What the run has come to: another name for other parts. A database knows by it what it has taken."""
+        sums = [sorted(entry.files.items()) for entry in self.entries]
+        return hashlib.sha256(json.dumps([self.token, sums]).encode()).hexdigest()[:SHORT]
 
     def forget(self, parts: int) -> None:
         """Keep only so many parts."""
@@ -99,15 +117,15 @@ class Ledger:
         for line in self._path.read_bytes().splitlines(keepends=True):
             end += len(line)
             try:
+                if not line.endswith(b"\n"):
+                    raise ValueError("its line has no end")
                 found = json.loads(line)
                 if not self._ends:
                     self.token = str(found["token"])
                 else:
                     self.entries.append(self._checked(Entry(**found)))
-            except (ValueError, LookupError, TypeError, OSError):  # torn, or its files are not there
-                break
-            if not line.endswith(b"\n"):
-                del self.entries[len(self._ends) - 1 :]
+            except (ValueError, LookupError, TypeError, FileNotFoundError) as error:  # torn, or its files are not there
+                log.warning("%s: part %d and those behind it do not count (%s)", self._path, len(self.entries), error)
                 break
             self._ends.append(end)
 

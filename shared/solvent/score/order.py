@@ -42,8 +42,13 @@ class Order:
 
     def refuse_arguments(self, chunk_rows: int | None) -> None:
         path = self.destination.path
+        _refuse_no_name(str(path))
         if not path.name:
             raise Refused(f"{path} can't be an output. Name a file or a folder.")
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise Refused(f"{str(path)!r} is no UTF-8. Name another output.") from error
         if self.sink.sql is not None and self.destination.form != "folder":
             raise Refused(f"folder: {path} would be a file. Name a folder for the manifest and the rows set aside.")
         if chunk_rows is not None and chunk_rows < 1:
@@ -53,10 +58,20 @@ class Order:
         if self.keep < 1:
             raise Refused(f"keep={self.keep}: expected 1 or more; the published run is one of them.")
         if self.source.path is not None:
-            read = Path(self.source.path).expanduser().resolve()
-            if read.is_dir() and read in path.resolve().parents:
+            _refuse_no_name(self.source.path)
+            read = Path(os.path.realpath(Path(self.source.path).expanduser()))  # resolve() raises for a loop of links
+            if os.path.isdir(read) and read in path.resolve().parents:  # noqa: PTH112  (Path's raises for a long name)
                 raise Refused(f"{path} lies in {self.source.path}, which is read. Name an output elsewhere.")
             if read == path.resolve() or self.destination.runs.resolve() in read.parents:
                 raise Refused(
                     f"{self.source.path} is the output too. Name another output: a source is never overwritten."
                 )
+
+
+def _refuse_no_name(path: str) -> None:
+    try:
+        named = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        named = False
+    if not named:
+        raise Refused(f"{path[:200]!r} can't be the name of a file. Name another.")

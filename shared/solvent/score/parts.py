@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Collection, Generator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import pandas as pd
 
 from .. import tables
 from ..errors import Refused, SolventError
-from ..schema import kinds, reason_kinds
+from ..schema import kinds, reason_kinds, without_cells
 from ..solution import Output, Score, Type
 from .repeats import Seen
 
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
     from ..schema import Schema
 
-__all__ = ["Layout", "Part", "Scored", "read_parts", "score_part"]
+__all__ = ["UNWRITABLE", "Layout", "Part", "Scored", "read_parts", "score_part"]
 
 ROW, REASONS, ERROR = "row", "reasons", "error"
 MASKED = "***"
+HIDDEN = "the scorer can't take it; why is hidden, since columns are masked"
 MOST_UNGROUPED = 500_000  # rows that may be one part, for their entities don't lie together
 OTHERS = re.compile(r": [\d,]+ other unseen categories$")
 
@@ -44,7 +46,9 @@ class Layout:
     outputs: tuple[Output, ...]
 
     @classmethod
-    def of(cls, schema: Schema, outputs: Sequence[Output], rows: pd.DataFrame) -> Layout:
+    def of(
+        cls, schema: Schema, outputs: Sequence[Output], rows: pd.DataFrame, passthrough: Sequence[str] = ()
+    ) -> Layout:
         """The layout for a source.
 
         Rows that belong to an entity and have no id of their own are known by their entity and time; images without an
@@ -52,6 +56,7 @@ class Layout:
 
         Args:
             rows: some of the source, as they were read.
+            passthrough: further columns to copy, under the user's own names.
 
         Raises:
             Refused: if two columns would have one name.
@@ -61,7 +66,8 @@ class Layout:
             keys += schema.by_role("time")
         if not keys:
             keys += [each for each in schema.features if each.kind == "image" and _holds_paths(rows, each.source)]
-        sources = dict.fromkeys(each.source for each in (*keys, *schema.by_role("passthrough")))
+        own = (each.source for each in (*keys, *schema.by_role("passthrough")))
+        sources = dict.fromkeys([*own, *passthrough])
         carried = tuple(name for name in sources if name in rows)
         if both := [output.name for output in outputs if output.name in carried]:
             raise Refused(
@@ -146,10 +152,8 @@ def _lie_together(source: Any, rows: int, entities: Sequence[str]) -> bool:
     for raw in tables.chunks(source, rows):
         if not len(raw) or any(name not in raw for name in entities):
             continue  # Schema.rename refuses it
-        keys = _keys(raw, entities)
-        starts = keys[(keys != keys.shift()).to_numpy()]
-        if last is not None and starts.iloc[0] == last:
-            starts = starts.iloc[1:]
+        keys = _keys(raw, entities, last)
+        starts = _starts(keys, last)
         together &= not (starts.duplicated().any() or seen.add(starts).any())
         last, count = keys.iloc[-1], count + len(raw)
         if not together and count > MOST_UNGROUPED:
@@ -162,27 +166,44 @@ def _lie_together(source: Any, rows: int, entities: Sequence[str]) -> bool:
 
 
 def _whole_entities(chunks: Iterator[pd.DataFrame], rows: int, entities: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Parts of at least `rows` rows that end where an entity does."""
+    """Parts of at least `rows` rows that end where an entity does.
+
+    Raises:
+        SolventError: if an entity comes back: a query may give another order each time.
+    """
     held: pd.DataFrame | None = None
+    seen, last = Seen(), None
     for raw in chunks:
-        whole = raw if held is None else pd.concat([held, raw])
-        keys = _keys(whole, entities) if len(whole) and all(name in whole for name in entities) else None
-        end = 0 if keys is None else int((keys != keys.iloc[-1]).to_numpy().nonzero()[0].max(initial=-1)) + 1
-        if end >= rows:
-            yield whole.iloc[:end]
-            whole = whole.iloc[end:]
-        held = whole
+        if len(raw) and all(name in raw for name in entities):
+            keys = _keys(raw, entities, last)
+            starts = _starts(keys, last)
+            if starts.duplicated().any() or seen.add(starts).any():
+                raise SolventError(
+                    f"The rows of one {entities[0]} followed each other when they were read first, and do not now. "
+                    f"Give the query an ORDER BY {entities[0]}, ..., then try again."
+                )
+            end = int(starts.index[-1] - raw.index[0]) if len(starts) else None  # where the last entity begins
+            last = keys.iloc[-1]
+            if end is not None and (len(held) if held is not None else 0) + end >= rows:
+                yield pd.concat([held, raw.iloc[:end]]) if held is not None else raw.iloc[:end]
+                held, raw = None, raw.iloc[end:]
+        held = raw if held is None else pd.concat([held, raw])
     if held is not None:
         yield held
 
 
-def _keys(raw: pd.DataFrame, entities: Sequence[str]) -> pd.Series:
-    """What tells the entity of each row; a missing one is an entity of its own."""
-    cells = [kinds.read(raw[name], "category").values.fillna("").astype("str") for name in entities]
-    joined = cells[0]
+def _keys(raw: pd.DataFrame, entities: Sequence[str], last: Any) -> pd.Series:
+    """What tells the entity of each row; one that is missing, and so a bad row, goes with the entity before it."""
+    cells = [kinds.read(raw[name], "category").values for name in entities]
+    joined = cells[0].astype(object)
     for more in cells[1:]:
         joined = joined + "\0" + more
-    return joined
+    return joined.ffill().fillna("" if last is None else last).astype("str")
+
+
+def _starts(keys: pd.Series, last: Any) -> pd.Series:
+    """The keys of rows where another entity begins than that of the row before."""
+    return keys[(keys != keys.shift(fill_value=last)).to_numpy()]
 
 
 def _repeated(raw: pd.DataFrame, schema: Schema, seen: Mapping[str, Seen]) -> dict[Hashable, str]:
@@ -207,6 +228,7 @@ def score_part(
     label: str,
     folder: Path,
     mask: Collection[str] = (),
+    unwritable: Callable[[pd.Series], pd.Series] | None = None,
 ) -> Scored:
     """Score one part: a pure function of its rows, and of the files that they name.
 
@@ -214,6 +236,7 @@ def score_part(
         folder: what relative paths in its cells start from.
         label: the source's short name, for messages.
         mask: columns, under the user's own names, whose cells are hidden where a row is set aside.
+        unwritable: which cells of a column that is carried over the output can't hold.
 
     Raises:
         Refused: if a column is missing.
@@ -235,7 +258,8 @@ def score_part(
         outputs = score(good)
         _refuse_other_rows(outputs, good)
         errors = outputs[ERROR].dropna()
-        reasons |= zip(errors.index, errors, strict=True)
+        reasons |= zip(errors.index, [HIDDEN if mask else error for error in errors], strict=True)
+        reasons |= _unwritable(raw.loc[good.index, list(layout.carried)], unwritable, reasons)
         reasons |= schema.torn(renamed, reasons)
     failed = raw.index.isin(list(reasons))
     if len(reasons) > len(raw) - len(good):
@@ -251,7 +275,7 @@ def score_part(
         scored=tables.typed(scored, layout.types),
         set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad], mask),
         reasons=Counter(kind for index in bad for kind in reason_kinds(reasons[index])),
-        notes=_notes(checked.notes),
+        notes=_notes(checked.notes, mask),
         inputs=good,
         outputs=outputs[names],
     )
@@ -267,18 +291,44 @@ def _refuse_other_rows(found: pd.DataFrame, good: pd.DataFrame) -> None:
 def _set_aside(cells: pd.DataFrame, reasons: Sequence[str], mask: Collection[str]) -> pa.Table:
     hidden = [str(name) for name in cells if name in mask]
     if hidden:  # a reason may hold the cell
-        reasons = ["; ".join(sorted(reason_kinds(reason))) for reason in reasons]
+        reasons = [without_cells(reason, hidden) for reason in reasons]
         cells = cells.assign(**{name: cells[name].astype(object).mask(cells[name].notna(), MASKED) for name in hidden})
     own = {name: f"column {name}" for name in (ROW, REASONS) if name in cells}
     cells = cells.rename(columns=own)
     cells.insert(0, ROW, cells.index + 1)
     cells.insert(1, REASONS, list(reasons))
-    return tables.typed(cells, {ROW: "integer", REASONS: "string"} | dict.fromkeys(hidden, "string"))
+    types: dict[str, Type] = {ROW: "integer", REASONS: "string", **dict.fromkeys(hidden, "string")}
+    return tables.typed(cells, types)
 
 
-def _notes(found: Mapping[str, int]) -> Counter[str]:
+def _unwritable(
+    carried: pd.DataFrame, unwritable: Callable[[pd.Series], pd.Series] | None, known: Collection[Hashable]
+) -> dict[Hashable, str]:
+    if unwritable is None:
+        return {}
+    return {
+        index: f"{name}: holds what the output can't: infinity in JSON, a zero byte in a database"
+        for name, cells in carried.items()
+        for index in cells.index[unwritable(cells)]
+        if index not in known
+    }
+
+
+def _infinite(cells: pd.Series) -> pd.Series:
+    return cells.map(lambda cell: isinstance(cell, float) and math.isinf(cell)).astype(bool)
+
+
+def _with_zero_byte(cells: pd.Series) -> pd.Series:
+    return cells.map(lambda cell: isinstance(cell, str) and "\0" in cell).astype(bool)
+
+
+UNWRITABLE: Mapping[str, Callable[[pd.Series], pd.Series]] = {"jsonl": _infinite, "sql": _with_zero_byte}
+
+
+def _notes(found: Mapping[str, int], mask: Collection[str]) -> Counter[str]:
     """Notes that can be added up over parts: how many levels were left out of one part's notes can't be."""
     notes: Counter[str] = Counter()
     for note, count in found.items():
-        notes[OTHERS.sub(": other unseen categories", note)] += count
+        shown = note if note.partition(": ")[0] not in mask else next(iter(reason_kinds(note)))
+        notes[OTHERS.sub(": other unseen categories", shown)] += count
     return notes

@@ -47,6 +47,12 @@ class Destination:
         """What lies beside a file output: its manifest, the rows set aside, the drift report."""
         return self.path.with_name(f"{self.path.name}.{what}")
 
+    @property
+    def places(self) -> list[Path]:
+        """All that is written: a folder, or a file with what lies beside it, the manifest last."""
+        beside = [] if self.form == "folder" else [f"{QUARANTINE}.parquet", DRIFT, MANIFEST]
+        return [self.path, *map(self.beside, beside)]
+
     def work(self, identity: str) -> Path:
         """The folder of a run that is not published yet."""
         return self.runs / f"{identity}{WORK}"
@@ -56,36 +62,47 @@ class Destination:
 
     def refuse_what_is_not_ours(self) -> None:
         """Raise Refused if something is in the way that scoring didn't put there, or that was changed since."""
-        if not os.path.lexists(self.path):
-            return
-        if self.form == "folder":
-            ours = self.path.is_symlink() and self.path.readlink().parent == Path(self.runs.name)
-            what = "is no output of solvent score"
-        else:
-            ours = self.path.is_file() and not self.path.is_symlink() and sha256(self.path) in self._known_sums()
-            what = "is no output of solvent score, or was changed since"
-        if not ours:
-            raise Refused(f"{self.path} {what}. Move it away, or name another output. It was left as it is.")
+        there = [path for path in self.places if os.path.lexists(path)]
+        known = self._known_sums() if there and self.form != "folder" else set()
+        for path in there:
+            if self.form == "folder":
+                ours = path.is_symlink() and path.readlink().parent == Path(self.runs.name)
+                what = "is no output of solvent score"
+            else:
+                page = path == self.page and known  # it is written anew where other alarms are asked for
+                ours = path.is_file() and not path.is_symlink() and (bool(page) or sha256(path) in known)
+                what = "is no output of solvent score, or was changed since"
+            if not ours:
+                raise Refused(f"{path} {what}. Move it away, or name another output. It was left as it is.")
 
     def _known_sums(self) -> set[str]:
+        """The sums of all files that this output has had, or was about to have."""
         # a run that was killed between its renames has left its manifest where it was put together
-        own = self.beside(MANIFEST)
-        manifests = [own, *(staged / own.name for staged in self.runs.glob(f"*{STAGED}"))]
+        own = self.places[-1]
         known: set[str] = set()
-        for path in manifests:
+        for path in (own, *(staged / own.name for staged in self.runs.glob(f"*{STAGED}"))):
             try:
-                known.update(part["sha256"] for part in json.loads(path.read_text(encoding="utf-8"))["parts"])
+                manifest = json.loads(path.read_text(encoding="utf-8"))
+                known.update(each["sha256"] for each in (*manifest["parts"], *manifest["quarantine"]))
+                known.add(sha256(path))
             except (OSError, ValueError, LookupError, TypeError):
                 continue  # not a manifest of ours
         return known
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / MANIFEST if self.form == "folder" else self.beside(MANIFEST)
+
+    @property
+    def page(self) -> Path:
+        """The drift report."""
+        return self.path / DRIFT if self.form == "folder" else self.beside(DRIFT)
 
     def published(self, identity: str) -> dict[str, JSON] | None:
         """The manifest of the published run, if it is this one and its files are whole."""
         folder = self.form == "folder"
         try:
-            manifest: dict[str, JSON] = json.loads(
-                (self.path / MANIFEST if folder else self.beside(MANIFEST)).read_text(encoding="utf-8")
-            )
+            manifest: dict[str, JSON] = json.loads(self.manifest.read_text(encoding="utf-8"))
             files = {
                 self.path / each["name"] if folder else self.path.with_name(each["name"]): each["sha256"]
                 for each in (*manifest["parts"], *manifest["quarantine"])
@@ -95,6 +112,14 @@ class Destination:
             return None
         return manifest if whole and manifest.get("identity") == identity else None
 
+    def marks(self) -> dict[str, str]:
+        """The marks of what the published run is known by; nothing where there is none."""
+        try:
+            found: dict[str, str] = json.loads(self.manifest.read_text(encoding="utf-8"))["marks"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}
+        return found
+
     def publish(self, identity: str, fill: Callable[[Path], None], keep: int) -> Path:
         """Put a run's files together in a new folder, then make them the output in one step.
 
@@ -103,8 +128,8 @@ class Destination:
                 this folder; of a file output the file has its name in it, and what lies beside it its own.
             keep: runs of a folder output that stay, the new one included; older ones are removed.
         """
-        staged = self.runs / f"{identity}{STAGED}"
-        shutil.rmtree(staged, ignore_errors=True)
+        # a new one: what a killed run has left here says which files beside the output are ours
+        staged = _free(self.runs / f"{identity}{STAGED}")
         staged.mkdir(parents=True)
         fill(staged)
         self.refuse_what_is_not_ours()  # it may have come while the rows were scored
@@ -118,10 +143,7 @@ class Destination:
         return self.path
 
     def _swap(self, staged: Path, identity: str) -> None:
-        final = self.runs / identity
-        if final.exists() and final != self.path.resolve():  # left by a run that was killed just before its link
-            shutil.rmtree(final)
-        final = _renamed(staged, final)
+        final = staged.rename(_free(self.runs / identity))  # readers may be in an earlier run of that name
         sync_folder(self.runs)
         link = self.runs / f"{final.name}.link"
         link.unlink(missing_ok=True)
@@ -130,12 +152,11 @@ class Destination:
 
     def _replace(self, staged: Path) -> None:
         """The data first and the manifest last: it is there for readers that wait for it."""
-        (staged / self.path.name).replace(self.path)
-        for name in (self.beside(f"{QUARANTINE}.parquet").name, self.beside(DRIFT).name, self.beside(MANIFEST).name):
-            if (staged / name).exists():
-                (staged / name).replace(self.path.with_name(name))
+        for path in self.places:
+            if (staged / path.name).exists():
+                (staged / path.name).replace(path)
             else:
-                self.path.with_name(name).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     def prune(self, keep: int) -> None:
         """Remove old runs, and what killed runs left. The output is published: failing here is only worth a warning."""
@@ -162,13 +183,13 @@ def write_text(text: str, path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _renamed(folder: Path, wanted: Path) -> Path:
-    """Rename a folder; where an earlier run has the name, readers may be in it, and a number is added."""
-    final, number = wanted, 1
-    while final.exists():
+def _free(wanted: Path) -> Path:
+    """The name, or where it is taken one with a number."""
+    free, number = wanted, 1
+    while free.exists():
         number += 1
-        final = wanted.with_name(f"{wanted.name}-{number}")
-    return folder.rename(final)
+        free = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+    return free
 
 
 def _age(path: Path) -> int:

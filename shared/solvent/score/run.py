@@ -24,13 +24,14 @@ from ..runtime import TENSORFLOW
 from ..schema import Schema
 from ..solution import JSON, Kind, Output, Score
 from ..tables import Source
+from ..wording import listed, suggestion
 from . import sql, stop
 from .beside import ahead, behind
-from .finish import finish
-from .identity import Content, changes, digest, fingerprint, identity
+from .finish import finish, judged_again
+from .identity import Content, changes, digest, fingerprint, identity, marks
 from .ledger import Entry, Ledger
 from .order import Order
-from .parts import Layout, Part, Scored, read_parts, score_part
+from .parts import UNWRITABLE, Layout, Part, Scored, read_parts, score_part
 from .publish import Destination
 from .sink import Sink
 from .writer import write_part
@@ -138,8 +139,8 @@ def _failures_named(destination: Destination) -> Iterator[None]:
         yield
     except OSError as error:
         raise SolventError(
-            f"Scoring into {destination.path} failed: {error}. Nothing was published. Mend that, then resume by the "
-            "same command."
+            f"Scoring into {destination.path} failed: {error}. What is there is whole, the old or the new output. Mend "
+            "that, then resume by the same command."
         ) from error
 
 
@@ -152,10 +153,10 @@ class Run:
         self.label = tables.label(order.source)
         self.schema = bundle.schema.carrying(order.ids, order.passthrough)
         self.content = Content.of(order.source, self.schema)
-        self.content.refuse_as_output(order.destination.path)
+        self.content.refuse_as_output(order.destination.places)
         self.runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
         self.known_by = self._known_by()
-        self.identity = identity(self.known_by)
+        self.identity, self.marks = identity(self.known_by), marks(self.known_by)
         self.work = order.destination.work(self.identity)
         self.fresh = 0  # rows that this attempt has scored
 
@@ -188,12 +189,13 @@ class Run:
         if manifest := self._published():
             log.info("%s is scored already, nothing is to do: %s", self.label, self.order.destination.path)
             self.order.destination.prune(self.order.keep)
-            counts = drift.Counts.from_json(manifest["counts"])  # other alarms may have been set since
-            return {**manifest, "drift": drift.compare(self.bundle.reference, counts, self.order.alarms).to_json()}
+            return judged_again(self, manifest)
+        self._say_what_is_replaced()
         ahead_of_all = ahead(read_parts(self.order.source, self.order.chunk_rows, self.schema))
         with ahead_of_all as parts_read:
             first = next(parts_read)  # refuses a missing source before anything is made
-            layout = Layout.of(self.schema, self.bundle.outputs, first.raw)
+            layout = Layout.of(self.schema, self.bundle.outputs, first.raw, self.order.passthrough)
+            self._refuse_unknown_mask([str(name) for name in first.raw])
             if self.order.sink.sql is not None:
                 names = [*layout.carried, *(output.name for output in layout.outputs)]
                 sql.check(self.order.sink, names, layout.ids)
@@ -204,11 +206,25 @@ class Run:
                 self._score_all(parts_read, layout, scorer, ledger, why_stop)
         return finish(self, ledger, layout)
 
+    def _say_what_is_replaced(self) -> None:
+        published = self.order.destination.marks()
+        if published and published != self.marks:
+            differ = changes(published, self.marks)
+            log.info("%s: what is published will be replaced. Since then have changed: %s", self.label, differ)
+
     def _published(self) -> dict[str, JSON] | None:
         manifest = self.order.destination.published(self.identity) if self.content.closed else None
-        if manifest and self.order.sink.sql is not None and sql.last_token(self.order.sink) != manifest["token"]:
-            return None
+        if manifest and self.order.sink.sql is not None:
+            there = sql.is_in(self.order.sink, manifest["token"], manifest["rows_scored"])
+            return manifest if there else None
         return manifest
+
+    def _refuse_unknown_mask(self, names: Sequence[str]) -> None:
+        if unknown := sorted(self.order.mask - set(names)):
+            raise Refused(
+                f"{self.label} has no column {unknown[0]!r} to mask.{suggestion(unknown[0], names)} "
+                f"Its columns: {listed(names)}."
+            )
 
     @contextmanager
     def _kept_if_worth_it(self) -> Iterator[Ledger]:
@@ -218,20 +234,19 @@ class Run:
             ledger = self._ledger()
             yield ledger
         except BaseException as error:
-            if ledger is None or not ledger.entries or isinstance(error, Refused | BrokenPromise):
+            if ledger is not None and (not ledger.entries or isinstance(error, Refused | BrokenPromise)):
                 shutil.rmtree(self.work, ignore_errors=True)
             raise
 
     def _ledger(self) -> Ledger:
-        others = [path for path in self.order.destination.unfinished() if path != self.work]
+        others = [] if self.work.exists() else self.order.destination.unfinished()
         for other in others:
-            differ = changes(Ledger.run_of(other), self.known_by)
             log.warning(
                 "%s begins anew. An unfinished run is not gone on with, since these differ: %s.",
                 self.label,
-                ", ".join(differ) or "what it was of can't be read",
+                changes(Ledger.run_of(other), self.marks),
             )
-        ledger = Ledger(self.work, self.known_by)
+        ledger = Ledger(self.work, self.marks)
         if ledger.entries:
             rows = sum(entry.rows for entry in ledger.entries)
             log.info("%s: going on behind %d finished parts (%d rows)", self.label, len(ledger.entries), rows)
@@ -241,6 +256,7 @@ class Run:
         self, parts: Iterator[Part], layout: Layout, scorer: Score, ledger: Ledger, why_stop: stop.Why
     ) -> None:
         folder, schema = tables.folder(self.order.source), self.schema
+        unwritable = UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.form)
         total, set_aside, number = tables.rows(self.order.source), 0, -1
 
         def keep(made: tuple[int, Scored, str | None]) -> None:
@@ -279,7 +295,16 @@ class Run:
                         f"{reason}: ended after {number} parts of {self.label}. Nothing was published; "
                         "resume by the same command."
                     )
-                scored = score_part(part, schema, scorer, layout, label=self.label, folder=folder, mask=self.order.mask)
+                scored = score_part(
+                    part,
+                    schema,
+                    scorer,
+                    layout,
+                    label=self.label,
+                    folder=folder,
+                    mask=self.order.mask,
+                    unwritable=unwritable,
+                )
                 write((number, scored, seen))
                 set_aside += scored.set_aside.num_rows
                 self.fresh += scored.rows

@@ -23,7 +23,8 @@ class Sink(Section):
     Args:
         path: a file for a name that ends in .csv, .jsonl or .parquet, else a folder.
         sql: an SQLAlchemy address such as `postgresql://writer:${DB_PASSWORD}@host/shop`.
-        table: of the database, as `scores` or `schema.scores`; made where it isn't there.
+        table: of the database, as `scores` or `schema.scores`; made where it isn't there. One that is there is empty,
+            or has what earlier runs put there.
         mode: what becomes of the table's rows: replace takes all away, merge those whose ids are scored anew.
         folder: with a table, where the manifest, the rows set aside and unfinished runs lie.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,18 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import Refused, SolventError
 from ..tables import database
 from ..wording import listed, many
+from . import cells
 from .sink import RUNS, STAGING, Sink
 
-__all__ = ["check", "last_token", "load"]
+__all__ = ["check", "is_in", "load"]
 
 BATCH_ROWS = 20_000
 UNDONE = {"postgresql", "sqlite"}  # where a rollback takes a new table away again
@@ -45,7 +43,7 @@ class Tables:
     def of(cls, sink: Sink, schema: pa.Schema) -> Tables:
         inside, name = sink.place
         metadata = sql.MetaData()
-        types = {field.name: _type(field, sink) for field in schema}
+        types = {field.name: cells.column_type(field, sink.table) for field in schema}
 
         def columns() -> Iterator[sql.Column[Any]]:
             # quoted: databases have more reserved words than SQLAlchemy knows
@@ -76,7 +74,7 @@ def check(sink: Sink, columns: Sequence[str], ids: Sequence[str]) -> None:
         ids: those of them that tell rows apart, for mode merge.
 
     Raises:
-        Refused: for a missing schema, column, permission or id.
+        Refused: for a missing schema, column, permission or id; for a table with rows that scoring didn't put there.
         SolventError: if the database can't be reached.
     """
     _refuse_without_ids(sink, ids)
@@ -90,8 +88,9 @@ def check(sink: Sink, columns: Sequence[str], ids: Sequence[str]) -> None:
         long = [each for each in (name, *columns) if len(each.encode()) > longest]
         if long:
             raise Refused(f"{sink.table}: {listed(long)}: a name in this database has at most {longest} bytes.")
-        if inspector.has_table(name, schema):
-            _check_columns(sink, inspector.get_columns(name, schema), columns, connection.dialect.name)
+        there = inspector.has_table(name, schema)
+        if there:
+            _refuse_columns(connection, sink, columns)
         ours = Tables.of(sink, pa.schema([(each, pa.string()) for each in columns]))
         ours.staging.create(connection)
         for table in (ours.scores, ours.runs):
@@ -99,18 +98,19 @@ def check(sink: Sink, columns: Sequence[str], ids: Sequence[str]) -> None:
                 _try_to_write(connection, table)
             elif connection.dialect.name in UNDONE:
                 table.create(connection)
+        if there:
+            _refuse_rows_of_others(connection, sink, ours)
         connection.rollback()
 
 
-def last_token(sink: Sink) -> str | None:
-    """The token of the run that was the last to be put into the table; None where there was none."""
-    runs = Tables.of(sink, pa.schema([])).runs
+def is_in(sink: Sink, token: str, rows: int) -> bool:
+    """Whether the rows of the run with this token are what the table holds now.
+
+    Args:
+        rows: that the run has. With mode merge the table may hold more, and later runs may have replaced some.
+    """
     with _connection(sink) as connection:
-        if not sql.inspect(connection).has_table(runs.name, runs.schema):
-            return None
-        ours = sql.select(runs.c.token).where(runs.c.table == sink.place[1])
-        found: str | None = connection.scalar(ours.order_by(runs.c.number.desc()).limit(1))
-        return found
+        return _held(connection, sink, Tables.of(sink, pa.schema([])), token) == rows
 
 
 def load(
@@ -121,11 +121,11 @@ def load(
     Args:
         tables: all with this schema; only one of them is in memory at a time.
         ids: the columns that tell rows apart; with mode merge, rows of the table whose ids come again are replaced.
-        token: the name of this run. A run that is in the table already is not put there again.
+        token: the name of this run, another one for other rows. What the table holds already is not put there again.
         identity: what the run was made of, for whoever reads `solvent_runs`.
 
     Raises:
-        Refused: if the database refuses the rows.
+        Refused: if the database refuses the rows, or the table has rows that scoring didn't put there.
         SolventError: if it can't be reached, or goes away; the table has its old rows then, or all the new
             ones where the answer to the last step was lost. The same call ends it.
     """
@@ -133,7 +133,7 @@ def load(
     ours = Tables.of(sink, schema)
     with _connection(sink) as connection:
         there = sql.inspect(connection).has_table(ours.scores.name, ours.scores.schema)
-        done = _is_in(connection, ours, token)
+        done = _held(connection, sink, ours, token) is not None
         connection.rollback()  # else SQLite would hold back others that write
         if done:
             return
@@ -142,14 +142,16 @@ def load(
         fill = _copy if connection.dialect.driver == "psycopg" else _insert
         for table in tables:
             given += table.num_rows
-            fill(connection, ours.staging, (_plain(batch) for batch in table.to_batches(BATCH_ROWS)))
+            fill(connection, ours.staging, (cells.plain(batch) for batch in table.to_batches(BATCH_ROWS)))
         for each in (ours.scores, ours.runs):
             each.create(connection, checkfirst=True)
         if connection.dialect.name == "postgresql":  # others may read; those that write wait
             lock = connection.dialect.identifier_preparer.format_table(ours.scores)
             connection.exec_driver_sql(f"LOCK TABLE {lock} IN SHARE ROW EXCLUSIVE MODE")
-        if _is_in(connection, ours, token):
+        if _held(connection, sink, ours, token) is not None:
             return
+        _refuse_columns(connection, sink, schema.names)
+        _refuse_rows_of_others(connection, sink, ours)
         _take_over(connection, sink, ours, ids, given)
         _enter(connection, ours, token=token, identity=identity, rows=given)
         ours.staging.drop(connection)
@@ -172,7 +174,7 @@ def _connection(sink: Sink) -> Iterator[sql.Connection]:
         try:
             with database.connected(engine, address) as connection:
                 yield connection
-        except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
+        except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OverflowError) as error:  # SQLite's, of a number
             said = database.said(error, engine)
             if database.passing(error):
                 raise SolventError(
@@ -197,28 +199,51 @@ def _begin_for_all(engine: sql.Engine) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-def _check_columns(sink: Sink, there: Sequence[Any], columns: Sequence[str], dialect: str) -> None:
-    as_known = str if dialect == "postgresql" else str.lower
+def _refuse_columns(connection: sql.Connection, sink: Sink, columns: Sequence[str]) -> None:
+    as_known = str if connection.dialect.name == "postgresql" else str.lower
+    schema, name = sink.place
+    there = sql.inspect(connection).get_columns(name, schema)
     known = {as_known(each["name"]) for each in there}
     given = {as_known(each) for each in columns}
     problems = []
     lacking = [each for each in columns if as_known(each) not in known]
     if lacking:
         problems.append(f"it lacks {listed(lacking)}")
-    needed = [
-        each["name"]
-        for each in there
-        if as_known(each["name"]) not in given
-        and not each["nullable"]
-        and each.get("default") is None
-        and not each.get("identity")
-        and not each.get("computed")
-        and each.get("autoincrement") is not True
-    ]
-    if needed:
+    further = [each for each in there if as_known(each["name"]) not in given and not _fills_itself(each)]
+    if needed := [each["name"] for each in further if not each["nullable"]]:
         problems.append(f"its {listed(needed)} must not be null, has no default, and is not among the scores")
+    lost = [each["name"] for each in further if each["nullable"]]
+    if lost and sink.mode == "merge":
+        problems.append(f"mode: merge would empty its {listed(lost)} in rows that it replaces (no score, no default)")
     if problems:
         raise Refused(f"{sink.table} is there, but {'; '.join(problems)}. Alter the table, or name another: table:.")
+
+
+def _fills_itself(column: Any) -> bool:
+    by_rule = any(column.get(each) for each in ("identity", "computed")) or column.get("default") is not None
+    # SQLite's INTEGER PRIMARY KEY, the only kind of column that is said to be a key there
+    own_number = bool(column.get("primary_key")) and isinstance(column["type"], sql.Integer)
+    return by_rule or own_number or column.get("autoincrement") is True
+
+
+def _refuse_rows_of_others(connection: sql.Connection, sink: Sink, ours: Tables) -> None:
+    runs = ours.runs
+    entered = sql.select(sql.literal(1)).select_from(runs).where(runs.c.table == ours.scores.name).limit(1)
+    known = sql.inspect(connection).has_table(runs.name, runs.schema)
+    if (known and connection.scalar(entered)) or not _has_rows(connection, ours.scores):
+        return
+    made = sql.schema.CreateTable(runs, if_not_exists=True).compile(connection)
+    entry = {"table": ours.scores.name, "token": "by hand", "number": 0, "identity": "", "rows": 0}
+    entering = runs.insert().values(entry | {"finished": sql.func.current_timestamp()})
+    raise Refused(
+        f"{sink.table} has rows, and {RUNS} tells of no run that put them there. They were left as they are. Name "
+        f"another table:, or empty this one. Only if mode: {sink.mode} may take its rows away, enter it:\n"
+        f"{' '.join(str(made).split())};\n{entering.compile(connection, compile_kwargs={'literal_binds': True})};"
+    )
+
+
+def _has_rows(connection: sql.Connection, table: sql.Table) -> bool:
+    return connection.scalar(sql.select(sql.literal(1)).select_from(table).limit(1)) is not None
 
 
 def _try_to_write(connection: sql.Connection, table: sql.Table) -> None:
@@ -243,11 +268,10 @@ def _take_over(connection: sql.Connection, sink: Sink, ours: Tables, ids: Sequen
     staged = connection.scalar(sql.select(sql.func.count()).select_from(staging))
     if staged != given:
         raise SolventError(f"{sink.table}: {given} rows were given, {staged} are staged. Give the same command again.")
-    gone = scores.delete()
     if sink.mode == "merge":
-        keys = sql.tuple_(*(scores.c[each] for each in ids)) if len(ids) > 1 else scores.c[ids[0]]
-        gone = gone.where(keys.in_(sql.select(*(staging.c[each] for each in ids))))
-    connection.execute(gone)
+        _delete_staged(connection, scores, staging, ids)
+    else:
+        connection.execute(scores.delete())
     connection.execute(scores.insert().from_select([each.name for each in staging.columns], sql.select(staging)))
     if sink.mode == "replace":
         now = connection.scalar(sql.select(sql.func.count()).select_from(scores))
@@ -258,17 +282,41 @@ def _take_over(connection: sql.Connection, sink: Sink, ours: Tables, ids: Sequen
             )
 
 
-def _is_in(connection: sql.Connection, ours: Tables, token: str) -> bool:
-    if not sql.inspect(connection).has_table(ours.runs.name, ours.runs.schema):
-        return False
-    runs = ours.runs.c
-    found = sql.select(sql.func.count()).where(runs.table == ours.scores.name, runs.token == token)
-    return bool(connection.scalar(found))
+def _delete_staged(connection: sql.Connection, scores: sql.Table, staging: sql.Table, ids: Sequence[str]) -> None:
+    """Delete the rows whose ids are staged; a missing id is equal to a missing one.
+
+    A statement for each set of ids that are missing together: databases join fast by "=", which no NULL fulfils, and
+    row by row by IS NOT DISTINCT FROM.
+    """
+    for missing in connection.execute(sql.select(*(staging.c[each].is_(None) for each in ids)).distinct()).all():
+        without = [each for each, is_missing in zip(ids, missing, strict=True) if is_missing]
+        rest = [each for each in ids if each not in without]
+        gone = scores.delete().where(*(scores.c[each].is_(None) for each in without))
+        if rest:
+            keys = sql.tuple_(*(scores.c[each] for each in rest)) if len(rest) > 1 else scores.c[rest[0]]
+            staged = sql.select(*(staging.c[each] for each in rest))
+            gone = gone.where(keys.in_(staged.where(*(staging.c[each].is_(None) for each in without))))
+        connection.execute(gone)
+
+
+def _held(connection: sql.Connection, sink: Sink, ours: Tables, token: str) -> int | None:
+    """How many rows the run with this token has, if the table holds them now."""
+    inspector, scores, runs = sql.inspect(connection), ours.scores, ours.runs.c
+    if not all(inspector.has_table(each.name, each.schema) for each in (scores, ours.runs)):
+        return None
+    entries = sql.select(runs.token, runs.rows).where(runs.table == scores.name).order_by(runs.number.desc())
+    if sink.mode == "merge":
+        entry = connection.execute(entries.where(runs.token == token)).first()
+        return entry.rows if entry and (entry.rows == 0 or _has_rows(connection, scores)) else None
+    last = connection.execute(entries.limit(1)).first()
+    now = sql.select(sql.func.count()).select_from(scores)
+    return last.rows if last and last.token == token and connection.scalar(now) == last.rows else None
 
 
 def _enter(connection: sql.Connection, ours: Tables, *, token: str, identity: str, rows: int) -> None:
     runs, name = ours.runs, ours.scores.name
     before = connection.scalar(sql.select(sql.func.max(runs.c.number)).where(runs.c.table == name)) or 0
+    connection.execute(runs.delete().where(runs.c.table == name, runs.c.token == token))  # rows that are gone again
     entry = {"table": name, "token": token, "number": before + 1, "identity": identity, "rows": rows}
     connection.execute(runs.insert(), entry | {"finished": datetime.now(UTC)})
 
@@ -286,88 +334,7 @@ def _copy(connection: sql.Connection, staging: sql.Table, batches: Iterable[pa.R
         with driver.cursor() as cursor, cursor.copy(f"COPY {staging.name} ({columns}) FROM STDIN") as copy:
             for batch in batches:
                 if batch.num_rows:
-                    copy.write(_lines(batch))
+                    copy.write(cells.lines(batch))
     except connection.dialect.loaded_dbapi.OperationalError:
         connection.invalidate()  # SQLAlchemy doesn't see what happens in the driver
         raise
-
-
-def _lines(batch: pa.RecordBatch) -> memoryview:
-    """A batch as PostgreSQL's COPY reads it: a line for each row, a tab between cells, a backslash for all that is odd.
-
-    Source: PostgreSQL's manual, COPY, "Text Format".
-    """
-    columns = []
-    for cells in batch.columns:
-        if pa.types.is_binary(cells.type):
-            text = pa.array([None if cell is None else f"\\\\x{cell.hex()}" for cell in cells.to_pylist()])
-        else:
-            text = cells.cast(pa.large_string())
-            if pa.types.is_large_string(cells.type):
-                for odd, written in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
-                    text = pc.replace_substring(text, odd, written)
-        columns.append(pc.fill_null(text.cast(pa.large_string()), "\\N"))
-    tab, end, nothing = (pa.scalar(text, pa.large_string()) for text in ("\t", "\n", ""))
-    lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*columns, tab), nothing, end)
-    _, ends, text = lines.buffers()
-    return memoryview(text)[: np.frombuffer(ends, np.int64)[len(lines)]]
-
-
-def _type(field: pa.Field, sink: Sink) -> Any:
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    if pa.types.is_timestamp(kind):
-        return sql.DateTime(timezone=kind.tz is not None)
-    if pa.types.is_decimal(kind):
-        return sql.Numeric(kind.precision, kind.scale)
-    for fits, known in TYPES:
-        if fits(kind):
-            return known
-    raise Refused(f"{sink.table}, column {field.name}: {kind} is no type of a database's column.")
-
-
-TYPES: list[tuple[Any, Any]] = [
-    (pa.types.is_boolean, sql.Boolean()),
-    (pa.types.is_integer, sql.BigInteger()),
-    (pa.types.is_floating, sql.Double()),
-    (pa.types.is_date, sql.Date()),
-    (pa.types.is_time, sql.Time()),
-    (pa.types.is_binary, sql.LargeBinary()),
-    (pa.types.is_large_binary, sql.LargeBinary()),
-    (pa.types.is_string, sql.Text()),
-    (pa.types.is_large_string, sql.Text()),
-    (pa.types.is_nested, sql.Text()),
-    (pa.types.is_null, sql.Text()),
-]
-
-
-def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Cells as a database has them: no NaN, times to the microsecond, lists as JSON."""
-    return pa.record_batch([_plain_cells(cells) for cells in batch.columns], names=batch.schema.names)
-
-
-def _plain_cells(cells: pa.Array) -> pa.Array:
-    kind = cells.type
-    if pa.types.is_dictionary(kind):
-        return _plain_cells(cells.dictionary_decode())
-    if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_nan(cells), None, cells).cast(pa.float64())
-    if pa.types.is_timestamp(kind):
-        return cells.cast(pa.timestamp("us", "UTC" if kind.tz else None), safe=False)
-    if pa.types.is_nested(kind):
-        texts = [None if cell is None else _json(cell) for cell in cells.to_pylist()]
-        return pa.array(texts, pa.large_string())
-    if pa.types.is_string(kind) or pa.types.is_null(kind):
-        return cells.cast(pa.large_string())
-    return cells.cast(pa.binary()) if pa.types.is_large_binary(kind) else cells
-
-
-def _json(cell: Any) -> str:
-    return json.dumps(_without_nan(cell), ensure_ascii=False, default=str)
-
-
-def _without_nan(cell: Any) -> Any:
-    if isinstance(cell, list | tuple):
-        return [_without_nan(each) for each in cell]
-    if isinstance(cell, dict):
-        return {key: _without_nan(value) for key, value in cell.items()}
-    return None if isinstance(cell, float) and cell != cell else cell

@@ -37,8 +37,9 @@ PASSING = {
     getattr(sqlite3, f"SQLITE_{name}") for name in ("BUSY", "LOCKED", "FULL", "IOERR", "NOMEM", "INTERRUPT", "CANTOPEN")
 }
 SECRETS = ("password", "passwd", "pwd", "sslpassword")
-# PostgreSQL's: "Failing row contains"
-DETAIL = re.compile(r"\nDETAIL:.*?(?=\n(?:HINT|CONTEXT|QUERY|LINE)\b|\Z)", re.DOTALL)
+# where PostgreSQL stood: "COPY scores, line 3, column income: " and then the cell
+COPIED = re.compile(r"^COPY [^,\n]+, \w+ \d+, \w+ ([^:\n]+): ", re.MULTILINE)
+SQLITE_CELL = re.compile(r" with text '.*", re.DOTALL)  # "Could not decode to UTF-8 column 'income' with text '"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 # in the text of an address that is no address yet, and in a driver's own text, such as odbc_connect=...;PWD=...
 WRITTEN = re.compile(rf"^\w[\w+]*://[^:/@]*:([^@]*)@|(?:^|[?&;])\s*(?:{'|'.join(SECRETS)})\s*=([^&;]*)", re.IGNORECASE)
@@ -63,7 +64,8 @@ def pieces(address: str, query: str, base: Path, key: str | None = None) -> Iter
             without a key come last.
 
     Raises:
-        Refused: for a bad address, a variable that is not set, a query that the database refuses, an unknown key.
+        Refused: for a bad address, a variable that is not set, a query that the database refuses, an unknown key, a
+            cell that Python can't have.
         SolventError: if the database can't be reached, or goes away.
     """
     with opened(address, base) as engine:
@@ -74,7 +76,11 @@ def pieces(address: str, query: str, base: Path, key: str | None = None) -> Iter
             else:
                 yield from _paged(engine, address, query, key)
         except SQLAlchemyError as error:
-            raise SolventError(f"{label(address)} broke off: {said(error, engine)}. Try again.") from error
+            told = said(error, engine)
+            if _is_of_a_cell(getattr(error, "orig", None)):
+                cure = "Correct the cell, or query:, for example by a CAST to text."
+                raise Refused(f"{label(address)} fails at a cell: {told}. {cure}") from error
+            raise SolventError(f"{label(address)} broke off: {told}. Try again.") from error
 
 
 @contextmanager
@@ -92,7 +98,7 @@ def opened(address: str, base: Path, *, to_write: bool = False) -> Iterator[sql.
     options = {name: value for name, value in OPTIONS.get(url.drivername, {}).items() if name not in url.query}
     try:
         # a connection that was cut between two statements is noticed and replaced
-        engine = sql.create_engine(url, pool_pre_ping=True, connect_args=options)
+        engine = sql.create_engine(url, pool_pre_ping=True, connect_args=options, hide_parameters=True)
     except ImportError as error:
         missing = (error.name or url.get_driver_name()).partition(".")[0]
         cure = f"pip install {DRIVERS.get(missing, missing)}"
@@ -124,7 +130,31 @@ def connected(engine: sql.Engine, address: str) -> sql.Connection:
 
 def said(error: Exception, engine: sql.Engine) -> str:
     """What the database said, without passwords, the cells of rows, and the full stop at its end."""
-    return DETAIL.sub("", _without_password(error, engine.url)).rstrip(".")
+    text = _without_cells(getattr(error, "orig", None) or error).strip()
+    for secret in _secrets(engine.url):
+        text = text.replace(secret, "***")
+    return text.rstrip(".")
+
+
+def _without_cells(error: BaseException) -> str:
+    """The kind of an error that quotes what it can't take, and the column; else the message, without its details."""
+    if isinstance(error, sqlite3.Error):
+        return SQLITE_CELL.sub("", str(error))
+    told: Any = getattr(error, "diag", None)  # psycopg's parts of a message
+    if _is_of_a_cell(error):
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+        copied = COPIED.search(getattr(told, "context", None) or "")
+        column = getattr(told, "column_name", None) or (copied and copied[1])
+        return f"{kind}, column {column}" if column else kind
+    if told and told.message_primary:
+        return "\n".join(filter(None, (told.message_primary, told.message_hint)))
+    return str(error)
+
+
+def _is_of_a_cell(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return SQLITE_CELL.search(str(error)) is not None
+    return any(each.__name__ == "DataError" for each in type(error).__mro__)
 
 
 def passing(error: Exception) -> bool:
@@ -203,7 +233,7 @@ def _refusing(engine: sql.Engine, address: str, cure: str = "Correct query:") ->
     try:
         yield
     except SQLAlchemyError as error:
-        if passing(error):
+        if passing(error) or _is_of_a_cell(getattr(error, "orig", None)):
             raise
         raise Refused(f"{label(address)}: the database refuses the query: {said(error, engine)}. {cure}.") from error
 
@@ -291,10 +321,3 @@ def _filled(text: str) -> str:
     if missing:
         raise Refused(f"sql: {listed(missing)} is not set in the environment. export {missing[0]}=...")
     return VARIABLE.sub(lambda found: os.environ[found[1]], text)
-
-
-def _without_password(error: Exception, url: sql.URL) -> str:
-    text = str(getattr(error, "orig", None) or error).strip().rstrip(".")
-    for secret in _secrets(url):
-        text = text.replace(secret, "***")
-    return text

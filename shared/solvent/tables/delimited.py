@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -80,7 +81,7 @@ def layout(path: Path, *, encoding: str | None, delimiter: str | None) -> Layout
     whole = len(head) < SAMPLE
     try:
         sample = codecs.getincrementaldecoder(encoding)().decode(head, final=whole).lstrip("\ufeff")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _undecodable(path, encoding, error) from error
     if "\0" in sample:
         raise Refused(
@@ -96,9 +97,10 @@ def layout(path: Path, *, encoding: str | None, delimiter: str | None) -> Layout
     return Layout(path, encoding, delimiter, tuple(rows[0]), header_only=whole and len(rows) == 1)
 
 
-def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> Refused:
+def _undecodable(path: Path, encoding: str, error: UnicodeError) -> Refused:
+    said = f"{error.reason}, near byte {error.start + 1}" if isinstance(error, UnicodeDecodeError) else str(error)
     return Refused(
-        f"{path.name} can't be read as {encoding}: {error.reason}, near byte {error.start + 1}. "
+        f"{path.name} can't be read as {encoding}: {said}. "
         "Name the encoding it was saved in (encoding: cp1252), or save it as UTF-8."
     )
 
@@ -129,7 +131,7 @@ def _found_delimiter(path: Path, sample: str, whole: bool) -> str:
 
 
 def _check_header(path: Path, names: list[str], delimiter: str) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1 and name})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1 and name)
     if repeated:
         raise Refused(
             f"{path.name}, header: {listed(map(repr, repeated))} is there twice. Give each column its own name."
@@ -178,7 +180,7 @@ def _tables(layout: Layout) -> Iterator[pa.Table]:
     except pa.ArrowInvalid as error:
         _check_quotes(layout)
         raise Refused(f"{layout.path.name} can't be read as CSV: {error}. Write or copy it again.") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _undecodable(layout.path, layout.encoding, error) from error
 
 

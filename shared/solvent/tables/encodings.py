@@ -35,7 +35,7 @@ def known(path: Path, encoding: str) -> str:
     try:
         b"x".decode(encoding, errors="ignore")  # refuses base64 and other codecs that make no text
         return codecs.lookup(encoding).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:  # ValueError for idna, which is no file's, and for zero bytes
         raise Refused(
             f"{path.name}: there is no encoding {encoding!r}. Usual ones: utf-8, utf-16, cp1252, cp1251, cp932."
         ) from error

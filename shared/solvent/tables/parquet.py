@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from ..errors import Refused
 from ..solution import Type
 from ..wording import listed
+from .delimited import BAD_ROW
 
 __all__ = ["NULLABLE", "common_schema", "pieces", "row_count", "schema_of", "typed"]
 
@@ -50,14 +52,16 @@ def schema_of(path: Path) -> pa.Schema:
     """The columns of a file.
 
     Raises:
-        Refused: if it is no whole Parquet file, or a column is there twice.
+        Refused: if it is no whole Parquet file, or a column is there twice or can't be called so.
     """
     with _opened(path) as file:
         schema: pa.Schema = file.schema_arrow
         schema = pa.schema([field.remove_metadata() for field in schema if not _is_pandas_index(field.name)])
-    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(schema.names).items() if count > 1)
     if repeated:
         raise Refused(f"{path.name}: {listed(map(repr, repeated))} is there twice. Give each column its own name.")
+    if BAD_ROW in schema.names:
+        raise Refused(f"{path.name}: the name {BAD_ROW} is Solvent's own. Give the column another name.")
     return schema
 
 

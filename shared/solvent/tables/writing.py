@@ -25,7 +25,7 @@ from ..files import replacing
 from ..solution import Type
 from . import parquet
 
-__all__ = ["append_csv", "append_jsonl", "ending", "with_files", "write"]
+__all__ = ["append_csv", "append_jsonl", "ending", "with_files", "without_nan", "write"]
 
 JSON_ROWS = 65_536  # that are put together at once
 
@@ -182,18 +182,19 @@ def _json_cells(name: str, cells: Any) -> Any:
 
 def _json_cell(name: str, cell: Any) -> str:
     try:
-        return json.dumps(_without_nan(cell), ensure_ascii=False, allow_nan=False, default=str, separators=(",", ":"))
+        return json.dumps(without_nan(cell), ensure_ascii=False, allow_nan=False, default=str, separators=(",", ":"))
     except ValueError as error:
         raise Refused(
             f"The column {name} holds a list with an infinite number, which JSON doesn't have. Write Parquet or CSV."
         ) from error
 
 
-def _without_nan(cell: Any) -> Any:
+def without_nan(cell: Any) -> Any:
+    """A cell as JSON can have it: NaN is null, bytes are base64."""
     if isinstance(cell, list):
-        return [_without_nan(each) for each in cell]
+        return [without_nan(each) for each in cell]
     if isinstance(cell, dict):
-        return {key: _without_nan(each) for key, each in cell.items()}
+        return {key: without_nan(each) for key, each in cell.items()}
     if isinstance(cell, bytes):
         return base64.b64encode(cell).decode("ascii")
     return None if isinstance(cell, float) and cell != cell else cell
