@@ -538,6 +538,12 @@ def test_alarms_that_are_asked_for_later_are_judged_without_scoring_again(tmp_pa
     score(made, loans(source, [20, 30]), tmp_path / "out.csv")  # what was written anew is still known as ours
 
 
+def test_an_alarm_that_no_column_can_raise_is_refused_before_a_row_is_scored(tmp_path: Path) -> None:
+    made = bundle(tmp_path, function=lambda rows: pytest.fail("scored"))
+    with pytest.raises(Refused, match="incom"):
+        score(made, loans(tmp_path / "loans.csv", [20]), tmp_path / "out", alarms=Alarms(ignore=("incom",)))
+
+
 def test_a_file_that_is_added_while_a_folder_is_read_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     loans(tmp_path / "in" / "a.csv", [20, 30])

@@ -127,7 +127,7 @@ def judged_again(run: Run, manifest: dict[str, JSON]) -> dict[str, JSON]:
 
 def _page(run: Run, drifted: drift.Drift) -> str:
     facts = {"bundle": run.bundle.facts["solution"], "source": run.label, "rows": drifted.rows}
-    return page(drifted, title=f"Drift: {run.label}", facts=facts)
+    return page(drifted, title=f"Drift: {run.label}", facts=facts, hidden=run.order.mask)
 
 
 def _too_many(run: Run, totals: Totals) -> TooManyBadRows:

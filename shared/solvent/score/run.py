@@ -191,6 +191,8 @@ class Run:
             self.order.destination.prune(self.order.keep)
             return judged_again(self, manifest)
         self._say_what_is_replaced()
+        none = drift.Counts.none(self.bundle.reference)
+        drift.compare(self.bundle.reference, none, self.order.alarms)  # refuses what the alarms can't be about
         ahead_of_all = ahead(read_parts(self.order.source, self.order.chunk_rows, self.schema))
         with ahead_of_all as parts_read:
             first = next(parts_read)  # refuses a missing source before anything is made

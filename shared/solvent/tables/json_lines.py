@@ -29,7 +29,7 @@ DEEPEST = 8  # lists in lists
 LEAST, MOST = -(2**63), 2**64 - 1  # integers that a table holds
 
 
-class _BadLine(Exception):  # noqa: N818  (it says what a line is)
+class _BadLine(Exception):
     """Why a line is no row."""
 
 
