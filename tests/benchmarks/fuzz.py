@@ -67,8 +67,9 @@ def hurry() -> None:
     logging.disable(logging.CRITICAL)
 
 
-def child(kind: str, numbers: range, pipe: Any) -> None:
+def child(kind: str, numbers: range, pipe: Any, other_end: Any) -> None:
     """Run cases, and say of each that it begins and what came of it."""
+    other_end.close()  # else a parent that is gone is waited for
     with pipe, tempfile.TemporaryDirectory(dir=FOLDER, prefix="fuzz-") as top:
         for number in numbers:
             pipe.send((number, os.getpid(), top))
@@ -84,7 +85,7 @@ def batch(kind: str, numbers: range, seconds: float) -> Iterator[dict[str, Any] 
     """What came of each case, and the peak memory in MB; a crash or a hang ends one case, and the next goes on."""
     while numbers:
         reading, writing = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("fork").Process(target=child, args=(kind, numbers, writing))
+        process = multiprocessing.get_context("fork").Process(target=child, args=(kind, numbers, writing, reading))
         process.start()
         writing.close()
         number, end, top = numbers[0], None, None

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
 from solvent import tables
@@ -171,7 +172,7 @@ def test_a_spreadsheet_is_refused_with_the_cure(tmp_path):
         ({"sql": "sqlite:///x"}, "sql: and query: need each other"),
         ({"path": "a.csv", "delimter": ";"}, "delimter: Extra inputs"),
         ({"path": "a.csv", "delimiter": ";;"}, "expected one character"),
-        ({"path": "a.csv", "delimiter": '"'}, "expected one character, and no quotation mark"),
+        ({"path": "a.csv", "delimiter": '"'}, "expected one character, of ASCII, and no quotation mark"),
     ],
 )
 def test_a_source_that_makes_no_sense_is_refused(source, message):
@@ -383,7 +384,8 @@ def test_a_password_from_the_environment_reaches_the_driver_and_no_message(shop,
     monkeypatch.setenv("PASSWORD", "hunter2")
     url = database._url(f"sqlite:///{shop}?password=${{PASSWORD}}&timeout=5", shop.parent)
     assert dict(url.query) == {"password": "hunter2", "timeout": "5"}
-    assert database._without_password(SQLAlchemyError("no user with 'hunter2'."), url) == "no user with '***'"
+    engine = sqlalchemy.create_engine(url)
+    assert database.said(SQLAlchemyError("no user with 'hunter2'."), engine) == "no user with '***'"
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

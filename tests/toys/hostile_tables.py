@@ -428,7 +428,7 @@ def absurd_sizes(chance: random.Random, folder: Path) -> str | None:
 
 
 def bombs(chance: random.Random, folder: Path) -> str | None:
-    """A small file of some gigabytes: of one byte, of one endless line, behind whole rows or alone."""
+    """A small file of a gigabyte: of one byte, of one endless line, behind whole rows or alone."""
     form, ending = chance.choice(["csv", "jsonl"]), chance.choice(["gz", "bz2", "xz", "zst"])
     rows = made_rows(chance)
     head = (as_csv(rows) if form == "csv" else as_jsonl(rows)) if chance.random() < 0.7 else b""
@@ -437,7 +437,7 @@ def bombs(chance: random.Random, folder: Path) -> str | None:
     path = folder / "in" / f"loans.{form}.{ending}"
     with path.open("wb") as file:
         file.write(compressed(head, ending) if head else b"")
-        for _ in range(64 if ending == "bz2" else 128):
+        for _ in range(16 if ending == "bz2" else 64):
             file.write(block)
     published, manifest = scored(chance, folder, path)
     return wrong_rows(published, None, manifest)

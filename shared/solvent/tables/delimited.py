@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -244,7 +245,12 @@ def _check_quotes(layout: Layout) -> None:
 
     def lines() -> Iterator[str]:
         nonlocal held
-        text = io.TextIOWrapper(file, layout.encoding, errors="replace", newline="")
+        text = io.TextIOWrapper(
+            io.BufferedReader(cast(io.RawIOBase, _Unblanked(file)), SAMPLE),
+            layout.encoding,
+            errors="replace",
+            newline="",
+        )
         while part := text.readline(BLOCK):
             held += len(part)
             if held > BLOCK or len(part) == BLOCK:
@@ -264,3 +270,20 @@ def _check_quotes(layout: Layout) -> None:
                 f'{layout.path.name} row {row + 1} (line {line}): a quotation mark (") is left open or stands alone '
                 f"in a cell, which ends at line {reader.line_num} ({error}). Close it; inside a cell, write it twice."
             ) from error
+
+
+class _Unblanked(io.RawIOBase):
+    """A file without its blocks of nothing but blank lines: gigabytes of them may be few bytes when compressed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        while (block := self._file.read(len(view))) and len(block) == len(view) and not block.strip(b"\r\n"):
+            pass
+        view[: len(block)] = block
+        return len(block)

@@ -93,10 +93,10 @@ class Source(Section):
             raise ValueError("sql: and query: need each other")
         if self.key is not None and self.sql is None:
             raise ValueError("key: is the column that orders the rows of a query; it needs sql: and query:")
-        if self.delimiter is not None and not (len(self.delimiter) == 1 and self.delimiter.isascii()):
-            raise ValueError("delimiter: expected one ASCII character")
-        if self.delimiter is not None and self.delimiter in '"\r\n\0':
-            raise ValueError("delimiter: expected one character, and no quotation mark")
+        if self.delimiter is not None and (
+            len(self.delimiter) != 1 or self.delimiter in '"\r\n\0' or not self.delimiter.isascii()
+        ):
+            raise ValueError("delimiter: expected one character, of ASCII, and no quotation mark")
         return self
 
 
