@@ -114,7 +114,7 @@ class _Checks:
         return f"{label}: {many(len(files), 'file')}" if files else label
 
     def _score(self) -> str:
-        from ..score.parts import Layout, Part, score_part
+        from ..score.parts import UNWRITABLE, Layout, Part, score_part
 
         assert self._bundle is not None
         bundle, source = self._bundle, self._bundle.source(self.plan.source)
@@ -123,7 +123,7 @@ class _Checks:
         pieces = tables.chunks(source, most)
         raw = next(pieces)
         self._columns = [str(name) for name in raw.columns if name != tables.BAD_ROW]
-        layout = Layout.of(schema, bundle.outputs, raw)
+        layout = Layout.of(schema, bundle.outputs, raw, self.job.passthrough)
         scored = score_part(
             Part(raw),
             schema,
@@ -132,6 +132,7 @@ class _Checks:
             label=tables.label(source),
             folder=tables.folder(source),
             mask=self.job.mask,
+            unwritable=UNWRITABLE.get(Path(self.plan.sink.path or "x.sql").suffix[1:].lower()),
         )
         self._first = First(next(pieces, None) is None, scored, layout.ids)
         self._refuse_bad(scored)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import Refused, SolventError
 from ..wording import listed
+from .delimited import BAD_ROW
 
 __all__ = ["connected", "label", "opened", "passing", "pieces", "said"]
 
@@ -250,6 +251,8 @@ def _names(result: sql.CursorResult[Any], address: str) -> list[str]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise Refused(f"{label(address)}: the query returns {listed(map(repr, repeated))} twice. Rename one with AS.")
+    if BAD_ROW in names:
+        raise Refused(f"{label(address)}: the name {BAD_ROW} is Solvent's own. Give the column another one with AS.")
     return names
 
 
