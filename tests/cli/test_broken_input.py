@@ -409,7 +409,7 @@ def test_too_many_bad_rows_exit_4_and_publish_nothing(bundle, rows, tmp_path, so
     assert result.exit_code == 4
     assert result.stdout == ""
     assert "3 of new.csv's 100 rows can't be scored (3.00%); 1.00% may be." in result.stderr
-    assert "or allow more with --max-bad" in result.stderr
+    assert "or allow more (--max-bad" in result.stderr
     assert not (tmp_path / "scores.csv").exists()
 
 

@@ -47,6 +47,7 @@ COMMANDS = [
     "evaluate",
     "explain",
     "export",
+    "job",
     "list",
     "new",
     "optimize",

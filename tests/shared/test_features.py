@@ -94,7 +94,8 @@ def test_features_do_not_depend_on_which_images_were_computed_together():
     frozen = network()
     whole = np.concatenate(list(frozen.compute(CELLS)))
     alone = np.concatenate([next(frozen.compute([cell])) for cell in CELLS])
-    np.testing.assert_array_equal(whole, alone)
+    # on processors without AVX-512 an image's place in its batch decides over the last bit
+    np.testing.assert_allclose(whole, alone, rtol=1e-6, atol=1e-7)
 
 
 def test_across_precisions_they_agree_within_a_hundredth():

@@ -193,7 +193,7 @@ def test_a_training_under_way_locks_its_output_for_others(tmp_path):
     handle = None
     (tmp_path / ".bundle.work").mkdir()
     try:
-        handle = os.open(tmp_path / ".bundle.work", os.O_RDONLY)
+        handle = os.open(tmp_path / ".bundle.work" / "lock", os.O_RDWR | os.O_CREAT)
         fcntl.flock(handle, fcntl.LOCK_EX)
         with pytest.raises(Locked, match="Another training") as caught:
             solvent.train(config(tmp_path), tmp_path / "bundle")
