@@ -47,7 +47,8 @@ class Frozen:
     Args:
         model: image `(size, size, 3)` -> an array, of any float type.
         name: a hash of its structure and weights, as `transfer.weights_hash` gives it.
-        batch_rows: images in each call: of one precision and batch shape, features are equal bit for bit.
+        batch_rows: images in each call: of one precision and batch shape, features are equal bit for bit; without
+            AVX-512 an image's place in its batch may change the last bit.
         precision: in which it computes.
         augmentation: of the augmented views; None where there are none.
         seed: of the augmented views.
