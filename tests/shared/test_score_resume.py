@@ -59,17 +59,27 @@ def undisturbed(tmp_path: Path, name: str) -> dict[str, bytes]:
 
 def killed_at(event: int, work: Callable[[], Any]) -> bool:
     """Run `work` in a child that is killed at its n-th change of the disk; says whether it came so far."""
+    left = [event]
+
+    def now(name: str, arguments: tuple[Any, ...]) -> bool:
+        writes = name == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if not (name in CHANGES or writes):
+            return False
+        left[0] -= 1
+        return left[0] < 0
+
+    return killed_when(now, work)
+
+
+def killed_when(now: Callable[[str, tuple[Any, ...]], bool], work: Callable[[], Any]) -> bool:
+    """Run `work` in a child that is killed at the first audit event of which `now` is true; says whether it was."""
     child = os.fork()
     if child:
         return bool(os.waitpid(child, 0)[1])
-    left = [event]
 
     def hook(name: str, arguments: tuple[Any, ...]) -> None:
-        writes = name == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if name in CHANGES or writes:
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if now(name, arguments):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
     try:
@@ -436,20 +446,7 @@ def test_a_run_that_is_killed_twice_while_it_publishes_still_ends(tmp_path: Path
 
 
 def killed_before_rename_to(target: Path, work: Callable[[], Any]) -> None:
-    child = os.fork()
-    if child:
-        assert os.waitpid(child, 0)[1]
-        return
-
-    def hook(name: str, arguments: tuple[Any, ...]) -> None:
-        if name == "os.rename" and os.fspath(arguments[1]) == os.fspath(target):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
-    try:
-        work()
-    finally:
-        os._exit(0)
+    assert killed_when(lambda name, given: name == "os.rename" and os.fspath(given[1]) == os.fspath(target), work)
 
 
 def test_the_name_of_a_folder_is_part_of_the_source(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..solution import JSON
 from . import wording
+from .templates import environment
 
 if TYPE_CHECKING:
     from ..drift import Drift, Moved
@@ -54,17 +54,8 @@ def page(drift: Drift, *, title: str, facts: Mapping[str, JSON], hidden: Collect
     Returns:
         A whole HTML document: no script, no address to load from; the same arguments give the same bytes.
     """
-    import jinja2
-
-    pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     words = (wording.count, wording.number, wording.percent, wording.plain, wording.shorten)
-    pages.filters |= {word.__name__: word for word in words}
+    pages = environment(*words)
     pages.filters["chance"] = _chance
     columns = drift.columns
     return pages.get_template("drift.html.j2").render(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from . import about_data, metric_names, sections, wording
+from .templates import environment
 from .verdict import verdict
 
 __all__ = ["html"]
@@ -28,16 +28,8 @@ def html(
     Returns:
         A whole HTML document: no script, no address to load from; the same bundle gives the same bytes.
     """
-    import jinja2
     from markupsafe import Markup
 
-    page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     words = (
         wording.count,
         wording.duration,
@@ -55,7 +47,7 @@ def html(
         wording.tally,
         wording.tied,
     )
-    page.filters |= {word.__name__: word for word in words}
+    page = environment(*words)
     page.filters["svg"] = lambda drawn: Markup(drawn.svg)  # drawing.inline has escaped its text
     return page.get_template("report.html.j2").render(context(bundle, scores, figures, pictures))
 

@@ -78,9 +78,8 @@ class Destination:
     def _known_sums(self) -> set[str]:
         """The sums of all files that this output has had, or was about to have."""
         # a run that was killed between its renames has left its manifest where it was put together
-        own = self.places[-1]
         known: set[str] = set()
-        for path in (own, *(staged / own.name for staged in self.runs.glob(f"*{STAGED}"))):
+        for path in (self.manifest, *(staged / self.manifest.name for staged in self.runs.glob(f"*{STAGED}"))):
             try:
                 manifest = json.loads(path.read_text(encoding="utf-8"))
                 known.update(each["sha256"] for each in (*manifest["parts"], *manifest["quarantine"]))
@@ -103,6 +102,8 @@ class Destination:
         folder = self.form == "folder"
         try:
             manifest: dict[str, JSON] = json.loads(self.manifest.read_text(encoding="utf-8"))
+            if manifest["identity"] != identity:
+                return None
             files = {
                 self.path / each["name"] if folder else self.path.with_name(each["name"]): each["sha256"]
                 for each in (*manifest["parts"], *manifest["quarantine"])
@@ -110,7 +111,7 @@ class Destination:
             whole = all(sha256(path) == expected for path, expected in files.items())
         except (OSError, ValueError, LookupError, TypeError):
             return None
-        return manifest if whole and manifest.get("identity") == identity else None
+        return manifest if whole else None
 
     def marks(self) -> dict[str, str]:
         """The marks of what the published run is known by; nothing where there is none."""
