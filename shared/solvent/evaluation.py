@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,8 +13,8 @@ import pandas as pd
 from . import images, promises
 from .errors import Refused
 from .metrics import classification, fairness, intervals
-from .schema import Field, Schema
-from .solution import JSON, Goal, Output, Score, Solution, Sums, Table, Weighted
+from .schema import Field, Schema, kinds
+from .solution import JSON, Goal, Output, Score, Series, Solution, Sums, Table, Weighted
 
 __all__ = ["OURS", "Judge", "Measured", "Scored"]
 
@@ -131,6 +131,7 @@ class Judge:
         seconds: Mapping[str, float],
         *,
         outputs: Sequence[Output],
+        slices: Mapping[str, Series],
         copied: pd.Index,
         set_aside: int,
         folds: int,
@@ -142,6 +143,7 @@ class Judge:
             valid: every model's headline on validation rows; the best rival by it is the baseline.
             seconds: how long each rival took.
             outputs: one of them may name the class that the solution decides for, and which class is adverse.
+            slices: what `promises.checked_slices` gives for the test cases.
             copied: index of the test rows that are copies of train or valid rows.
             set_aside: test rows that could not be read.
             folds: of how many models the scores are, out of fold; 0 where they are of one.
@@ -165,6 +167,7 @@ class Judge:
         for name, rival in rivals.items():
             rival |= {"metrics": metrics[name], "difference": measured[OURS].difference(measured[name])}
         best = self._baseline(rivals)
+        by_column = [*self._without(scored, copied), *self._slices(scored)]
         protocol = measured[OURS].resampling.protocol
         if folds:
             each = protocol.replace("the model held fixed", "each model held fixed")
@@ -182,7 +185,7 @@ class Judge:
             "protocol": protocol,
             "valid": valid[OURS],
             "confusion": self._confusion(scored, outputs),
-            "slices": [*self._without(scored, copied), *self._slices(scored)],
+            "slices": [*by_column, *self._told_apart(scored, slices, {item["column"] for item in by_column})],
             "fairness": self._fairness(scored, outputs),
         }
 
@@ -215,13 +218,28 @@ class Judge:
         return [self._slice(scored, kept, "copies", "left out")]
 
     def _slices(self, scored: Scored) -> list[dict[str, JSON]]:
-        """The headline in each level of the protected columns and of the first categories with few levels."""
+        """The headline in each level of the first columns that are protected, passed through or categories.
+
+        Of the last two only those with few levels: what passes through as the test cases have it, features as the
+        training rows do.
+        """
+        rows = scored.rows
+        passed = [field for field in self.schema.by_role("passthrough") if field.name in rows]
         categories = [field for field in self.schema.features if field.kind == "category"]
-        few = [field for field in categories if 2 <= len(field.levels or ()) <= MOST_LEVELS]
+        few = [field for field in passed if _are_few(self._levels(field, rows).cat.categories)]
+        few += [field for field in categories if _are_few(field.levels or ())]
         return [
             self._slice(scored, part, field.source, "missing" if pd.isna(level) else str(level))
             for field in [*self.schema.by_role("protected"), *few][:MOST_SLICED_COLUMNS]
-            for level, part in scored.rows.groupby(self._levels(field, scored.rows), observed=True, dropna=False)
+            for level, part in rows.groupby(self._levels(field, rows), observed=True, dropna=False)
+        ]
+
+    def _told_apart(self, scored: Scored, slices: Mapping[str, Series], columns: Set[str]) -> list[dict[str, JSON]]:
+        """The headline in each level that the solution itself tells apart; the user's columns are sliced beside it."""
+        return [
+            self._slice(scored, part, f"{name}, as the solution finds it" if name in columns else name, _shown(level))
+            for name, levels in slices.items()
+            for level, part in scored.rows.groupby(levels, observed=True)
         ]
 
     def _slice(self, scored: Scored, part: Table, column: str, level: str) -> dict[str, JSON]:
@@ -277,8 +295,10 @@ class Judge:
         says nothing, so it is missing too.
         """
         cells = rows[field.name]
-        if field.kind not in ("number", "time"):
-            return pd.Series(cells.map(str, na_action="ignore").astype("category"))
+        raw = field.role == "passthrough"  # of whatever kind, and not read yet
+        if raw or field.kind not in ("number", "time"):
+            words = kinds.read(cells, "category").values if raw else cells.map(str, na_action="ignore")
+            return pd.Series(words.astype(pd.CategoricalDtype(_in_order(words.dropna().unique()))))
         known = cells[cells.notna() & ~cells.isin(field.states)]
         values, codes = np.unique(known.to_numpy(), return_inverse=True)
         names = [_shown(value) for value in values]
@@ -296,11 +316,23 @@ class Judge:
         return next((rows[field.name] for field in self.schema.by_role("weight") if field.name in rows), None)
 
 
+def _are_few(levels: Sized) -> bool:
+    return 2 <= len(levels) <= MOST_LEVELS
+
+
+def _in_order(levels: Iterable[str]) -> list[str]:
+    """Numbers by their size, other words by the alphabet."""
+    try:
+        return sorted(levels, key=float)
+    except ValueError:
+        return sorted(levels)
+
+
 def _shown(value: Any) -> str:
-    """An end of a band: 31, 0.5, 1990-05-31."""
-    if isinstance(value, np.datetime64):
+    """A level, or the end of a band: 31, 0.5, 1990-05-31, short."""
+    if isinstance(value, np.datetime64 | pd.Timestamp):
         return str(pd.Timestamp(value)).removesuffix(" 00:00:00")
-    return np.format_float_positional(value, trim="-")
+    return np.format_float_positional(value, trim="-") if isinstance(value, float | np.floating) else str(value)
 
 
 def score_table(schema: Schema, scored: Scored) -> Table:

@@ -13,7 +13,25 @@ import pandas as pd
 from .errors import Refused, SolventError
 from .schedule import refits
 from .schema import Schema
-from .solution import Column, Columns, Figure, Finding, Fitted, Goal, Kind, Output, Score, Sums, Table, Type, Weighted
+from .schema.kinds import shown
+from .solution import (
+    Column,
+    Columns,
+    Figure,
+    Finding,
+    Fitted,
+    Goal,
+    Kind,
+    Marked,
+    Output,
+    Score,
+    Series,
+    Sums,
+    Table,
+    Texts,
+    Type,
+    Weighted,
+)
 from .wording import listed, suggestion
 
 __all__ = [
@@ -28,6 +46,7 @@ __all__ = [
     "checked_metrics",
     "checked_outside",
     "checked_score",
+    "checked_slices",
     "checked_unseen",
     "empty",
     "expanded",
@@ -161,9 +180,51 @@ def checked_findings(function: Any, value: Any) -> list[Finding]:
     return _items(function, value, Finding, "a list of solvent.Finding, empty where there is nothing to say")
 
 
-def checked_figures(function: Any, value: Any) -> list[Figure]:
-    """The figures that a solution draws."""
-    return _items(function, value, Figure, "solvent.Figure, none or several")
+def checked_figures(function: Any, value: Any) -> list[Figure | Texts]:
+    """The figures that a solution draws, and the texts that it marks, in its order."""
+    found = _items(function, value, (Figure, Texts), "solvent.Figure or solvent.Texts, none or several")
+    for texts in found:
+        if isinstance(texts, Texts):
+            expected = f"solvent.Marked as the items of {texts.title!r}"
+            for item in _items(function, texts.items, Marked, expected):
+                _check_pieces(function, texts.title, item.pieces)
+    return found
+
+
+def _check_pieces(function: Any, title: str, pieces: Any) -> None:
+    expected = f"a text and its weight in [-1, 1] for each piece of {title!r}, such as (('bad', -0.4), (' film', 0.0))"
+    if not isinstance(pieces, (tuple, list)):
+        raise _broken(function, f"pieces as {_kind(pieces)}", expected)
+    for piece in pieces:
+        match piece:
+            case (str(), int() | float() | np.integer() | np.floating() as weight) if -1 <= weight <= 1:
+                pass
+            case _:
+                raise _broken(function, f"the piece {shown(piece)}", expected)
+
+
+def checked_slices(function: Any, value: Any, rows: Table) -> dict[str, Series]:
+    """The levels that a solution tells its cases apart by.
+
+    Returns:
+        A categorical for each name, the levels of others sorted.
+    """
+    expected = "a mapping of names to Series, each with the level of every case"
+    if not isinstance(value, Mapping):
+        raise _broken(function, _kind(value), expected)
+    found = {}
+    for name, levels in value.items():
+        if not isinstance(name, str) or not isinstance(levels, pd.Series):
+            raise _broken(function, f"{name!r} with {_kind(levels)}", expected)
+        if not levels.index.equals(rows.index):
+            other = f"{len(levels)} cells{' with another index' if len(levels) == len(rows) else ''}"
+            raise _broken(function, f"{name!r} with {other}", f"the same index as the {len(rows)} cases it got")
+        try:
+            found[name] = levels.astype("category")
+        except TypeError as error:  # lists, arrays, dictionaries
+            found_instead = f"{name!r} with cells that can't be levels ({error})"
+            raise _broken(function, found_instead, "texts, numbers, booleans or a categorical") from error
+    return found
 
 
 def _items(function: Any, value: Any, kind: Any, expected: str) -> list[Any]:

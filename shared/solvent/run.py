@@ -22,7 +22,7 @@ from .errors import Refused
 from .evaluation import OURS, Judge, Scored, score_table
 from .prepare import Prepared, fingerprint, prepare
 from .record import limits, plain, versions
-from .solution import CONTRACT_VERSION, JSON, Data, Finding, Fitted, Refitted, Table
+from .solution import CONTRACT_VERSION, JSON, Data, Finding, Fitted, Refitted, Series, Table
 from .tables import Source
 from .wording import listed
 from .work import work_folder
@@ -94,6 +94,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
                 _means([fold.valid for fold in folds or [trial]]),
                 trial.seconds,
                 outputs=prepared.outputs,
+                slices=_slices(run, trial.fitted, scored),
                 copied=_copied(prepared),
                 set_aside=prepared.facts["set_aside"]["test"],
                 folds=len(folds),
@@ -149,6 +150,14 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
     }
     kept = {} if scores is None else {"test_scores.parquet": scores}
     bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
+
+
+def _slices(run: configs.Run, fitted: Fitted, scored: Scored | None) -> dict[str, Series]:
+    """The levels that the solution tells the test cases apart by; none where there are no cases."""
+    if scored is None or scored.rows.empty:
+        return {}
+    found = run.solution.slices(run.settings, fitted, scored.rows)
+    return promises.checked_slices(run.solution.slices, found, scored.rows)
 
 
 def _recorded(item: Finding) -> dict[str, JSON]:

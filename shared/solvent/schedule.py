@@ -53,8 +53,8 @@ class Training(Section):
             resumed, but not repeated.
         batch_size: rows in a step, over all replicas.
         learning_rate: of Adam, after the warm-up; `auto` looks for it by a range test.
-        schedule: `cosine` falls to 0 over `epochs`; `plateau` starts without warm-up and halves the rate when the
-            headline has not got better for a third of `patience`.
+        schedule: `cosine` and `linear` fall to 0 over `epochs`; `plateau` starts without warm-up and halves the rate
+            when the headline has not got better for a third of `patience`.
         warmup: share of all steps in which the rate climbs from 0.
         patience: epochs without a better validation headline before training stops; null never stops early.
         weight_decay: of AdamW, on matrices; biases and scales are left out.
@@ -70,7 +70,7 @@ class Training(Section):
     max_minutes: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: Annotated[float | Literal["auto"], PlainValidator(_rate)] = 1e-3
-    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    schedule: Literal["constant", "cosine", "linear", "plateau"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)
     patience: int | None = Field(default=10, ge=1)
     weight_decay: float = Field(default=0.0, ge=0)

@@ -33,6 +33,7 @@ __all__ = [
     "Fitted",
     "Folder",
     "Goal",
+    "Marked",
     "Output",
     "Refitted",
     "Remote",
@@ -40,6 +41,7 @@ __all__ = [
     "Section",
     "Solution",
     "Sums",
+    "Texts",
     "Weighted",
     "later",
 ]
@@ -48,6 +50,7 @@ CONTRACT_VERSION = 1
 
 JSON = Any  # whatever json.dumps takes
 Table = Any  # a pandas DataFrame; named here so that importing this module imports no pandas
+Series = Any  # a pandas Series, likewise
 Asset = Any  # Table | np.ndarray | bytes
 Score = Callable[[Table], Table]
 
@@ -86,12 +89,15 @@ class Column:
         role: `feature` for what the model reads; a domain may give its own name to a general role
             (a patient is an `entity`).
         required: whether a missing *cell* fails its row, and a missing column refuses the table.
+        shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
+            are no copies.
     """
 
     name: str
     kind: Kind
     role: Role = "feature"
     required: bool = True
+    shared: bool = False
     meaning: str = ""
 
 
@@ -209,6 +215,34 @@ class Figure:
     draw: Callable[[Any], None]
     width: float = 5.0
     height: float = 3.4
+    unseen: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marked:
+    """A text whose pieces speak for or against an answer.
+
+    Args:
+        pieces: in their order, joined they are the text; each with a weight in [-1, 1]: above 0 it speaks for the
+            answer, below 0 against it, at 0 it is not marked.
+        caption: of this text, such as "praise 0.93 · label: blame".
+    """
+
+    pieces: tuple[tuple[str, float], ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Texts for the report, marked by what speaks for and against each answer; none of them, and nothing is shown.
+
+    Args:
+        unseen: as `Figure` has it.
+    """
+
+    title: str
+    caption: str
+    items: tuple[Marked, ...]
     unseen: bool = False
 
 
@@ -396,7 +430,7 @@ def _nothing(*_: Any) -> list[Any]:
     return []
 
 
-def _none(settings: Section) -> Mapping[str, str]:
+def _none(*_: Any) -> Mapping[str, Any]:
     return {}
 
 
@@ -409,6 +443,8 @@ class Solution(Generic[S]):
             setting that names it. It is called before any row is read and refuses what can't be had; a training that
             was killed goes on with the same things only.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
+        slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
+            headline is also measured in each level: those of a categorical in its order, others sorted.
     """
 
     name: str
@@ -426,7 +462,8 @@ class Solution(Generic[S]):
     outside: Callable[[S], Mapping[str, str]] = _none
     near_copies: Severity = "note"
     checks: Callable[[S, Table], list[Finding]] = _nothing
-    figures: Callable[[S, Fitted, Table, Table], Iterable[Figure]] = _nothing
+    slices: Callable[[S, Fitted, Table], Mapping[str, Series]] = _none
+    figures: Callable[[S, Fitted, Table, Table], Iterable[Figure | Texts]] = _nothing
     explain: Callable[[S, Fitted, Table], Table] | None = None
     datasets: Sequence[Dataset] = ()
     contract_version: int = CONTRACT_VERSION

@@ -1,11 +1,12 @@
 """Labels that the other images speak against."""
 
+from collections.abc import Iterator, Sequence
+
 import keras
 import numpy as np
 
 from solvent import Data, Finding, finetune, labels
-from solvent.scan.labels import label_finding
-from solvent.split import parts
+from solvent.scan.labels import Fold, check_labels
 
 from .rivals import chances, regression
 from .settings import Vision
@@ -17,31 +18,28 @@ STRENGTH = 0.1
 
 
 def findings(settings: Vision, data: Data, task: finetune.Task) -> tuple[Finding, ...]:
-    """Compare the training labels with the answers of models that have not seen them, nor copies, nor their group.
+    """Compare the training labels with the answers of models that have not seen them.
 
     These are logistic regressions on the features of a backbone that came with its weights. One that was trained on
-    these very labels has learnt the wrong ones by heart, so that further networks have to be trained. Classes with
-    fewer rows than there are folds are left out.
+    these very labels has learnt the wrong ones by heart, so that further networks have to be trained.
     """
     nothing = settings.weights == "none"
     wanted = settings.check_labels == "always" or (settings.check_labels == "auto" and not nothing)
     if settings.labels == "several" or not wanted:
         return ()
     classes = list(data.schema.targets[0].levels)
-    codes, folds = labels.codes(data.train, classes), NETWORKS if nothing else FOLDS
-    asked = np.bincount(codes, minlength=len(classes)) >= folds
-    rows = np.flatnonzero(asked[codes])
-    if asked.sum() < 2:
-        return ()
-    cut = list(parts(data.train, data.schema, folds, data.seed))
-    unseen = np.zeros((len(codes), len(classes)))
-    if nothing:
-        unseen = keras.ops.softmax(finetune.unseen_logits(settings, task, data, cut)).numpy()
-    else:
-        features, truth = finetune.frozen_features(settings, task.train, data.seed), np.eye(len(classes))[codes]
-        for learnt, held in cut:
+
+    def networks(folds: Sequence[Fold]) -> Iterator[np.ndarray]:
+        unseen = keras.ops.softmax(finetune.unseen_logits(settings, task, data, folds)).numpy()
+        return (unseen[held] for _, held in folds)
+
+    def regressions(folds: Sequence[Fold]) -> Iterator[np.ndarray]:
+        features = finetune.frozen_features(settings, task.train, data.seed)
+        truth = np.eye(len(classes))[labels.codes(data.train, classes)]
+        for learnt, held in folds:
             model = regression(STRENGTH, features[learnt], truth[learnt], several=False)
-            unseen[held] = chances(model, features[held], len(classes))
-    return label_finding(
-        data.train.iloc[rows], data.schema.targets[0], classes, unseen[rows], data.schema.field("image")
-    )
+            yield chances(model, features[held], len(classes))
+
+    if nothing:
+        return check_labels(data, "image", NETWORKS, networks)
+    return check_labels(data, "image", FOLDS, regressions)

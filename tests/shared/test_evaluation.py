@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import solvent
-from solvent import Column, Columns, Fitted, Goal, Output, Refused, Section, Solution, Split
+from solvent import Column, Columns, Fitted, Goal, Output, Refused, Section, Solution, Split, promises
 from solvent.evaluation import OURS, Judge, Scored, score_table
 from solvent.metrics import mean
 from solvent.schema import Field, Schema
@@ -61,7 +61,7 @@ def scored():
 
 
 def report(judge, scored, **more):
-    options = {"outputs": OUTPUTS, "copied": pd.Index([]), "set_aside": 2, "folds": 0, **more}
+    options = {"outputs": OUTPUTS, "slices": {}, "copied": pd.Index([]), "set_aside": 2, "folds": 0, **more}
     return judge.report(scored, {OURS: 0.9, "always hot": 0.5}, {"always hot": 0.1}, **options)
 
 
@@ -89,6 +89,125 @@ def test_a_slice_of_missing_levels_is_shown_and_small_slices_are_not_measured(ju
     assert slices["missing"]["value"] == pytest.approx((10 * 2 + 0) / 30)
     few = Scored(ROWS.iloc[:15], {OURS: SAYS.iloc[:15], "always hot": SAYS.iloc[:15]}, 0)
     assert report(judge, few)["slices"][0]["value"] is None
+
+
+def sliced(more, **roles):
+    """The slices of the rows with further columns, each of which has a role, and whether ours is right in them."""
+    fields = [Field(name=f"own {name}", source=name, role=role) for name, role in roles.items()]
+    rows = ROWS.assign(**{f"own {name}": cells for name, cells in more.items()})
+    judge = Judge(SOLUTION, Section(), Schema((*SCHEMA.fields, *fields)))
+    found = report(judge, Scored(rows, {OURS: SAYS, "always hot": SAYS.assign(says="hot")}, 0))["slices"]
+    return [(item["column"], item["level"], item["rows"], item["value"]) for item in found if item["rows"] < 50]
+
+
+def test_what_passes_through_with_few_levels_is_sliced_whatever_its_cells_are():
+    # ours errs in the rows 50 to 59 alone, which weigh 1 as the 50 before do; the 60 after weigh 2
+    wrong = pytest.approx(0.5)
+    columns = {
+        "branch": ["north"] * 40 + ["south"] * 20 + ["north"] * 10 + [" "] * 50,
+        "open": np.repeat([True, False], [80, 40]),
+        "grade": np.repeat([10, 2, 7], [40, 20, 60]),
+        "mixed": [1, "1.0"] * 20 + ["a"] * 20 + [None] * 60,
+        "day": pd.to_datetime(["2024-05-31"] * 40 + ["2024-06-01"] * 80),
+        "tags": [["x"]] * 40 + [["x", "y"]] * 80,
+        "kind": pd.Categorical(["b"] * 40 + ["a"] * 80, ["b", "a", "never"]),
+        "amount": np.arange(120) / 7,
+        "always": ["the same"] * 100 + [None] * 20,
+    }
+    assert sliced({"branch": columns["branch"]}, branch="passthrough") == [
+        ("Geschlecht", "missing", 20, pytest.approx(20 / 30)),
+        ("branch", "south", 20, wrong),
+    ]
+    found = {name: sliced({name: cells}, **{name: "passthrough"})[1:] for name, cells in columns.items()}
+    assert found["open"] == [("open", "false", 40, 1.0)]
+    assert found["grade"] == [("grade", "2", 20, wrong), ("grade", "10", 40, 1.0)]  # and 7, of 60 rows, between
+    assert found["mixed"] == [("mixed", "1", 40, 1.0), ("mixed", "a", 20, wrong)]
+    assert found["day"] == [("day", "2024-05-31 00:00:00", 40, 1.0)]
+    assert found["tags"] == [("tags", "['x']", 40, 1.0)]
+    assert found["kind"] == [("kind", "b", 40, 1.0)]
+    assert found["amount"] == found["always"] == []
+
+
+def test_protected_columns_are_sliced_first_then_what_passes_through_then_features():
+    names = [f"c{place}" for place in range(8)]
+    cells = {name: np.where(np.arange(120) < 30, "a", "b") for name in names}
+    roles = dict.fromkeys(names, "passthrough") | {"c7": "protected"}
+    assert [column for column, *_ in sliced(cells, **roles)] == ["Geschlecht", "c7", "c0", "c1", "c2", "c3"]
+    feature = Field(name="sky", source="sky", role="feature", kind="category", levels=("clear", "grey"))
+    passed = Field(name="shop", source="shop", role="passthrough")
+    rows = ROWS.assign(sky="clear", shop=np.where(np.arange(120) < 30, "a", "b"))
+    judge = Judge(SOLUTION, Section(), Schema((feature, passed, *SCHEMA.fields)))
+    found = report(judge, Scored(rows, {OURS: SAYS, "always hot": SAYS}, 0))["slices"]
+    assert list(dict.fromkeys(item["column"] for item in found)) == ["Geschlecht", "shop", "sky"]
+
+
+def test_a_passed_column_that_the_cases_lack_is_not_sliced(scored):
+    judge = Judge(SOLUTION, Section(), Schema((*SCHEMA.fields, Field(name="x", source="x", role="passthrough"))))
+    assert {item["column"] for item in report(judge, scored)["slices"]} == {"Geschlecht"}
+
+
+def test_the_headline_is_also_given_in_the_levels_that_a_solution_tells_apart(judge, scored):
+    size = pd.Categorical([None] * 30 + ["long"] * 30 + ["short"] * 60, ["short", "long", "huge"])
+    words = np.repeat([2.5, 10.0, np.nan], [50, 20, 50])
+    given = {
+        "size": pd.Series(size),
+        "words": pd.Series(words),
+        "Geschlecht": pd.Series(["other"] * 120),
+        "heat": ROWS["heat"],
+    }
+    slices = promises.checked_slices(None, given, ROWS)
+    found = report(judge, scored, slices=slices)["slices"][3:]  # beside those of the column Geschlecht
+    assert [(item["column"], item["level"], item["rows"], item["value"]) for item in found] == [
+        ("size", "short", 60, 1.0),
+        ("size", "long", 30, pytest.approx(20 / 30)),
+        ("words", "2.5", 50, 1.0),
+        ("words", "10", 20, pytest.approx(20 / 30)),  # 10 rows of weight 1 are wrong, 10 of weight 2 right
+        ("Geschlecht, as the solution finds it", "other", 120, pytest.approx(170 / 180)),
+        ("heat", "cold", 60, 1.0),
+        ("heat", "hot", 60, pytest.approx(50 / 60)),
+    ]
+    assert found[1]["low"] < 20 / 30 < found[1]["high"]
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_a_bundle_and_its_report_hold_the_slices_of_a_column_and_of_the_solution(folds, tmp_path, monkeypatch):
+    """Red is hot in the north, where most rows are, and cold in the south: the model is right there and wrong here."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "toys")
+    import counting
+
+    asked = []
+
+    def slices(settings, fitted, rows):
+        asked.append(len(rows))
+        climate = rows["shop"].map({"north": "cool", "south": "warm"}).astype(pd.CategoricalDtype(["warm", "cool"]))
+        return {"climate": climate, f"{len(fitted.facts['shares'])} colours": rows["shop"].where(climate == "cool")}
+
+    monkeypatch.setattr(counting, "SLICED", replace(counting.SOLUTION, slices=slices), raising=False)
+    random = np.random.default_rng(0)
+    red, north = random.random(800) < 0.5, random.random(800) < 0.7
+    rows = pd.DataFrame({"colour": np.where(red, "red", "blue"), "shop": np.where(north, "north", "south")})
+    rows.assign(heat=np.where(red == north, "hot", "cold")).to_csv(tmp_path / "rows.csv", index=False)
+    split = {"by": "random", "fractions": [0.5, 0.2, 0.3]} if folds is None else {"by": "random", "folds": folds}
+    columns = {"target": "heat", "passthrough": ["shop"]}
+    data = {"rows": str(tmp_path / "rows.csv"), "columns": columns, "split": split}
+    bundle = solvent.train({"solution": "counting:SLICED", "data": data}, tmp_path / "bundle")
+    tested = bundle.facts["test"]["rows"]
+    assert asked == [tested] == [800 if folds else 240]
+    found = [item for item in bundle.facts["slices"] if item["column"] != "colour"]
+    assert [(item["column"], item["level"], item["value"]) for item in found] == [
+        ("shop", "north", 1.0),
+        ("shop", "south", 0.0),
+        ("climate", "warm", 0.0),
+        ("climate", "cool", 1.0),
+        ("2 colours", "north", 1.0),
+    ]
+    warm, cool = found[2]["rows"], found[3]["rows"]
+    assert warm + cool == tested
+    assert [item["rows"] for item in found] == [cool, warm, warm, cool, cool]
+    assert all(item["low"] == item["value"] == item["high"] for item in found)
+    page = (bundle.path / "report.html").read_text(encoding="utf-8")
+    assert all(f">{name}</th>" in page for name in ("shop", "climate", "2 colours"))
+    assert "climate = warm" in (bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_the_headline_is_also_given_without_copies(judge, scored):

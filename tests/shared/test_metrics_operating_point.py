@@ -179,3 +179,27 @@ def test_neighbouring_floats_are_cut_between():
 def test_a_target_outside_zero_and_one_is_named(share):
     with pytest.raises(ValueError, match=f"target is {share}: expected a number between 0 and 1"):
         operating_point.for_sensitivity(*SIX, share)
+
+
+def test_answers_above_the_point_are_right_as_often_as_promised_in_95_of_100_draws():
+    generator = np.random.default_rng(3)
+    held, drawn = 0, 400
+    for _ in range(drawn):
+        confidence = generator.uniform(0.5, 1, 600)
+        right = generator.random(600) < confidence  # so that answers above c are right in (1 + c) / 2 of all draws
+        found = operating_point.for_answers(right, confidence, 0.9)
+        held += found is None or (1 + found["value"]) / 2 >= 0.9
+    assert held / drawn >= 0.95
+
+
+def test_the_point_of_answers_is_the_one_of_clopper_and_pearson_by_hand():
+    # One look among 1 distinct confidence: all 100 answers, 2 wrong; the 95 % upper bound of 2 in 100 is 0.0616.
+    right, confidence = np.append(np.ones(98), [0, 0]), np.full(100, 0.8)
+    found = operating_point.for_answers(right, confidence, 0.938)
+    assert (found["answered"], found["right"], found["rows"]) == (1.0, 0.98, 100)
+    assert found["value"] < 0.8
+    assert operating_point.for_answers(right, confidence, 0.939) is None
+
+
+def test_no_point_promises_what_no_answer_keeps():
+    assert operating_point.for_answers(np.zeros(50), np.linspace(0.5, 1, 50), 0.9) is None

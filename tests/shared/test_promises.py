@@ -8,7 +8,20 @@ import pandas as pd
 import pytest
 
 import solvent
-from solvent import Column, Columns, Figure, Finding, Fitted, Goal, Output, Sums, Weighted, promises
+from solvent import (
+    Column,
+    Columns,
+    Figure,
+    Finding,
+    Fitted,
+    Goal,
+    Marked,
+    Output,
+    Sums,
+    Texts,
+    Weighted,
+    promises,
+)
 from solvent.promises import BrokenPromise
 from solvent.schema import Field, Schema
 
@@ -133,8 +146,68 @@ def test_checks_are_a_list_of_findings():
 def test_figures_are_figures():
     figure = Figure(title="Shape", caption="", draw=print)
     assert promises.checked_figures(fit, [figure]) == [figure]
-    assert said(promises.checked_figures, figure) == "a Figure; expected solvent.Figure, none or several."
+    message = "a Figure; expected solvent.Figure or solvent.Texts, none or several."
+    assert said(promises.checked_figures, figure) == message
     assert said(promises.checked_figures, [print]).startswith("the function print (is a call missing?) among others")
+
+
+def test_figures_and_texts_keep_their_order():
+    figure = Figure(title="Shape", caption="", draw=print)
+    pieces = (("not ", np.float32(-1)), ("bad", 1), (".", 0.0))
+    texts = Texts(title="Mistakes", caption="", items=(Marked(pieces=pieces), Marked(pieces=())))
+    assert promises.checked_figures(fit, (item for item in [texts, figure, texts])) == [texts, figure, texts]
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ("bad", "a str; expected solvent.Marked as the items of 'Mistakes'."),
+        ([("bad", 0.5)], "a tuple among others; expected solvent.Marked as the items of 'Mistakes'."),
+        ([Marked(pieces="bad")], "pieces as a str; expected a text and its weight in [-1, 1] for each piece of "),
+        (
+            [Marked(pieces=("bad", 0.5))],
+            "the piece 'bad'; expected a text and its weight in [-1, 1] for each piece of ",
+        ),
+        ([Marked(pieces=(("bad", 1.5),))], "the piece ('bad', 1.5); expected a text and its weight in [-1, 1]"),
+        ([Marked(pieces=(("bad", float("nan")),))], "the piece ('bad', nan); expected a text and its weight in"),
+        ([Marked(pieces=((b"bad", 0.5),))], "the piece (b'bad', 0.5); expected a text and its weight in [-1, 1]"),
+    ],
+)
+def test_other_texts_are_told(items, message):
+    assert said(promises.checked_figures, [Texts(title="Mistakes", caption="", items=items)]).startswith(message)
+
+
+CASES = pd.DataFrame({"text": ["a", "bb", "cc"]}, index=[7, 8, 9])
+
+
+def test_slices_are_categoricals_whose_order_is_kept_and_others_are_sorted():
+    size = pd.Categorical(["long", None, "short"], ["short", "long", "huge"], ordered=True)
+    given = {"size": pd.Series(size, CASES.index), "letters": pd.Series([2, 10, None], CASES.index)}
+    found = promises.checked_slices(fit, given, CASES)
+    assert [list(levels.cat.categories) for levels in found.values()] == [["short", "long", "huge"], [2.0, 10.0]]
+    assert found["size"].cat.codes.tolist() == [1, -1, 0]
+    assert promises.checked_slices(fit, {}, CASES) == {}
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        (
+            None,
+            "None (is a return missing?); expected a mapping of names to Series, each with the level of every case.",
+        ),
+        ({"size": ["long", "short", "short"]}, "'size' with a list; expected a mapping of names to Series"),
+        ({1: CASES["text"]}, "1 with a Series; expected a mapping of names to Series"),
+        ({"size": CASES["text"][:2]}, "'size' with 2 cells; expected the same index as the 3 cases it got."),
+        (
+            {"size": CASES["text"].reset_index(drop=True)},
+            "'size' with 3 cells with another index; expected the same index as the 3 cases it got.",
+        ),
+        ({"size": pd.Series([["a"], ["b"], []], CASES.index)}, "'size' with cells that can't be levels (unhashable"),
+    ],
+)
+def test_other_slices_are_told(slices, message):
+    assert said(promises.checked_slices, slices, CASES).startswith(message)
 
 
 def test_cases_are_a_table_that_names_each_row_once():
@@ -341,6 +414,7 @@ SEAMS = {
     "scorer": ("function from table to table", lambda settings, fitted: None),
     "metrics": ("mapping of metric names", lambda settings, rows, scored: None),
     "cases": ("DataFrame", lambda settings, rows: None),
+    "slices": ("mapping of names to Series", lambda settings, fitted, rows: None),
     "figures": ("Figure", lambda settings, fitted, rows, scored: None),
     "rivals": ("function from table to table", lambda settings, data: None),
 }

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pandas as pd
 import pytest
 
 import solvent
-from solvent import Bundle, Figure, report
+from solvent import Bundle, Figure, Marked, Texts, report
 from solvent.report import curves, metric_names, sections, wording
 from solvent.report.class_table import class_table
 from solvent.report.number_target import mean_and_reach
@@ -1055,6 +1056,110 @@ def test_a_long_or_invisible_name_is_shortened() -> None:
     assert wording.shorten("a\nb\u202ec\x00") == "a b c"
 
 
+MISTAKES = Texts(
+    title="Surest mistakes",
+    caption="Praise that was blame, and the reverse.",
+    items=(
+        Marked(
+            pieces=(("A ", 0.0), ("<b>great</b>", 0.93), (" film", -0.004), ("?\n", 0), (HOSTILE, -1.0)),
+            caption=f"praise 0.93 · label: {HOSTILE}",
+        ),
+        Marked(pieces=(("هذا الفيلم ", 0.0), ("رائع", 0.8), (" جدا", 0.0))),
+    ),
+)
+
+
+class _Words(HTMLParser):
+    """The texts of a page, each as its pieces: what stands there, and the attributes of its mark if it has one."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.texts: list[dict[str, Any]] = []
+        self._open, self._mark = False, {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "p":
+            self._open = given.get("class") == "words"
+            self.texts += [{"dir": given.get("dir"), "pieces": []}] if self._open else []
+        assert not self._open or tag in ("p", "mark")
+        self._mark = given if tag == "mark" else {}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open, self._mark = self._open and tag != "p", {}
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.texts[-1]["pieces"].append((data, self._mark))
+
+
+@pytest.fixture(scope="module")
+def told() -> str:
+    bundle, _ = loans()
+    return report.html(bundle | {"training": []}, figures=[MISTAKES, PLOT, replace(MISTAKES, title="Others")])
+
+
+def test_texts_are_shown_as_they_are_whatever_they_hold(told: str) -> None:
+    assert "<b>great" not in told and "<script>" not in told
+    english, arabic, *others = _Words(told).texts
+    assert "".join(words for words, _ in english["pieces"]) == f"A <b>great</b> film?\n{HOSTILE}"
+    assert "".join(words for words, _ in arabic["pieces"]) == "هذا الفيلم رائع جدا"
+    assert english["dir"] == arabic["dir"] == "auto"
+    assert len(others) == 2
+    text = _Page(told).text
+    assert f"praise 0.93 · label: {HOSTILE}" in text
+    assert "Praise that was blame, and the reverse. 891 test rows." in text
+
+
+def test_pieces_are_marked_for_and_against_by_their_weight_and_not_by_colour_alone(told: str) -> None:
+    english, arabic, *_ = _Words(told).texts
+    marks = [(words, mark) for words, mark in english["pieces"] + arabic["pieces"] if mark]
+    assert marks == [
+        ("<b>great</b>", {"class": "for", "style": "--weight:0.93", "title": "+0.93"}),
+        (" film", {"class": "against", "style": "--weight:0.004", "title": "−0.0040"}),
+        (HOSTILE, {"class": "against", "style": "--weight:1.0", "title": "−1.0"}),
+        ("رائع", {"class": "for", "style": "--weight:0.8", "title": "+0.80"}),
+    ]
+    assert _Page(told).text.count("Underlined : speaks for the answer. Dotted : speaks against it.") == 2
+    plain = Texts(title="Unmarked", caption="", items=(Marked(pieces=(("word", 0.0),)),))
+    page = report.html(untested(), figures=[plain])
+    assert "word</p>" in page
+    assert "Underlined" not in page
+
+
+def test_texts_and_figures_keep_the_order_in_which_they_were_given(told: str) -> None:
+    places = [told.index(f"<h3>{title}") for title in ("Surest mistakes", "Domain ", "Others")]
+    assert places == sorted(places)
+    assert told.count('<section id="domain"') == 1
+    assert "and shows texts of single rows" in told
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    pieces = (("x" * 1000, 0.5), ("y" * 1000, -0.5), ("z" * 345, 0.0), ("!", 0.1), ("", 0.1))
+    texts = Texts(title="Long", caption="", items=(Marked(pieces=pieces), Marked(pieces=(("w" * 1500, 0.0),))))
+    page = report.html(untested(), figures=[texts])
+    cut, whole = ("".join(words for words, _ in text["pieces"]) for text in _Words(page).texts)
+    assert cut == "x" * 1000 + "y" * 500 + "…"
+    assert "The first 1,500 of 2,346 characters; the rest holds 1 marked piece." in page
+    assert whole == "w" * 1500
+
+
+def test_texts_that_are_empty_show_nothing_and_an_empty_text_is_a_dash(credit: str) -> None:
+    empty = Texts(title="Nothing to see", caption="", items=())
+    assert report.html(*loans(), figures=[PLOT, empty]) == credit
+    assert 'id="domain"' not in report.html(untested(), figures=[empty])
+    page = report.html(untested(), figures=[replace(empty, items=(Marked(pieces=()),))])
+    assert _Words(page).texts == [{"dir": "auto", "pieces": [("–", {})]}]
+
+
+def test_what_no_page_can_hold_is_replaced_and_joiners_stay() -> None:
+    words = "a\ud800\x00b \u200cمی\u200cخواهم 👩\u200d🔬"
+    page = report.html(untested(), figures=[replace(MISTAKES, items=(Marked(pieces=((words, 0.2),)),))])
+    assert words.replace("\ud800", "\ufffd").replace("\x00", "\ufffd") in page
+    page.encode("utf-8")
+
+
 def test_importing_the_report_loads_no_plotting() -> None:
     code = "import sys, solvent.report; print({'matplotlib', 'jinja2', 'pandas', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -1076,6 +1181,14 @@ def test_text_has_the_contrast_of_wcag_aa(credit: str, theme: int) -> None:
     for text, ground in pairs:
         dark, bright = sorted((_luminance(colours[text]), _luminance(colours[ground])))
         assert (bright + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+    most = int(re.findall(r"var\(--weight\) \* (\d+)%", credit)[0]) / 100  # the strongest mark behind ink
+    for tone in ("ours", "baseline"):
+        mixed = (
+            round(most * int(colours[tone][at : at + 2], 16) + (1 - most) * int(colours["panel"][at : at + 2], 16))
+            for at in (1, 3, 5)
+        )
+        dark, bright = sorted((_luminance(colours["ink"]), _luminance("#" + "".join(f"{part:02x}" for part in mixed))))
+        assert (bright + 0.05) / (dark + 0.05) >= 4.5, tone
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,10 @@ def test_an_accepted_runtime_is_recorded_and_scores_from_then_on(bundle: Path, t
     pd.testing.assert_series_equal(Bundle.load(bundle, runtime="tensorflow").score(greys())["light"], theirs)
     tables.write(greys(), tmp_path / "new.csv")
     assert score(loaded, tmp_path / "new.csv", tmp_path / "scores.csv")["runtime"] == "openvino-int8"
-    assert score(plain, tmp_path / "new.csv", tmp_path / "plain.csv")["runtime"] == "tensorflow"
+    again = Bundle.load(bundle, runtime="tensorflow")
+    assert score(again, tmp_path / "new.csv", tmp_path / "plain.csv")["runtime"] == "tensorflow"
+    with pytest.raises(SolventError, match="was changed"):  # `plain` is the bundle as it was before
+        score(plain, tmp_path / "new.csv", tmp_path / "old.csv")
 
 
 def test_a_runtime_that_was_damaged_is_refused(bundle: Path) -> None:

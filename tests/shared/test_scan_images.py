@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from solvent import images
+from solvent import Column, Columns, Data, images
 from solvent.scan import images as scan_images
 from solvent.scan import scan
-from solvent.scan.labels import label_finding, suspicious
+from solvent.scan.labels import check_labels, label_finding, suspicious
 from solvent.schema import Field, Schema
 from solvent.solution import Finding
 
@@ -243,3 +243,54 @@ def test_suspicious_labels_of_images_have_a_contact_sheet(folder) -> None:
     assert finding.count == 1 and "/".join(Path(cells[3]).parts[-2:]) in finding.message
     with Image.open(io.BytesIO(finding.picture)) as picture:
         assert picture.size == (112, 112 + 3 * 14 + 6)
+
+
+def remarks(tmp_path: Path, label: list[str], group: list[int] | None = None) -> Data:
+    """Rows of two texts in three: every third one is a copy of the one before."""
+    text = [f"remark {row - (row % 3 == 2)}" for row in range(len(label))]
+    table = pd.DataFrame({"text": text, "label": label, "group": group or range(len(label))})
+    roles = {"text": "text", "label": "label"} | ({} if group is None else {"group": "group"})
+    declared = Columns(
+        inputs=(Column(name="text", kind="text", meaning="what is said"),),
+        targets=(Column(name="label", kind="category", meaning="its class"),),
+        outputs=(),
+    )
+    schema = Schema.declare(declared, roles, list(table), table="made")
+    renamed = schema.rename(table, table_name="made", targets=True)
+    schema = schema.learn(renamed)
+    return Data(schema.check(renamed, targets=True).good, table.head(0), schema, {}, 0, tmp_path)
+
+
+def test_labels_are_checked_by_models_that_have_seen_neither_the_row_nor_its_copy(tmp_path) -> None:
+    truth = ["clean", "clean", "clean", "pit", "pit", "pit"] * 10 + ["rare"] * 3
+    given = truth.copy()
+    given[4], given[30] = "clean", "pit"
+    data = remarks(tmp_path, given)
+    right = np.eye(3)[[["clean", "pit", "rare"].index(name) for name in truth]] * 0.94 + 0.02
+    asked = []
+
+    def answers(folds):
+        for learnt, held in folds:
+            assert not set(learnt) & set(held) and len(learnt) + len(held) == len(truth)
+            assert not set(data.train["text"].iloc[learnt]) & set(data.train["text"].iloc[held])
+            asked.extend(held)
+            yield right[held]
+
+    (finding,) = check_labels(data, "text", 5, answers)
+    assert sorted(asked) == list(range(63))
+    assert finding.name == "suspicious_labels" and finding.count == 2
+    assert f"{finding.count} training rows of 60" in finding.message  # the class of three rows is left out
+    assert "'remark 4' is 'clean' and looks like 'pit'" in finding.message
+    assert "'remark 30' is 'pit' and looks like 'clean'" in finding.message
+
+
+def test_labels_are_not_checked_where_fewer_than_two_classes_have_rows_for_every_fold(tmp_path) -> None:
+    data = remarks(tmp_path, ["clean"] * 20 + ["pit"] * 4)
+    assert check_labels(data, "text", 5, lambda folds: pytest.fail("no model is needed")) == ()
+
+
+def test_it_is_said_that_labels_could_not_be_checked(tmp_path) -> None:
+    data = remarks(tmp_path, ["clean", "pit"] * 15, group=[row % 3 for row in range(30)])
+    (finding,) = check_labels(data, "text", 5, lambda folds: pytest.fail("there are no folds"))
+    assert (finding.name, finding.severity) == ("labels_not_checked", "note")
+    assert "Column label: wrong labels were not looked for. 5 folds are asked for" in finding.message

@@ -115,6 +115,12 @@ def test_warm_up_and_cosine_give_the_rates_computed_by_hand(tmp_path: Path) -> N
     np.testing.assert_allclose(record["history"]["learning_rate"], expected, atol=1e-8)
 
 
+def test_warm_up_and_a_straight_line_give_the_rates_computed_by_hand(tmp_path: Path) -> None:
+    # 20 steps, of which 4 climb; 16 fall from 0.1 to 0.
+    record = fit(linear(), tmp_path, epochs=5, batch_size=12, learning_rate=0.1, schedule="linear", warmup=0.2)
+    np.testing.assert_allclose(record["history"]["learning_rate"], [0.1, 0.075, 0.05, 0.025, 0.0], atol=1e-8)
+
+
 def test_the_rate_climbs_by_equal_steps_in_the_warm_up(tmp_path: Path) -> None:
     record = fit(linear(), tmp_path, epochs=4, batch_size=48, learning_rate=0.1, schedule="constant", warmup=0.5)
     np.testing.assert_allclose(record["history"]["learning_rate"], [0.05, 0.1, 0.1, 0.1], atol=1e-8)
@@ -447,6 +453,27 @@ def test_the_order_of_the_rows_depends_on_seed_stage_and_epoch_alone(tmp_path: P
     assert first[48:] == first[:12]
     others = [second, orders(tmp_path / "c", seed=1)[0], orders(tmp_path / "d", stage="other")[0]]
     assert all(other != first for other in others)
+
+
+def test_rows_of_like_lengths_come_together_each_once_an_epoch_padded_to_their_own_length(tmp_path: Path) -> None:
+    lengths = np.random.default_rng(0).permutation(np.repeat([2, 5, 9], 40))
+    taken: list[list[int]] = []
+
+    def take(positions: np.ndarray) -> Any:
+        taken.append(positions.tolist())
+        longest = int(lengths[positions].max())
+        inputs = (np.arange(longest) < lengths[positions][:, None]).astype(np.float32)
+        return inputs, inputs.sum(axis=1, keepdims=True), np.ones(len(positions), np.float32)
+
+    given = keras.Input((None,))
+    summed = keras.layers.Dense(1)(keras.ops.sum(given, axis=1, keepdims=True))
+    model = keras.Model(given, summed)
+    fit(model, tmp_path, rows=training.Rows(120, take, lengths), epochs=2, batch_size=20, learning_rate=0.3)
+    batches = np.array(taken[-12:])  # before them stand those that were taken for their shapes
+    assert [sorted(epoch.ravel().tolist()) for epoch in batches.reshape(2, -1)] == [list(range(120))] * 2
+    assert not np.array_equal(batches[:6], batches[6:])
+    assert all(len(set(lengths[batch])) == 1 for batch in batches)
+    assert [lengths[batch[0]] for batch in batches[:6]] != sorted(lengths[batch[0]] for batch in batches[:6])
 
 
 class Killed(Exception):

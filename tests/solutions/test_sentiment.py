@@ -9,18 +9,18 @@ from solvent import Data, devices
 from solvent.labels import codes, outputs
 from solvent.metrics import point
 from solvent.schema import Schema
-from solvent_nlp.sentiment import network, rivals
+from solvent_nlp.sentiment import model, rivals
 from solvent_nlp.sentiment.ngrams import counts, inverse_document_frequency, weigh
 from solvent_nlp.sentiment.outcome import metrics
 from solvent_nlp.sentiment.sample import reviews
 from solvent_nlp.sentiment.settings import Sentiment, columns
 
-SETTINGS = Sentiment(buckets=2**12)
+SETTINGS = Sentiment(ngrams={"buckets": 2**12})
 
 
 def test_counts_are_damped_and_a_word_has_one_bucket():
     found = counts(SETTINGS, pd.Series(["tea", "tea tea tea tea"])).toarray()
-    half = SETTINGS.buckets // 2
+    half = SETTINGS.ngrams.buckets // 2
     word = int(np.argmax(found[0, :half]))
     assert found[0, word] == pytest.approx(1)
     assert found[1, word] == pytest.approx(1 + np.log(4))
@@ -36,7 +36,7 @@ def test_weights_are_scikit_learns_smoothed_inverse_document_frequency():
 def test_words_and_characters_weigh_the_same():
     found = counts(SETTINGS, pd.Series(["good tea", "bad tea"]))
     weighed = weigh(found, inverse_document_frequency(found)).toarray()
-    half = SETTINGS.buckets // 2
+    half = SETTINGS.ngrams.buckets // 2
     np.testing.assert_allclose(np.linalg.norm(weighed[:, :half], axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(weighed[:, half:], axis=1), 1, rtol=1e-6)
 
@@ -91,12 +91,17 @@ def test_the_rival_is_chosen_by_rows_that_weigh_something(contradicted, monkeypa
 
 def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkeypatch, tmp_path):
     train, valid, more, schema = contradicted
-    monkeypatch.setattr(network, "halves", lambda table, *_: (table, table))
-    settings = Sentiment(buckets=2**10, dropout=(0.2,), training={"epochs": 3, "batch_size": 32, "learning_rate": 0.02})
+    monkeypatch.setattr(model, "halves", lambda table, *_: (table, table))
+    settings = Sentiment(
+        ngrams={"buckets": 2**10},
+        dropout=(0.2,),
+        check_labels=False,
+        training={"epochs": 3, "batch_size": 32, "learning_rate": 0.02},
+    )
     facts = []
     for name, part in {"plain": valid, "more": more}.items():
         with devices.scope(devices.Device()):
-            facts.append(network.fit(settings, Data(train, part, schema, {}, 0, tmp_path / name)).facts)
+            facts.append(model.fit(settings, Data(train, part, schema, {}, 0, tmp_path / name)).facts)
     tried = [each["choices"][0]["tried"][0]["accuracy"] for each in facts]
     assert tried[0] == pytest.approx(tried[1]) and tried[0] > 0.6
     temperatures = [each["calibration"]["temperature"] for each in facts]

@@ -101,7 +101,7 @@ def watched(under: Path) -> Iterator[list[str]]:
 
 
 def _hook(name: str, arguments: tuple[Any, ...]) -> None:
-    found = _watch["found"]
+    found = _watch["found"] if _watch is not None else None  # a module's names are gone when Python ends
     if found is None or not hostile_tables.SCORING["now"]:
         return
     if name in PROGRAMS:

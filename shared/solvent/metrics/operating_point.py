@@ -16,7 +16,7 @@ from .curve import Curve
 from .inputs import flags, probabilities, row_weights
 from .sums import ratio
 
-__all__ = ["best", "by_cost", "for_precision", "for_sensitivity", "for_specificity"]
+__all__ = ["best", "by_cost", "for_answers", "for_precision", "for_sensitivity", "for_specificity"]
 
 _BEST = ("f1", "youden", "accuracy")
 
@@ -172,6 +172,67 @@ def for_precision(
     return cuts.point(
         cut, f"precision of at least {target:g} on these rows", target=target, precision=float(precision[cut])
     )
+
+
+def for_answers(
+    right: ArrayLike,
+    confidence: ArrayLike,
+    target: float,
+    certainty: float = 0.95,
+    *,
+    chosen_on: str = "validation",
+) -> dict[str, Any] | None:
+    """The lowest confidence from which on answers are right as often as promised: under it a model should abstain.
+
+    It is looked for by halving, and each of the looks may err with an equal share of 1 - `certainty`, so that over
+    draws of such rows the promise holds with that certainty. Rows count one each.
+
+    Args:
+        right: whether each answer is right, 0 or 1, shape `(rows,)`.
+        confidence: in each answer, in [0, 1], shape `(rows,)`.
+        target: the least share of right answers among those that are given, in (0, 1).
+        certainty: in (0, 1).
+
+    Returns:
+        `value`, and the share `answered` of these rows and how many of those are `right`; None if no confidence keeps
+        the promise.
+
+    Source: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017 (selection with guaranteed
+        risk).
+    """
+    from scipy.stats import beta
+
+    _check_share("target", target)
+    _check_share("certainty", certainty)
+    right = flags("right", right)
+    rows = len(right)
+    confidence = probabilities("confidence", confidence, rows)
+    scores = np.unique(confidence)[::-1]  # cut j answers the rows whose confidence is one of the j + 1 highest
+    answered = np.searchsorted(np.sort(-confidence), -scores, side="right")
+    wrong = np.cumsum(1 - right[np.argsort(-confidence, kind="stable")])[answered - 1]
+    low, high, kept = 0, len(scores) - 1, None
+    looks = max(1, int(np.ceil(np.log2(len(scores) + 1))))
+    while low <= high:
+        cut = (low + high + 1) // 2
+        # Clopper and Pearson's upper bound of the share of wrong answers
+        bound = beta.ppf(1 - (1 - certainty) / looks, wrong[cut] + 1, max(answered[cut] - wrong[cut], 1e-12))
+        if bound <= 1 - target:
+            kept, low = cut, cut + 1
+        else:
+            high = cut - 1
+    if kept is None:
+        return None
+    below = scores[kept + 1] if kept + 1 < len(scores) else 0.0
+    middle = float((scores[kept] + below) / 2)
+    return {
+        "rule": f"at least {target:g} of the answers are right, with {certainty:.0%} confidence",
+        "value": middle if middle > below else float(scores[kept]),
+        "chosen_on": chosen_on,
+        "rows": rows,
+        "target": target,
+        "answered": float(answered[kept] / rows),
+        "right": float(1 - wrong[kept] / answered[kept]),
+    }
 
 
 class _Cuts:

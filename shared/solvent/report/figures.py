@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..solution import Figure
-from . import drawing, metric_names, wording
+from ..solution import Figure, Texts
+from . import drawing, metric_names, texts, wording
 
 __all__ = ["Drawn", "Studio", "domain", "forest", "histories"]
 
@@ -46,22 +46,22 @@ class Studio:
         return Drawn(key, title, caption, svg, wide=width > 5.6)
 
 
-def domain(studio: Studio, figures: Iterable[Figure], protocol: str) -> list[Drawn]:
-    """The domain's own plots, each on axes in the report's style."""
+def domain(studio: Studio, figures: Iterable[Figure | Texts], protocol: str) -> list[Drawn | texts.Block]:
+    """The domain's own plots, each on axes in the report's style, and its texts, but for those that hold none."""
 
-    def painter(figure: Figure) -> Callable[[Any], None]:
-        return lambda canvas: figure.draw(canvas.add_subplot())
-
-    return [
-        studio.draw(
+    def shown(figure: Figure | Texts) -> Drawn | texts.Block:
+        caption = " ".join(filter(None, (figure.caption.strip(), protocol)))
+        if isinstance(figure, Texts):
+            return texts.block(figure, caption)
+        return studio.draw(
             figure.title,
-            " ".join(filter(None, (figure.caption.strip(), protocol))),
-            painter(figure),
+            caption,
+            lambda canvas: figure.draw(canvas.add_subplot()),
             width=figure.width,
             height=figure.height,
         )
-        for figure in figures
-    ]
+
+    return [shown(figure) for figure in figures if not isinstance(figure, Texts) or figure.items]
 
 
 def forest(studio: Studio, bundle: Mapping[str, JSON], protocol: str) -> Drawn | None:

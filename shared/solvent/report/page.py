@@ -22,7 +22,8 @@ def html(
     Args:
         bundle: what bundle.json holds.
         scores: the table test_scores.parquet, or None where there is no test part: then no curves are drawn.
-        figures: the domain's own plots, `solvent.Figure`; `C0` is drawn in our colour, `C1` in the baseline's.
+        figures: the domain's own plots and texts, `solvent.Figure` and `solvent.Texts`, in their order; `C0` is drawn
+            in our colour, `C1` in the baseline's.
         pictures: a PNG for each of the bundle's findings, empty where one has none.
 
     Returns:

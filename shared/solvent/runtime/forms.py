@@ -95,8 +95,14 @@ def make(
         converted = openvino.convert(models[name], rows)
         if precision == "int8":
             given = [saved_model.named(models[name], _filled_up(batch, rows)) for batch in batches[name]]
-            converted = openvino.quantised(converted, given)
+            converted = openvino.quantised(converted, given, attention=_attends(models[name]))
         openvino.write(converted, folder / f"{name}.xml")
+
+
+def _attends(model: keras.Model) -> bool:
+    import keras
+
+    return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in model._flatten_layers())
 
 
 def _filled_up(batch: Any, rows: int) -> Any:

@@ -44,8 +44,11 @@ def convert(model: keras.Model, rows: int | None) -> ov.Model:
             raise Refused(f"The model {model.name} can't be converted to OpenVINO: {_first_lines(error)}") from error
 
 
-def quantised(converted: ov.Model, batches: Sequence[Mapping[str, np.ndarray]]) -> ov.Model:
+def quantised(converted: ov.Model, batches: Sequence[Mapping[str, np.ndarray]], *, attention: bool = False) -> ov.Model:
     """The model with weights and activations of 8 bits, ranges taken from batches of its inputs.
+
+    Args:
+        attention: whether it is a transformer, whose scores of attention stay as they are.
 
     Source: post-training quantisation with fast bias correction, https://github.com/openvinotoolkit/nncf.
     """
@@ -59,6 +62,7 @@ def quantised(converted: ov.Model, batches: Sequence[Mapping[str, np.ndarray]]) 
             nncf.Dataset(list(batches)),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(batches),
+            model_type=nncf.ModelType.TRANSFORMER if attention else None,
         )
 
 

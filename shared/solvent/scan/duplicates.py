@@ -27,7 +27,7 @@ def repeated_contents(parts: Frames, schema: Schema, *, given: bool, near_copies
     """Texts and images that occur more than once: findings `copies`, `copies_across` and `near_copies`."""
     for field in schema.features:
         tables = {part: table for part, table in parts.items() if field.name in table}
-        if field.kind not in ("text", "image") or not tables:
+        if field.kind not in ("text", "image") or field.shared or not tables:
             continue
         cells = pd.concat(
             [
@@ -192,7 +192,7 @@ def copied_rows(parts: Frames, schema: Schema) -> pd.Index:
     """The index of the test rows whose text or image stands in the train or valid part too."""
     copied = pd.Series(False, index=parts["test"].index)
     for field in schema.features:
-        if field.kind in ("text", "image"):
+        if field.kind in ("text", "image") and not field.shared:
             keys = {part: pd.Series(content(parts[part][field.name], field.kind)) for part in BEFORE}
             seen = pd.concat([keys[part] for part in BEFORE["test"]]).dropna()
             copied |= keys["test"].isin(seen).to_numpy()

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from .. import labels
+from ..errors import Refused
 from ..report import pictures
 from ..report.wording import shorten
 from ..schema import Field
-from ..solution import Finding
+from ..solution import Data, Finding
+from ..split import parts
 from ..wording import many
 from . import images
 
-__all__ = ["label_finding", "suspicious"]
+__all__ = ["Fold", "check_labels", "label_finding", "suspicious"]
 
 WARNING = 0.01  # of the rows; of fewer it is a note
+
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def check_labels(
+    data: Data, show: str, folds: int, answers: Callable[[Sequence[Fold]], Iterable[ArrayLike]]
+) -> tuple[Finding, ...]:
+    """Compare the training labels with the answers of models that have not seen them, nor copies, nor their group.
+
+    Args:
+        show: the feature that people can judge by, an image or a text.
+        folds: classes with fewer rows than there are folds are left out.
+        answers: gets the folds, each the positions that a model may learn from and those that it must not see; gives
+            the probability of each class for the latter, fold by fold, shape `(rows left out, classes)`.
+
+    Returns:
+        What `label_finding` tells; nothing where fewer than two classes have enough rows. Where too few rows can be
+        kept apart, a note that the labels were not checked.
+    """
+    target = data.schema.targets[0]
+    classes = list(target.levels or ())
+    given = labels.codes(data.train, classes)
+    enough = np.bincount(given, minlength=len(classes)) >= folds
+    if enough.sum() < 2:
+        return ()
+    try:
+        dealt = parts(data.train, data.schema, folds, data.seed)
+    except Refused as error:
+        return (
+            Finding(
+                name="labels_not_checked",
+                severity="note",
+                message=f"Column {target.source}: wrong labels were not looked for. {error}",
+                cure="Nothing else depends on it: leave it, or give more rows.",
+                columns=(target.source,),
+            ),
+        )
+    unseen = np.zeros((len(given), len(classes)))
+    for (_, held), probability in zip(dealt, answers(dealt), strict=True):
+        unseen[held] = probability
+    asked = np.flatnonzero(enough[given])
+    return label_finding(data.train.iloc[asked], target, classes, unseen[asked], data.schema.field(show))
 
 
 def suspicious(probability: ArrayLike, codes: ArrayLike) -> NDArray[np.intp]:

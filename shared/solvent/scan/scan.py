@@ -24,6 +24,7 @@ from .duplicates import contradictions, equal_rows, repeated_contents
 from .images import odd_sizes
 from .leak import leaks
 from .several import rows_by_class, several_classes
+from .texts import described, scripts_differ
 
 __all__ = ["refuse", "scan"]
 
@@ -62,6 +63,7 @@ def scan(
     parts = _filled(parts)
     found = [*_repeated_ids(parts, schema), *_one_class(parts, schema), *odd_sizes(parts, schema)]
     found += [*several_classes(parts, schema), *named_as_parts(parts, schema), *contradictions(parts, schema)]
+    found += described(parts, schema)
     if "train" in parts:
         found += _target_leaks(parts["train"], schema)
         found += _poor_columns(parts["train"], schema)
@@ -83,6 +85,7 @@ def _across_parts(parts: Frames, schema: Schema, given: bool, near_copies: Sever
     yield from repeated_contents(parts, schema, given=given, near_copies=near_copies)
     yield from equal_rows(parts, schema)
     yield from _shifted(parts, schema)
+    yield from scripts_differ(parts, schema)
 
 
 def _worst(by_fold: Sequence[Sequence[Finding]]) -> list[Finding]:

@@ -171,6 +171,7 @@ def _solutions_fields(columns: Columns, said: Declaration, names: Sequence[str],
                 role="target" if target and column.role == "feature" else column.role,
                 kind=column.kind,
                 required=column.required,
+                shared=column.shared,
                 named=True,
                 meaning=column.meaning,
             )

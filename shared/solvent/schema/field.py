@@ -20,6 +20,7 @@ class Field:
         source: the user's own name of the column.
         kind: None until `Schema.learn` has found it, and for what only passes through.
         required: whether a missing cell makes its row bad.
+        shared: whether equal texts or images in it are ordinary, and no copies.
         named: whether the solution names this column; others have a general role, or are features by their kind.
         allowed: the declared range, both ends included.
         codes: declared cells that mean "no information".
@@ -35,6 +36,7 @@ class Field:
     role: Role
     kind: Kind | None = None
     required: bool = False
+    shared: bool = False
     named: bool = False
     unit: str | None = None
     meaning: str = ""

@@ -85,7 +85,7 @@ def units(
     links: list[NDArray[np.int64]] = []
     copies: dict[str, JSON] = {}
     for item in schema.features:
-        if item.name not in table or not (item.kind or {"text", "image"} & set(schema.kinds)):
+        if item.shared or item.name not in table or not (item.kind or {"text", "image"} & set(schema.kinds)):
             continue
         kind = kind_of(item, table[item.name])
         if kind in ("text", "image"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from ..errors import Refused
 
 __all__ = ["Feed", "Rows", "arrays"]
+
+POOL = 32  # batches whose rows are sorted by length together
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,13 @@ class Rows:
         count: how many there are.
         take: positions `(batch,)` -> (inputs, targets, weights `(batch,)`), trees of arrays. It is called in a thread
             of its own, a few batches ahead; what it draws at random must follow from the positions.
+        lengths: of sequences, shape `(count,)`: then `take` may pad each batch to a length of its own, and rows of like
+            lengths come into one batch. None where all batches have one shape.
     """
 
     count: int
     take: Callable[[np.ndarray], tuple[Any, Any, np.ndarray]]
+    lengths: np.ndarray | None = None
 
 
 def arrays(inputs: Any, targets: Any, weights: np.ndarray | None = None) -> Rows:
@@ -62,7 +67,8 @@ class Feed:
         self.steps = shape(rows, batch_size, replicas)[1]
         self.error: Exception | None = None
         signature = keras.tree.map_structure(
-            lambda array: tf.TensorSpec((self.batch, *array.shape[1:]), array.dtype), example(rows, self.batch)
+            lambda *arrays: tf.TensorSpec(_common([array.shape for array in arrays]), arrays[0].dtype),
+            *(rows.take(places) for places in _extremes(rows, self.batch)),
         )
         options = tf.data.Options()
         options.autotune.enabled = (
@@ -80,9 +86,12 @@ class Feed:
         count = 0 if self.rows is None else self.rows.count
         try:
             for seed in self.orders:
-                order = np.random.default_rng(seed).permutation(count)
-                # The last batch is filled up from the start of the order: all have one shape, no row is left out.
+                random = np.random.default_rng(seed)
+                order = random.permutation(count)
+                # The last batch is filled up from the start of the order: no row is left out.
                 padded = np.resize(order, self.steps * self.batch)
+                if self.rows is not None and self.rows.lengths is not None:
+                    padded = _alike(padded, self.rows.lengths, self.batch, random)
                 for start in range(0, len(padded), self.batch):
                     if self.rows is None:
                         return
@@ -102,6 +111,30 @@ def shape(rows: Rows, batch_size: int, replicas: int = 1) -> tuple[int, int]:
         raise Refused("There are no training rows.")
     batch = math.ceil(min(batch_size, rows.count) / replicas) * replicas
     return batch, math.ceil(rows.count / batch)
+
+
+def _alike(order: np.ndarray, lengths: np.ndarray, batch: int, random: np.random.Generator) -> np.ndarray:
+    """The same positions, like lengths side by side: sorted within pools of some batches, the batches then shuffled.
+
+    A pool is small enough for a row to meet others in each epoch.
+    """
+    pool = POOL * batch
+    pools = [order[start : start + pool] for start in range(0, len(order), pool)]
+    batches = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools]).reshape(-1, batch)
+    return np.asarray(batches[random.permutation(len(batches))].reshape(-1))
+
+
+def _extremes(rows: Rows, batch: int) -> list[np.ndarray]:
+    """Positions of a batch of the first rows; where lengths differ, of the shortest and of the longest ones."""
+    if rows.lengths is None:
+        return [np.resize(np.arange(rows.count), batch)]
+    by_length = np.argsort(rows.lengths, kind="stable")
+    return [np.resize(by_length, batch), np.resize(by_length[::-1], batch)]
+
+
+def _common(shapes: Sequence[tuple[int, ...]]) -> tuple[int | None, ...]:
+    """What shapes have in common; open where they differ."""
+    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))
 
 
 def example(rows: Rows, batch: int) -> tuple[Any, Any, np.ndarray]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ..schedule import Training
 
-__all__ = ["ClippedAdam", "adam"]
+__all__ = ["ClippedAdam", "Linear", "adam"]
 
 
 @keras.saving.register_keras_serializable(package="solvent")
@@ -55,6 +55,30 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         return {**super().get_config(), "clip": self.clip}
 
 
+@keras.saving.register_keras_serializable(package="solvent")
+class Linear(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Climb from 0 to a rate, then fall to 0 in a straight line, as BERT is fine-tuned.
+
+    Args:
+        rate: the highest learning rate.
+        climb: steps to it.
+        total: steps to the end.
+    """
+
+    def __init__(self, rate: float, climb: int, total: int) -> None:
+        super().__init__()
+        self.rate, self.climb, self.total = rate, climb, total
+
+    def __call__(self, step: Any) -> Any:
+        done = keras.ops.cast(step, "float32")
+        up = done / max(self.climb, 1)
+        down = (self.total - done) / max(self.total - self.climb, 1)
+        return self.rate * keras.ops.clip(keras.ops.where(done < self.climb, up, down), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rate": self.rate, "climb": self.climb, "total": self.total}
+
+
 def adam(
     training: Training,
     rate: float,
@@ -90,6 +114,8 @@ def _schedule(training: Training, rate: float, total: int) -> Any:
         return keras.optimizers.schedules.CosineDecay(
             0.0 if climb else rate, total - climb, warmup_target=rate if climb else None, warmup_steps=climb
         )
+    if training.schedule == "linear":
+        return Linear(rate, climb, total)
     if training.schedule == "constant" and climb:
         return keras.optimizers.schedules.CosineDecay(
             0.0, total - climb, alpha=1.0, warmup_target=rate, warmup_steps=climb

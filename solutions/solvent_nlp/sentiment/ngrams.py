@@ -15,14 +15,16 @@ def counts(settings: Sentiment, texts: pd.Series) -> scipy.sparse.csr_matrix:
     """How often each hashed n-gram stands in each text, damped by the logarithm.
 
     Returns:
-        float32, shape `(rows, settings.buckets)`.
+        float32, shape `(rows, settings.ngrams.buckets)`.
     """
-    half = settings.buckets // 2
+    half = settings.ngrams.buckets // 2
     options = {"norm": None, "alternate_sign": False, "dtype": np.float32}
     words = HashingVectorizer(
-        n_features=half, ngram_range=(1, settings.words), token_pattern=r"(?u)\b\w+\b|[^\w\s]", **options
+        n_features=half, ngram_range=(1, settings.ngrams.words), token_pattern=r"(?u)\b\w+\b|[^\w\s]", **options
     )
-    characters = HashingVectorizer(n_features=half, analyzer="char_wb", ngram_range=settings.characters, **options)
+    characters = HashingVectorizer(
+        n_features=half, analyzer="char_wb", ngram_range=settings.ngrams.characters, **options
+    )
     found = scipy.sparse.hstack([words.transform(texts), characters.transform(texts)], format="csr")
     found.data = 1 + np.log(found.data)
     return found

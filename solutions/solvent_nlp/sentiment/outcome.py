@@ -1,41 +1,144 @@
 """How scored texts are measured, and what the report shows of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from solvent import Figure, Fitted, Sums, Weighted, labels
+from solvent import Figure, Fitted, Marked, Sums, Texts, Weighted, labels
+from solvent.metrics import mean, quotient
 
+from . import order
+from .model import scorer
 from .settings import Sentiment
+from .texts import joined
+from .why import deciding
 
 __all__ = ["figures", "metrics"]
 
+SHOWN = 8
+DISTURBED = 1000  # test rows that are disturbed, at most
+TYPOS = 0.1  # of the words
+FAINTEST = 0.02  # a word's effect that is marked with full strength only in a text without stronger ones
+
 
 def metrics(settings: Sentiment, rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, float | Sums | Weighted]:
-    """Those of `solvent.labels`: over all classes, and class by class."""
-    return dict(labels.measure(rows, scored))
+    """Those of `solvent.labels`; errors in steps where classes have an order; how much is answered, and how rightly."""
+    found: dict[str, float | Sums | Weighted] = dict(labels.measure(rows, scored))
+    if settings.order is not None:
+        found |= order.metrics(settings, rows, scored)
+    if "abstain" in scored:
+        answered = ~scored["abstain"].to_numpy(bool)
+        right = (scored["class"].to_numpy() == rows["label"].to_numpy()) & answered
+        found |= {
+            "answered": mean(answered, rows.get("weight")),
+            "accuracy_of_answered": quotient(right, answered, rows.get("weight")),
+        }
+    return found
 
 
-def figures(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:
-    """Accuracy by length of the text."""
-    length = rows["text"].str.len()
-    right = (rows["label"] == scored["class"]).astype(float)
-    bands = pd.qcut(length, 5, duplicates="drop")
-    table = right.groupby(bands, observed=True).agg(["mean", "size"])
+def figures(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure | Texts]:
+    """The most telling texts with the words that decided; what abstaining buys; how typing mistakes and case harm."""
+    sure = scored[[f"probability_{name}" for name in fitted.facts["classes"]]].to_numpy(np.float64)
+    right = (scored["class"] == rows["label"]).to_numpy()
+    ranked = np.argsort(-sure.max(axis=1), kind="stable")
+    for title, places, what in (
+        ("Sure and wrong", ranked[~right[ranked]], "the most confident mistakes, which may be wrong labels"),
+        ("Sure and right", ranked[right[ranked]], "the most confident right answers"),
+        ("Least sure", ranked[::-1], "the least probable answers"),
+    ):
+        yield Texts(
+            title=title,
+            caption=f"{min(SHOWN, len(places))} of {len(places)} such test texts: {what}. Marked: the words without "
+            "which the probability of the answer would be lower, or higher.",
+            items=tuple(_marked(settings, fitted, rows, scored, sure, places[:SHOWN])),
+        )
+    if "abstain" in scored:
+        yield _abstaining(fitted, sure.max(axis=1), right)
+    yield _disturbed(settings, fitted, rows)
+
+
+def _marked(
+    settings: Sentiment,
+    fitted: Fitted,
+    rows: pd.DataFrame,
+    scored: pd.DataFrame,
+    chance: np.ndarray,
+    places: np.ndarray,
+) -> Iterator[Marked]:
+    texts, best = list(joined(rows.iloc[places])), chance[places].argmax(axis=1)
+    for place, number, found in zip(places, best, deciding(settings, fitted, texts, best), strict=True):
+        said, label = scored["class"].iloc[place], rows["label"].iloc[place]
+        strongest = max([FAINTEST, *map(abs, found.effects)])
+        yield Marked(
+            pieces=tuple(
+                (piece, effect / strongest) for piece, effect in zip(found.pieces, found.effects, strict=True) if piece
+            ),
+            caption=f"{said} {chance[place, number]:.2f}" + ("" if said == label else f" · label: {label}"),
+        )
+
+
+def _abstaining(fitted: Fitted, confidence: np.ndarray, right: np.ndarray) -> Figure:
+    """How often the answers are right if only the most confident are given."""
+    order_ = np.argsort(-confidence, kind="stable")
+    share = np.arange(1, len(right) + 1) / len(right)
+    accuracy = np.cumsum(right[order_]) / np.arange(1, len(right) + 1)
+    point = fitted.facts["operating_point"]
+    answered = float((confidence >= point["value"]).mean())
 
     def draw(axes: Any) -> None:
-        axes.bar(range(len(table)), table["mean"])
-        names = [
-            f"{max(0, band.left):,.0f} to {band.right:,.0f}\n({size} texts)" for band, size in table["size"].items()
-        ]
-        axes.set_xticks(range(len(table)), names)
-        axes.set_ylabel("accuracy")
-        axes.set_xlabel("characters")
+        shown = share >= min(0.02, share[-1])
+        axes.plot(share[shown], accuracy[shown])
+        axes.axvline(answered, color="C1", linestyle="--", label=f"answers {answered:.0%}")
+        axes.set(xlabel="share of the texts that are answered, the most confident first", ylabel="accuracy of them")
+        axes.legend()
 
-    yield Figure(
-        title="Accuracy by length",
-        caption="Share of the test texts that were classed rightly, by their length in characters.",
+    return Figure(
+        title="What abstaining buys",
+        caption=f"The dashed line is the operating point: {point['rule']}, chosen on {point['chosen_on']}.",
+        draw=draw,
+    )
+
+
+def _disturbed(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame) -> Figure:
+    """The accuracy of the same texts written otherwise."""
+    some = rows.iloc[np.random.default_rng(0).permutation(len(rows))[:DISTURBED]]
+    score = scorer(settings, fitted)
+    random = np.random.default_rng(1)
+    ways: dict[str, Callable[[str], str]] = {
+        "as written": str,
+        "UPPER CASE": str.upper,
+        "lower case": str.lower,
+        f"typing mistakes\nin {TYPOS:.0%} of the words": lambda text: _mistyped(text, random),
+        "without\npunctuation": lambda text: "".join(sign for sign in text if sign.isalnum() or sign.isspace()),
+    }
+    found = {
+        name: float((score(some.assign(text=some["text"].map(way)))["class"] == some["label"]).mean())
+        for name, way in ways.items()
+    }
+
+    def draw(axes: Any) -> None:
+        axes.bar(range(len(found)), list(found.values()))
+        axes.set_xticks(range(len(found)), list(found))
+        axes.set_ylabel("accuracy")
+        for place, value in enumerate(found.values()):
+            axes.annotate(f"{value:.3f}", (place, value), (0, 2), textcoords="offset points", ha="center")
+
+    return Figure(
+        title="The same texts, written otherwise",
+        caption=f"Accuracy of {len(some):,} test texts as they are and disturbed; two neighbouring letters change "
+        "places in a mistyped word.",
         draw=draw,
         width=7.0,
     )
+
+
+def _mistyped(text: str, random: np.random.Generator) -> str:
+    typed = text.split(" ")
+    for place in np.flatnonzero(random.random(len(typed)) < TYPOS):
+        word = typed[place]
+        if len(word) > 1:
+            at = int(random.integers(len(word) - 1))
+            typed[place] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return " ".join(typed)

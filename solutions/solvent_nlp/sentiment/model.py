@@ -1,0 +1,86 @@
+"""Fit a network to texts and calibrate it; score texts with it."""
+
+import pandas as pd
+from scipy.special import softmax
+
+from solvent import Data, Fitted, training
+from solvent.labels import codes
+from solvent.metrics import multiclass, point
+from solvent.solution import Score
+from solvent.split import halves
+
+from . import abstaining, answers, networks, order, reading, slices, suspects
+from .settings import Sentiment, headline
+from .texts import joined
+
+__all__ = ["fit", "outside", "scorer"]
+
+
+def outside(settings: Sentiment) -> dict[str, str]:
+    """The hash of the pretrained encoder, which has to be had."""
+    if settings.encoder is None:
+        return {}
+    from . import pretrained
+
+    return {"encoder.preset": pretrained.sha256(settings.encoder)}
+
+
+def fit(settings: Sentiment, data: Data) -> Fitted:
+    """Dropout and epochs are chosen on one half of the validation rows; the temperature, and under which confidence it
+    abstains, on the other."""
+    choosing, rest = halves(data.valid, data.schema, data.seed)
+    classes = list(data.schema.targets[0].levels)
+    order.check(settings, classes)
+    texts, labels = joined(data.train), codes(data.train, classes)
+    reader = reading.learnt(settings, texts)
+    weights = training.row_weights(data.train, labels, classes, settings.training)
+    rows = reader.rows(texts, labels, weights)
+    chosen_on, truth = joined(choosing), codes(choosing, classes)
+
+    def candidate(dropout: float) -> training.Candidate:
+        fitted = Fitted(
+            {"model": networks.build(settings, reader, dropout, len(classes))}, batch_rows=reader.batch_rows
+        )
+
+        def monitor() -> dict[str, float]:
+            logits = reader.logits(fitted.predict, chosen_on)
+            chance = softmax(logits, axis=1)
+            measured = multiclass(truth, chance, logits.argmax(axis=1), choosing.get("weight"))
+            return {name: point(measured[name]) for name in ("accuracy", "log_loss")}
+
+        record = training.fit(
+            fitted.models["model"],
+            rows,
+            stage=f"dropout-{dropout:g}",
+            training=settings.training,
+            loss=networks.loss(),
+            monitor=monitor,
+            goal=headline(settings),
+            data=data,
+            factors=networks.factors(settings, fitted.models["model"]),
+        )
+        return fitted, record
+
+    won, choice = training.choose("dropout", settings.dropout, candidate, headline(settings))
+    facts = {
+        **answers.calibrated(settings, classes, reader.logits(won.predict, joined(rest)), rest),
+        "choices": [choice],
+        "meaning": {"model": reader.meaning(classes)},
+    }
+    return Fitted(
+        won.models,
+        facts,
+        {**reader.assets(), "seen_words": slices.seen_words(texts)},
+        findings=(*abstaining.findings(settings, facts), *suspects.findings(settings, data)),
+        batch_rows=reader.batch_rows,
+    )
+
+
+def scorer(settings: Sentiment, fitted: Fitted) -> Score:
+    """Score checked texts: tokens or n-grams, logits, calibrated probabilities, the most probable class."""
+    reader = reading.loaded(settings, fitted.assets)
+
+    def score(table: pd.DataFrame) -> pd.DataFrame:
+        return answers.outputs(settings, fitted.facts, table.index, reader.logits(fitted.predict, joined(table)))
+
+    return score

@@ -1,0 +1,60 @@
+"""What is read of a row: its text, cleaned, and a second one behind it; words in any script."""
+
+import html
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+
+import pandas as pd
+
+__all__ = ["BREAK", "cleaned", "joined", "words"]
+
+BREAK = " \u2016 "  # between a text and a second one: a sign that hardly any text holds
+# Names of elements, so that a text's own "<3" or "a <b" stays.
+ELEMENTS = (
+    "a|abbr|article|aside|b|big|blockquote|body|br|button|center|code|dd|del|div|dl|dt|em|figcaption|figure|font|footer|"
+    "form|h[1-6]|head|header|hr|html|i|iframe|img|input|ins|label|li|link|main|mark|meta|nav|ol|option|p|pre|q|s|section|"
+    "select|small|source|span|strike|strong|sub|summary|sup|table|tbody|td|textarea|tfoot|th|thead|time|title|tr|tt|u|ul|"
+    "video|wbr"
+)
+HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+TAG = re.compile(rf"</?(?:{ELEMENTS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+# What is not shown: controls, and what a copied text drags along. The joiners stay, which emoji, Arabic and Hindi need.
+UNSEEN = re.compile(
+    r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]"
+)
+SPACE = re.compile(r"\s+")
+# Thai, Lao, Burmese, Khmer, kana, Chinese characters: words are written without spaces.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+
+
+def cleaned(text: str) -> str:
+    """The text as people read it: entities written out, elements of HTML and unseen characters taken out, Unicode in
+    the form NFKC, each run of white space one blank."""
+    if "<" in text or "&" in text:
+        text = html.unescape(TAG.sub(" ", HIDDEN.sub(" ", text)))
+        text = TAG.sub(" ", text)  # of elements that were written as entities
+    return SPACE.sub(" ", UNSEEN.sub("", unicodedata.normalize("NFKC", text))).strip()
+
+
+def joined(table: pd.DataFrame) -> pd.Series:
+    """One cleaned string for each row, never null: `text`, and `second` behind a break where the table has it."""
+    found = table["text"].map(cleaned)
+    if "second" in table:
+        found = found + BREAK + table["second"].map(cleaned, na_action="ignore").fillna("")
+    return found
+
+
+def words(text: str) -> Iterator[tuple[int, int]]:
+    """Where each word begins and ends: in a script without spaces each character is one, and so is any other sign."""
+    return (found.span() for found in _word().finditer(text))
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    # Python's \w leaves out the marks that vowels and tones are written with in Hindi, Thai and others.
+    marks = "".join(sign for sign in map(chr, range(sys.maxunicode)) if unicodedata.category(sign) in ("Mn", "Mc"))
+    marks = re.escape(marks)
+    return re.compile(rf"[{UNSPACED}][{marks}]*|(?:[^\W{UNSPACED}][{marks}'’]*)+|[^\w\s]")

