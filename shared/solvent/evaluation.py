@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -218,19 +219,20 @@ class Judge:
         return [self._slice(scored, kept, "copies", "left out")]
 
     def _slices(self, scored: Scored) -> list[dict[str, JSON]]:
-        """The headline in each level of the first columns that are protected, passed through or categories.
+        """The headline in each level of the first columns: protected ones and categories, and what passes through.
 
-        Of the last two only those with few levels: what passes through as the test cases have it, features as the
-        training rows do.
+        But for the protected ones only those with few levels: what passes through as the test cases have it, features
+        as the training rows do.
         """
         rows = scored.rows
         passed = [field for field in self.schema.by_role("passthrough") if field.name in rows]
         categories = [field for field in self.schema.features if field.kind == "category"]
-        few = [field for field in passed if _are_few(self._levels(field, rows).cat.categories)]
-        few += [field for field in categories if _are_few(field.levels or ())]
+        few = [field for field in categories if _are_few(field.levels or ())]
+        own = [field for field in passed if _are_few(self._levels(field, rows).cat.categories)]
+        columns = [*self.schema.by_role("protected"), *few][:MOST_SLICED_COLUMNS] + own[:MOST_SLICED_COLUMNS]
         return [
             self._slice(scored, part, field.source, "missing" if pd.isna(level) else str(level))
-            for field in [*self.schema.by_role("protected"), *few][:MOST_SLICED_COLUMNS]
+            for field in columns
             for level, part in rows.groupby(self._levels(field, rows), observed=True, dropna=False)
         ]
 
@@ -239,7 +241,7 @@ class Judge:
         return [
             self._slice(scored, part, f"{name}, as the solution finds it" if name in columns else name, _shown(level))
             for name, levels in slices.items()
-            for level, part in scored.rows.groupby(levels, observed=True)
+            for level, part in scored.rows.groupby(self._categories(levels, scored.rows), observed=True)
         ]
 
     def _slice(self, scored: Scored, part: Table, column: str, level: str) -> dict[str, JSON]:
@@ -299,7 +301,14 @@ class Judge:
         if raw or field.kind not in ("number", "time"):
             words = kinds.read(cells, "category").values if raw else cells.map(str, na_action="ignore")
             return pd.Series(words.astype(pd.CategoricalDtype(_in_order(words.dropna().unique()))))
-        known = cells[cells.notna() & ~cells.isin(field.states)]
+        return self._banded(cells[cells.notna() & ~cells.isin(field.states)], rows)
+
+    def _categories(self, levels: Series, rows: Table) -> pd.Series[Any]:
+        """What a solution tells its cases apart by; numbers of many values in bands."""
+        return levels if isinstance(levels.dtype, pd.CategoricalDtype) else self._banded(levels.dropna(), rows)
+
+    def _banded(self, known: pd.Series[Any], rows: Table) -> pd.Series[Any]:
+        """Numbers or times as categories: in four bands where there are many values."""
         values, codes = np.unique(known.to_numpy(), return_inverse=True)
         names = [_shown(value) for value in values]
         if len(values) > MOST_LEVELS:
@@ -322,10 +331,12 @@ def _are_few(levels: Sized) -> bool:
 
 def _in_order(levels: Iterable[str]) -> list[str]:
     """Numbers by their size, other words by the alphabet."""
+    words = sorted(levels)
     try:
-        return sorted(levels, key=float)
+        sizes = [float(word) for word in words]
     except ValueError:
-        return sorted(levels)
+        return words
+    return words if any(map(math.isnan, sizes)) else sorted(words, key=float)
 
 
 def _shown(value: Any) -> str:

@@ -207,7 +207,7 @@ def checked_slices(function: Any, value: Any, rows: Table) -> dict[str, Series]:
     """The levels that a solution tells its cases apart by.
 
     Returns:
-        A categorical for each name, the levels of others sorted.
+        For each name a categorical, the levels of others sorted; numbers stay numbers.
     """
     expected = "a mapping of names to Series, each with the level of every case"
     if not isinstance(value, Mapping):
@@ -219,6 +219,9 @@ def checked_slices(function: Any, value: Any, rows: Table) -> dict[str, Series]:
         if not levels.index.equals(rows.index):
             other = f"{len(levels)} cells{' with another index' if len(levels) == len(rows) else ''}"
             raise _broken(function, f"{name!r} with {other}", f"the same index as the {len(rows)} cases it got")
+        if pd.api.types.is_numeric_dtype(levels) and not pd.api.types.is_bool_dtype(levels):
+            found[name] = levels
+            continue
         try:
             found[name] = levels.astype("category")
         except TypeError as error:  # lists, arrays, dictionaries

@@ -94,7 +94,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
                 _means([fold.valid for fold in folds or [trial]]),
                 trial.seconds,
                 outputs=prepared.outputs,
-                slices=_slices(run, trial.fitted, scored),
+                slices=_slices(run, folds or [trial]),
                 copied=_copied(prepared),
                 set_aside=prepared.facts["set_aside"]["test"],
                 folds=len(folds),
@@ -152,12 +152,17 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
     bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
 
 
-def _slices(run: configs.Run, fitted: Fitted, scored: Scored | None) -> dict[str, Series]:
-    """The levels that the solution tells the test cases apart by; none where there are no cases."""
-    if scored is None or scored.rows.empty:
-        return {}
-    found = run.solution.slices(run.settings, fitted, scored.rows)
-    return promises.checked_slices(run.solution.slices, found, scored.rows)
+def _slices(run: configs.Run, trials: Sequence[Trial]) -> dict[str, Series]:
+    """The levels that the solution tells the test cases apart by, each case by the model that had not seen it."""
+    function = run.solution.slices
+    found = [
+        promises.checked_slices(function, function(run.settings, trial.fitted, trial.scored.rows), trial.scored.rows)
+        for trial in trials
+        if trial.scored is not None and len(trial.scored.rows)
+    ]
+    joined = {name: pd.concat([levels[name] for levels in found if name in levels]) for name in (found or [{}])[0]}
+    # Categoricals of different levels are joined to plain cells.
+    return {name: levels.astype("category") if levels.dtype == object else levels for name, levels in joined.items()}
 
 
 def _recorded(item: Finding) -> dict[str, JSON]:

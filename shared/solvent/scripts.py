@@ -1,4 +1,4 @@
-"""Writing systems: in which one a text is written, and whether that one puts blanks between words."""
+"""Writing systems: in which one a text is written."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NONE", "main_script", "unspaced"]
+__all__ = ["NONE", "main_script"]
 
 NONE = "none"  # of a text without letters
 
-UNSPACED = frozenset({"Han", "Japanese", "Thai", "Lao", "Khmer", "Burmese"})
 # The first word of a letter's name in Unicode is its script, but for these. Letters of no script are left out.
 SCRIPTS = {
     "CJK": "Han",
@@ -49,11 +48,6 @@ def main_script(texts: Sequence[str]) -> NDArray[np.str_]:
     found = [np.empty(0, dtype=np.str_)]
     found += [_most(some) for some in _at_once(texts)]
     return np.concatenate(found)
-
-
-def unspaced(script: str) -> bool:
-    """Whether words of a script are written without blanks between them."""
-    return script in UNSPACED
 
 
 def _at_once(texts: Sequence[str]) -> Iterator[Sequence[str]]:

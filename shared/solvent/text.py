@@ -17,8 +17,8 @@ __all__ = ["BUCKETS", "Vocabulary", "Windows", "bucket", "in_buckets", "padded",
 # A sequence is padded to the next of these lengths, whatever stands beside it: its score depends on no other row, and
 # a compiled graph meets few shapes. The steps keep padding under a third from 16 tokens on.
 BUCKETS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-SENTENCES = 200_000  # that a vocabulary is learnt from; of more texts the first ones
-LONGEST_SENTENCE = 1 << 20  # bytes; sentencepiece passes over longer ones
+SENTENCES = 200_000  # that a vocabulary is learnt from; of more texts every second one, or every third, ...
+LONGEST_SENTENCE = 1 << 20  # bytes; of a longer text the beginning is learnt from
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def train_vocabulary(texts: Iterable[str], size: int, *, fold_case: bool) -> Voc
     """
     from sentencepiece import SentencePieceTrainer
 
-    sentences = [text for text in texts if text.strip()][:SENTENCES]
+    sentences = [text[: LONGEST_SENTENCE // 4] for text in texts if text.strip()]
+    sentences = sentences[:: -(-len(sentences) // SENTENCES) or 1]
     if not sentences:
         raise Refused("All training texts are blank: there is no vocabulary to learn. Look at the text column.")
     written = io.BytesIO()

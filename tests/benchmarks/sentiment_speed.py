@@ -136,7 +136,7 @@ def predicted(bundle: Bundle, source: Path, out: Path) -> float:
     model = bundle.fitted.models["model"]
     started = time.perf_counter()
     rows = pd.read_parquet(source)
-    pieces = reader.windows(joined(rows)).pieces
+    pieces = reader.read(joined(rows)).pieces
     logits = model.predict(reader.arrange(pieces, max(map(len, pieces))), batch_size=32, verbose=0)
     rows[["id"]].assign(answer=np.asarray(bundle.fitted.facts["classes"])[logits.argmax(axis=1)]).to_parquet(out)
     taken = time.perf_counter() - started

@@ -180,11 +180,16 @@ def test_other_texts_are_told(items, message):
 CASES = pd.DataFrame({"text": ["a", "bb", "cc"]}, index=[7, 8, 9])
 
 
-def test_slices_are_categoricals_whose_order_is_kept_and_others_are_sorted():
+def test_slices_are_categoricals_whose_order_is_kept_or_numbers_and_others_are_sorted():
     size = pd.Categorical(["long", None, "short"], ["short", "long", "huge"], ordered=True)
-    given = {"size": pd.Series(size, CASES.index), "letters": pd.Series([2, 10, None], CASES.index)}
+    given = {
+        "size": pd.Series(size, CASES.index),
+        "kind": pd.Series(["b", "a", None], CASES.index),
+        "letters": pd.Series([2, 10, None], CASES.index),
+    }
     found = promises.checked_slices(fit, given, CASES)
-    assert [list(levels.cat.categories) for levels in found.values()] == [["short", "long", "huge"], [2.0, 10.0]]
+    assert found["letters"].tolist()[:2] == [2.0, 10.0]
+    assert [list(found[name].cat.categories) for name in ("size", "kind")] == [["short", "long", "huge"], ["a", "b"]]
     assert found["size"].cat.codes.tolist() == [1, -1, 0]
     assert promises.checked_slices(fit, {}, CASES) == {}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from solvent import scripts
-from solvent.scripts import main_script, unspaced
+from solvent.scripts import main_script
 
 TEXTS = {
     "Great food, but 20 minutes late!": "Latin",
@@ -50,8 +50,3 @@ def test_a_text_has_its_script_whatever_stands_beside_it(at_once: int, monkeypat
 
 def test_no_texts_have_no_scripts() -> None:
     assert main_script([]).shape == (0,)
-
-
-def test_words_without_blanks_between_them() -> None:
-    without = {"Burmese", "Han", "Japanese", "Khmer", "Lao", "Thai"}
-    assert {script for script in TEXTS.values() if unspaced(script)} == without

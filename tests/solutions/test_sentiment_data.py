@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import solvent
 from solvent import config, datasets
+from solvent.score import score
 from solvent_nlp.sentiment import public, sample, texts
 from solvent_nlp.sentiment.datasets import DATASETS
 
@@ -138,3 +140,19 @@ def test_mixed_reviews_hold_several_scripts_remains_of_html_and_texts_of_any_len
     assert made.str.len().max() > 4000 and (made.str.len() > 2000).sum() >= 15
     read = made.map(texts.cleaned)
     assert (read == "").any() and (read.str.len() <= 3).sum() >= 5
+
+
+@pytest.mark.parametrize("language", ["chinese", "arabic", "mixed"])
+def test_other_languages_train_report_and_score_with_no_setting_changed(language, tmp_path):
+    table = sample.tongues(4, language)
+    table.to_csv(tmp_path / "reviews.csv", index=False)
+    columns = {"text": "review", "label": "opinion"}
+    given = {"solution": "sentiment", "data": {"rows": str(tmp_path / "reviews.csv"), "columns": columns}}
+    bundle = solvent.train(given, tmp_path / "bundle")
+    test = bundle.facts["test"]
+    ours, baseline = (found["accuracy"]["value"] for found in (test["metrics"], test["baseline"]))
+    assert ours >= baseline - 0.02
+    page = (bundle.path / "report.html").read_text(encoding="utf-8")
+    assert {"chinese": "Han", "arabic": "Arabic", "mixed": "Thai"}[language] in page
+    scored = score(bundle.path, tmp_path / "reviews.csv", tmp_path / "scores.csv")
+    assert (scored["rows_scored"], scored["rows_set_aside"]) == (len(table), 0)

@@ -48,6 +48,10 @@ def settings_of(model: str, preset: Path, **more: object) -> Sentiment:
     return Sentiment(model=model, network=SMALL, windows={"length": 32, "overlap": 4}, **encoder, **more)
 
 
+def ask(reader: reading.Reader, fitted: solvent.Fitted, texts: pd.Series) -> np.ndarray:
+    return reader.logits(fitted.predict, reader.read(texts))
+
+
 TEXTS = pd.Series(
     [
         "tea",
@@ -66,14 +70,14 @@ def test_padding_company_and_order_change_no_logit(model: str, preset: Path) -> 
     settings = settings_of(model, preset)
     reader = reading.learnt(settings, joined(pd.DataFrame({"text": reviews(0).rows["review"]})))
     network = networks.build(settings, reader, 0.1, 3)
-    pieces = reader.windows(TEXTS).pieces
+    pieces = reader.read(TEXTS).pieces
     alone = [network(reader.arrange([piece], len(piece)), training=False).numpy()[0] for piece in pieces]
     wider = network(reader.arrange(pieces, 48), training=False).numpy()
     np.testing.assert_allclose(wider, alone, atol=1e-5)
     fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
-    whole = reader.logits(fitted.predict, TEXTS)
-    backwards = reader.logits(fitted.predict, TEXTS[::-1])[::-1]
-    each = np.concatenate([reader.logits(fitted.predict, TEXTS[at : at + 1]) for at in range(len(TEXTS))])
+    whole = ask(reader, fitted, TEXTS)
+    backwards = ask(reader, fitted, TEXTS[::-1])[::-1]
+    each = np.concatenate([ask(reader, fitted, TEXTS[at : at + 1]) for at in range(len(TEXTS))])
     np.testing.assert_allclose(backwards, whole, atol=1e-5)
     np.testing.assert_allclose(each, whole, atol=1e-5)
     assert np.ptp(whole, axis=0).min() > 1e-3, "the texts must differ for this to say something"
@@ -86,27 +90,27 @@ def test_the_last_word_of_a_long_text_counts(model: str, preset: Path) -> None:
     network = networks.build(settings, reader, 0.1, 2)
     fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
     long = "the tea " * 200
-    first, second = reader.logits(fitted.predict, pd.Series([long + "awful", long + "lovely"]))
+    first, second = ask(reader, fitted, pd.Series([long + "awful", long + "lovely"]))
     assert np.abs(first - second).max() > 1e-6
 
 
-def test_the_logits_of_a_long_text_are_the_means_over_itswindows(preset: Path) -> None:
+def test_the_logits_of_a_long_text_are_the_means_over_its_windows(preset: Path) -> None:
     settings = settings_of("encoder", preset)
     reader = reading.learnt(settings, pd.Series([], dtype=object))
     network = networks.build(settings, reader, 0.0, 2)
     fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
     given = pd.Series(["the tea is not good " * 20])
-    pieces = reader.windows(given).pieces
+    pieces = reader.read(given).pieces
     assert len(pieces) == 4 and all(len(piece) <= 32 for piece in pieces)
     by_hand = np.mean([network(piece[None], training=False).numpy()[0] for piece in pieces], axis=0)
-    np.testing.assert_allclose(reader.logits(fitted.predict, given)[0], by_hand, atol=1e-5)
+    np.testing.assert_allclose(ask(reader, fitted, given)[0], by_hand, atol=1e-5)
 
 
 def test_a_second_text_stands_behind_an_end_and_has_the_second_segment(preset: Path) -> None:
     settings = settings_of("encoder", preset)
     reader = reading.learnt(settings, pd.Series([], dtype=object))
     table = pd.DataFrame({"text": ["the tea", "soup"], "second": ["is good", None]})
-    first, second = reader.windows(joined(table)).pieces
+    first, second = reader.read(joined(table)).pieces
     at = {word: 5 + WORDS.index(word) for word in WORDS}
     assert first.tolist() == [2, at["the"], at["tea"], 3, at["is"], at["good"], 3]
     assert second.tolist() == [2, at["soup"], 3, 3]
@@ -202,7 +206,7 @@ def test_augmentation_changes_tokens_between_the_marks_anew_in_each_batch() -> N
     reader = reading.learnt(settings, pd.Series([*WORDS] * 20))
     given = pd.Series([" ".join(WORDS)] * 40)
     rows = reader.rows(given, np.zeros(40, np.int64), np.ones(40, np.float32))
-    plain = reader.windows(given[:1]).pieces[0].tolist()
+    plain = reader.read(given[:1]).pieces[0].tolist()
     first, _, _ = rows.take(np.arange(0, 20))
     same, _, _ = rows.take(np.arange(0, 20))
     other, _, _ = rows.take(np.arange(20, 40))
@@ -347,3 +351,76 @@ def test_a_folder_in_hugging_faces_layout_is_read() -> None:
     network = networks.build(settings, reader, 0.1, 2)
     assert network.get_layer("encoder").count_params() > 22_000_000
     assert text.bucket(len(tokens), 128) == 8
+
+
+def test_an_encoder_of_the_kind_of_roberta_is_read_and_a_decoder_is_refused(tmp_path: Path) -> None:
+    hub = pytest.importorskip("keras_hub", reason="needs keras-hub: pip install 'solvent-suite[nlp]'")
+    from solvent_nlp.sentiment import pretrained
+    from solvent_nlp.sentiment.settings import Encoder
+
+    sizes = {"vocabulary_size": 40, "num_layers": 1, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16}
+    hub.models.RobertaBackbone(**sizes, max_sequence_length=40).save_to_preset(tmp_path / "roberta")
+    about = Encoder(preset=str(tmp_path / "roberta"))
+    network = pretrained.classifier(about, 0.0, 2, longest=32, padding=1, end=2)
+    short, long = (np.array([[0, 7, 8, 2, *[1] * more]]) for more in (0, 12))
+    np.testing.assert_allclose(network(short), network(long), atol=1e-5)
+    hub.models.GPT2Backbone(**sizes, max_sequence_length=40).save_to_preset(tmp_path / "gpt")
+    with pytest.raises(Refused, match="no encoder of texts"):
+        pretrained.backbone(Encoder(preset=str(tmp_path / "gpt")))
+
+
+def test_batches_are_padded_to_their_rows_bucket_whatever_is_deleted() -> None:
+    settings = Sentiment(model="cnn", network=SMALL, augmentation={"delete": 0.3})
+    reader = reading.learnt(settings, pd.Series([*WORDS] * 20))
+    given = pd.Series([" ".join(WORDS[: 5 + number % 12]) for number in range(100)])
+    rows = reader.rows(given, np.zeros(100, np.int64), np.ones(100, np.float32))
+    assert set(rows.lengths) <= set(text.BUCKETS), "rows of one bucket are alike"
+    everything = np.arange(100)
+    for bucket in set(rows.lengths):
+        places = everything[rows.lengths == bucket]
+        assert rows.take(places)[0].shape[1] == bucket, "whatever is deleted"
+
+
+@pytest.mark.parametrize(
+    ("given", "negated"),
+    [
+        ("It is not good", True),
+        ("I don’t like it", True),
+        ("ist im Mai gut", False),
+        ("a sin of style", False),
+        ("不好", True),
+        ("特别好", False),
+        ("नाम अच्छा है", False),
+        ("यह अच्छा नहीं है", True),
+    ],
+)
+def test_negations_are_whole_words_of_their_language(given: str, negated: bool) -> None:
+    from solvent_nlp.sentiment import slices as module
+
+    assert module._negated(given) is negated
+
+
+def test_comments_without_an_end_stay_and_long_cells_of_them_take_no_time() -> None:
+    assert cleaned("good <!-- never closed") == "good <!-- never closed"
+    assert cleaned("<style>p {}</style>a<!-- x -->b<SCRIPT>y</SCRIPT>c") == "a b c"
+    assert len(cleaned("<!-- " * 200_000)) == 5 * 200_000 - 1
+    assert len(cleaned("<!-- -->" * 100_000)) == 0
+
+
+def test_white_space_that_is_a_control_parts_words_and_addresses_keep_their_signs() -> None:
+    assert cleaned("good\x0bbad\x0cnew\x85line") == "good bad new line"
+    assert cleaned("http://a.b/?a=1&copy=2&reg=3") == "http://a.b/?a=1&copy=2&reg=3"
+    assert cleaned("if a <b or c> d") == "if a <b or c> d"
+
+
+@pytest.mark.parametrize(
+    "given", [{"ngrams": {"characters": [5, 2]}}, {"ngrams": {"characters": [0, 2]}}, {"model": ["cnn"]}]
+)
+def test_settings_that_make_no_sense_are_refused_as_settings(given: dict) -> None:
+    with pytest.raises(ValidationError):
+        Sentiment(**given)
+
+
+def test_the_break_between_two_texts_is_no_word_that_decides(stars: Bundle) -> None:
+    (found,) = why.deciding(stars.settings, stars.fitted, [f"tea lovely{BREAK}thanks"], np.array([1]))
+    assert found.effects[found.pieces.index(BREAK)] == 0

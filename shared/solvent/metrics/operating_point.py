@@ -16,7 +16,7 @@ from .curve import Curve
 from .inputs import flags, probabilities, row_weights
 from .sums import ratio
 
-__all__ = ["best", "by_cost", "for_answers", "for_precision", "for_sensitivity", "for_specificity"]
+__all__ = ["best", "by_cost", "for_answers", "for_precision", "for_sensitivity", "for_specificity", "rows_for"]
 
 _BEST = ("f1", "youden", "accuracy")
 
@@ -185,7 +185,8 @@ def for_answers(
     """The lowest confidence from which on answers are right as often as promised: under it a model should abstain.
 
     It is looked for by halving, and each of the looks may err with an equal share of 1 - `certainty`, so that over
-    draws of such rows the promise holds with that certainty. Rows count one each.
+    draws of such rows the promise holds with that certainty. Rows count one each and must be independent: of users with
+    many rows it promises too much. It takes for granted that surer answers are no less often right.
 
     Args:
         right: whether each answer is right, 0 or 1, shape `(rows,)`.
@@ -233,6 +234,11 @@ def for_answers(
         "answered": float(answered[kept] / rows),
         "right": float(1 - wrong[kept] / answered[kept]),
     }
+
+
+def rows_for(target: float, certainty: float = 0.95) -> int:
+    """How many answers without an error `for_answers` needs at least to promise the target."""
+    return int(np.ceil(np.log(1 - certainty) / np.log(target)))
 
 
 class _Cuts:

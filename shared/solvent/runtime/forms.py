@@ -100,9 +100,8 @@ def make(
 
 
 def _attends(model: keras.Model) -> bool:
-    import keras
-
-    return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in model._flatten_layers())
+    # By name: KerasHub's encoders have layers of attention of their own.
+    return any("Attention" in type(layer).__name__ for layer in model._flatten_layers())
 
 
 def _filled_up(batch: Any, rows: int) -> Any:

@@ -50,20 +50,26 @@ def check_labels(
     try:
         dealt = parts(data.train, data.schema, folds, data.seed)
     except Refused as error:
-        return (
-            Finding(
-                name="labels_not_checked",
-                severity="note",
-                message=f"Column {target.source}: wrong labels were not looked for. {error}",
-                cure="Nothing else depends on it: leave it, or give more rows.",
-                columns=(target.source,),
-            ),
-        )
+        return _not_checked(target, str(error))
+    if any(len(np.unique(given[learnt])) < 2 for learnt, _ in dealt):
+        return _not_checked(target, "What belongs together holds nearly all rows of a class, so none can be left out.")
     unseen = np.zeros((len(given), len(classes)))
     for (_, held), probability in zip(dealt, answers(dealt), strict=True):
         unseen[held] = probability
     asked = np.flatnonzero(enough[given])
     return label_finding(data.train.iloc[asked], target, classes, unseen[asked], data.schema.field(show))
+
+
+def _not_checked(target: Field, why: str) -> tuple[Finding, ...]:
+    return (
+        Finding(
+            name="labels_not_checked",
+            severity="note",
+            message=f"Column {target.source}: wrong labels were not looked for. {why}",
+            cure="Nothing else depends on it: leave it, or give more rows.",
+            columns=(target.source,),
+        ),
+    )
 
 
 def suspicious(probability: ArrayLike, codes: ArrayLike) -> NDArray[np.intp]:

@@ -19,7 +19,8 @@ def chosen(settings: Sentiment, truth: np.ndarray, chance: np.ndarray) -> dict[s
 
     Args:
         truth: the number of the right class, shape `(rows,)`.
-        chance: calibrated probabilities, by rows that chose nothing else, shape `(rows, classes)`.
+        chance: calibrated probabilities, shape `(rows, classes)`. These rows gave the temperature too, one number,
+            and chose nothing else.
     """
     if settings.target_precision is None:
         return {}
@@ -41,7 +42,8 @@ def findings(settings: Sentiment, facts: dict[str, Any]) -> tuple[Finding, ...]:
             severity="warning",
             message=f"On the {point['rows']:,} validation rows that calibrate, {point['rule']}.",
             cure="Lower settings.target_precision (the report's accuracy says what can be reached), or give more rows: "
-            "a promise needs many. settings.target_precision: null takes the column `abstain` away.",
+            f"even without one error the promise needs {operating_point.rows_for(settings.target_precision)} answers "
+            "on these rows. settings.target_precision: null takes the column `abstain` away.",
             count=point["rows"],
         ),
     )

@@ -35,7 +35,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     reader = reading.learnt(settings, texts)
     weights = training.row_weights(data.train, labels, classes, settings.training)
     rows = reader.rows(texts, labels, weights)
-    chosen_on, truth = joined(choosing), codes(choosing, classes)
+    chosen_on, truth = reader.read(joined(choosing)), codes(choosing, classes)
 
     def candidate(dropout: float) -> training.Candidate:
         fitted = Fitted(
@@ -63,7 +63,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
 
     won, choice = training.choose("dropout", settings.dropout, candidate, headline(settings))
     facts = {
-        **answers.calibrated(settings, classes, reader.logits(won.predict, joined(rest)), rest),
+        **answers.calibrated(settings, classes, reader.logits(won.predict, reader.read(joined(rest))), rest),
         "choices": [choice],
         "meaning": {"model": reader.meaning(classes)},
     }
@@ -81,6 +81,7 @@ def scorer(settings: Sentiment, fitted: Fitted) -> Score:
     reader = reading.loaded(settings, fitted.assets)
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        return answers.outputs(settings, fitted.facts, table.index, reader.logits(fitted.predict, joined(table)))
+        logits = reader.logits(fitted.predict, reader.read(joined(table)))
+        return answers.outputs(settings, fitted.facts, table.index, logits)
 
     return score

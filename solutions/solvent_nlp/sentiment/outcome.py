@@ -1,5 +1,6 @@
 """How scored texts are measured, and what the report shows of them."""
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from solvent import Figure, Fitted, Marked, Sums, Texts, Weighted, labels
-from solvent.metrics import mean, quotient
+from solvent.metrics import mean, quotient, row_weights
 
 from . import order
 from .model import scorer
 from .settings import Sentiment
-from .texts import joined
+from .texts import cleaned, joined, words
 from .why import deciding
 
 __all__ = ["figures", "metrics"]
@@ -53,9 +54,10 @@ def figures(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame, scored: pd.
             caption=f"{min(SHOWN, len(places))} of {len(places)} such test texts: {what}. Marked: the words without "
             "which the probability of the answer would be lower, or higher.",
             items=tuple(_marked(settings, fitted, rows, scored, sure, places[:SHOWN])),
+            unseen=True,
         )
     if "abstain" in scored:
-        yield _abstaining(fitted, sure.max(axis=1), right)
+        yield _abstaining(settings, fitted, sure.max(axis=1), right, scored["abstain"].to_numpy(bool))
     yield _disturbed(settings, fitted, rows)
 
 
@@ -79,13 +81,17 @@ def _marked(
         )
 
 
-def _abstaining(fitted: Fitted, confidence: np.ndarray, right: np.ndarray) -> Figure:
+def _abstaining(
+    settings: Sentiment, fitted: Fitted, confidence: np.ndarray, right: np.ndarray, abstains: np.ndarray
+) -> Figure:
     """How often the answers are right if only the most confident are given."""
-    order_ = np.argsort(-confidence, kind="stable")
+    ranked = np.argsort(-confidence, kind="stable")
     share = np.arange(1, len(right) + 1) / len(right)
-    accuracy = np.cumsum(right[order_]) / np.arange(1, len(right) + 1)
+    accuracy = np.cumsum(right[ranked]) / np.arange(1, len(right) + 1)
+    answered = float((~abstains).mean())
     point = fitted.facts["operating_point"]
-    answered = float((confidence >= point["value"]).mean())
+    below = settings.scoring.abstain_below
+    why = f"{point['rule']}, chosen on {point['chosen_on']}" if below is None else f"abstain_below: {below:g}"
 
     def draw(axes: Any) -> None:
         shown = share >= min(0.02, share[-1])
@@ -96,8 +102,9 @@ def _abstaining(fitted: Fitted, confidence: np.ndarray, right: np.ndarray) -> Fi
 
     return Figure(
         title="What abstaining buys",
-        caption=f"The dashed line is the operating point: {point['rule']}, chosen on {point['chosen_on']}.",
+        caption=f"The dashed line is the operating point: {why}.",
         draw=draw,
+        unseen=True,
     )
 
 
@@ -111,10 +118,13 @@ def _disturbed(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame) -> Figur
         "UPPER CASE": str.upper,
         "lower case": str.lower,
         f"typing mistakes\nin {TYPOS:.0%} of the words": lambda text: _mistyped(text, random),
-        "without\npunctuation": lambda text: "".join(sign for sign in text if sign.isalnum() or sign.isspace()),
+        "without\npunctuation": lambda text: "".join(
+            sign for sign in text if unicodedata.category(sign)[0] not in "PS"
+        ),
     }
+    texts, weight = some["text"].map(cleaned), row_weights(some.get("weight"), len(some))
     found = {
-        name: float((score(some.assign(text=some["text"].map(way)))["class"] == some["label"]).mean())
+        name: np.average(score(some.assign(text=texts.map(way)))["class"] == some["label"], weights=weight)
         for name, way in ways.items()
     }
 
@@ -127,18 +137,18 @@ def _disturbed(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame) -> Figur
 
     return Figure(
         title="The same texts, written otherwise",
-        caption=f"Accuracy of {len(some):,} test texts as they are and disturbed; two neighbouring letters change "
-        "places in a mistyped word.",
+        caption=f"Accuracy of {len(some):,} test texts as they are and disturbed; in a mistyped word of a script with "
+        "spaces two neighbouring letters change places.",
         draw=draw,
         width=7.0,
+        unseen=True,
     )
 
 
 def _mistyped(text: str, random: np.random.Generator) -> str:
-    typed = text.split(" ")
-    for place in np.flatnonzero(random.random(len(typed)) < TYPOS):
-        word = typed[place]
-        if len(word) > 1:
-            at = int(random.integers(len(word) - 1))
-            typed[place] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-    return " ".join(typed)
+    typed = list(text)
+    for start, end in words(text):
+        if end - start > 1 and random.random() < TYPOS:
+            at = int(random.integers(start, end - 1))
+            typed[at], typed[at + 1] = typed[at + 1], typed[at]
+    return "".join(typed)

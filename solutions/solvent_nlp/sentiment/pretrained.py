@@ -37,7 +37,9 @@ def backbone(about: Encoder) -> keras.Model:
         about.preset, lambda: hub.models.Backbone.from_preset(about.preset, dtype=keras.config.dtype_policy())
     )
     taken = set(found.input) if isinstance(found.input, Mapping) else set()
-    if "token_ids" not in taken or not taken <= set(INPUTS) or "sequence_output" not in _outputs(found):
+    decodes = any(isinstance(layer, hub.layers.TransformerDecoder) for layer in found.layers)
+    # Without a mask the answer would depend on the padding.
+    if not {"token_ids", "padding_mask"} <= taken <= set(INPUTS) or decodes:
         raise Refused(
             f"settings.encoder.preset: {about.preset} is a {type(found).__name__} with the inputs "
             f"{sorted(taken) or 'of no name'}: no encoder of texts. Use one of the kind of BERT, RoBERTa, DistilBERT, "
@@ -129,7 +131,8 @@ def classifier(about: Encoder, dropout: float, classes: int, longest: int, paddi
     if room is not None and longest > room:
         raise Refused(f"settings.windows.length: {about.preset} reads {room} tokens at once, not {longest}.")
     # What an encoder does for other tasks is left out.
-    encoder = keras.Model(whole.input, whole.output["sequence_output"], name="encoder")
+    output = whole.output["sequence_output"] if isinstance(whole.output, Mapping) else whole.output
+    encoder = keras.Model(whole.input, output, name="encoder")
     for layer in _below(encoder, about):
         layer.trainable = False
     tokens = keras.Input((None,), dtype="int32", name="token_ids")
@@ -176,10 +179,6 @@ def _layers(model: keras.Model, about: Encoder) -> list[keras.layers.Layer]:
     if not found and (about.freeze or about.decay != 1):
         raise Refused(f"settings.encoder: the layers of {about.preset} are not known here. Set freeze: 0 and decay: 1.")
     return found
-
-
-def _outputs(model: keras.Model) -> Mapping[str, Any]:
-    return model.output if isinstance(model.output, Mapping) else {}
 
 
 def _files(folder: str) -> list[Path]:

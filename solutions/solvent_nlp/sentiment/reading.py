@@ -1,6 +1,6 @@
 """How texts become what a network reads, and its answers the answers of texts: one reader for each kind of model."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -37,8 +37,11 @@ class Reader(Protocol):
     def rows(self, texts: pd.Series, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
         """Training rows."""
 
-    def logits(self, predict: Predict, texts: pd.Series) -> np.ndarray:
-        """Ask a network, by `predict`, about texts: shape `(texts, classes)`."""
+    def read(self, texts: pd.Series) -> Any:
+        """What `logits` asks about; it may be kept and asked about again."""
+
+    def logits(self, predict: Predict, read: Any) -> np.ndarray:
+        """Ask a network, by `predict`, about texts that were read: shape `(texts, classes)`."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,16 @@ class Bag:
         }
 
     def rows(self, texts: pd.Series, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
-        features = self._features(texts)
+        features = self.read(texts)
         return training.Rows(len(targets), lambda at: (features[at].toarray(), targets[at], weights[at]))
 
-    def logits(self, predict: Predict, texts: pd.Series) -> np.ndarray:
-        return predict(self._batches(self._features(texts)))
-
-    def _features(self, texts: pd.Series) -> scipy.sparse.csr_matrix:
+    def read(self, texts: pd.Series) -> scipy.sparse.csr_matrix:
         return weigh(counts(self.settings, texts), self.rarity)
 
-    def _batches(self, features: scipy.sparse.csr_matrix) -> Iterator[np.ndarray]:
-        """Dense pieces of a matrix that would not fit in memory as a whole."""
-        starts = range(0, features.shape[0], self.batch_rows)
-        return (features[start : start + self.batch_rows].toarray() for start in starts)
+    def logits(self, predict: Predict, read: scipy.sparse.csr_matrix) -> np.ndarray:
+        # in dense pieces: as a whole it would not fit in memory
+        starts = range(0, read.shape[0], self.batch_rows)
+        return predict(read[start : start + self.batch_rows].toarray() for start in starts)
 
 
 @dataclass(frozen=True)
@@ -112,30 +112,28 @@ class Tokens:
         }
 
     def rows(self, texts: pd.Series, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
-        cut = self.windows(texts)
+        cut = self.read(texts)
         counted = (weights[cut.owner] * cut.share).astype(np.float32)
         counted /= counted.mean()
-        lengths = np.array([len(piece) for piece in cut.pieces])
+        # By bucket, not by length: within one, other rows meet in each epoch.
+        lengths = np.array([text.bucket(len(piece), self.settings.windows.length) for piece in cut.pieces])
 
         def take(places: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
             random = np.random.default_rng(places)
             pieces = [self._changed(cut.pieces[place], random) for place in places]
-            length = text.bucket(max(map(len, pieces)), self.settings.windows.length)
-            return self.arrange(pieces, length), targets[cut.owner[places]], counted[places]
+            return self.arrange(pieces, int(lengths[places].max())), targets[cut.owner[places]], counted[places]
 
         return training.Rows(len(cut.pieces), take, lengths)
 
-    def logits(self, predict: Predict, texts: pd.Series) -> np.ndarray:
-        cut = self.windows(texts)
-        return cut.pooled(
-            text.in_buckets(predict, cut.pieces, self.arrange, self.batch_rows, self.settings.windows.length)
-        )
+    def logits(self, predict: Predict, read: text.Windows) -> np.ndarray:
+        most = self.settings.windows.length
+        return read.pooled(text.in_buckets(predict, read.pieces, self.arrange, self.batch_rows, most))
 
     def arrange(self, pieces: Sequence[np.ndarray], length: int) -> np.ndarray:
         """What the network takes, int32, shape `(pieces, length)`."""
         return text.padded(pieces, length, self.padding)
 
-    def windows(self, texts: pd.Series) -> text.Windows:
+    def read(self, texts: pd.Series) -> text.Windows:
         """The windows of each text, their marks of start and end around them."""
         about = self.settings.windows
         cut = text.windows(self.encode(texts), about.length - 2, about.overlap)
@@ -146,12 +144,13 @@ class Tokens:
         about = self.settings.augmentation
         if about == Augmentation():
             return piece
-        inner = piece[1:-1].copy()
-        for place in np.flatnonzero(random.random(max(len(inner) - 1, 0)) < about.swap):
-            inner[[place, place + 1]] = inner[[place + 1, place]]
-        inner[random.random(len(inner)) < about.drop] = self.unknown
-        kept = random.random(len(inner)) >= about.delete
-        return np.concatenate([piece[:1], inner[kept], piece[-1:]])
+        found = piece.copy()
+        marks = (piece == self.start) | (piece == self.end)
+        for place in np.flatnonzero(random.random(len(piece) - 1) < about.swap):
+            if not marks[[place, place + 1]].any():
+                found[[place, place + 1]] = found[[place + 1, place]]
+        found[(random.random(len(piece)) < about.drop) & ~marks] = self.unknown
+        return found[(random.random(len(piece)) >= about.delete) | marks]
 
 
 def _logits_of(classes: Sequence[str]) -> str:

@@ -26,6 +26,8 @@ __all__ = ["log_count_ratios", "logistic", "nb_svm", "ngrams", "regression", "tf
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 SMOOTHING, INTERPOLATION = 1.0, 0.25  # alpha and beta, as the paper has them
 
+FEW = 200  # training texts, of which none may share a sequence of characters
+
 UNSPACED_RUN = re.compile(rf"([{UNSPACED}]+)")
 
 Logits = Callable[[scipy.sparse.csr_matrix], np.ndarray]
@@ -45,14 +47,15 @@ def logistic(settings: Sentiment, data: Data) -> Score:
     def fit(strength: float, learnt: Rows, choosing: Rows) -> Logits:
         return regression(strength, *learnt).predict_log_proba
 
-    return _chosen(settings, data, tfidf(settings), fit)
+    return _chosen(settings, data, tfidf(settings, len(data.train)), fit)
 
 
-def tfidf(settings: Sentiment) -> FeatureUnion:
-    """Words and pairs of words; characters inside words."""
+def tfidf(settings: Sentiment, rows: int) -> FeatureUnion:
+    """Words, signs and pairs of neighbours; characters inside words, if they occur in more than one of many texts."""
+    seldom = 2 if rows >= FEW else 1
     return make_union(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"),
-        TfidfVectorizer(ngram_range=settings.ngrams.characters, analyzer="char_wb", sublinear_tf=True, min_df=2),
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[^\w\s]"),
+        TfidfVectorizer(ngram_range=settings.ngrams.characters, analyzer="char_wb", sublinear_tf=True, min_df=seldom),
     )
 
 
@@ -73,11 +76,14 @@ def nb_svm(settings: Sentiment, data: Data) -> Score:
     Source: Wang and Manning, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification, ACL 2012.
     """
     classes = len(data.schema.targets[0].levels)
+    known: list[np.ndarray] = []  # the same for each strength
     features = CountVectorizer(analyzer=lambda text: ngrams(text, settings.ngrams.characters[1]), binary=True)
 
     def fit(strength: float, learnt: Rows, choosing: Rows) -> Logits:
         lines, offsets = [], []
-        ratios = log_count_ratios(*learnt, classes)
+        if not known:
+            known.append(log_count_ratios(*learnt, classes))
+        (ratios,) = known
         for place in [1] if classes == 2 else range(classes):
             scaled = learnt.features.multiply(ratios[place][None, :]).tocsr()
             model = regression(strength, scaled, learnt.labels == place, learnt.weight)
@@ -143,8 +149,11 @@ def _chosen(settings: Sentiment, data: Data, features: Any, fit: Callable[[float
 
     learnt = rows(data.train, features.fit_transform)
     chosen_on, kept = rows(choosing, features.transform), rows(rest, features.transform)
-    fitted = [fit(strength, learnt, chosen_on) for strength in STRENGTHS]
-    best = max(fitted, key=lambda logits: _right(logits(chosen_on.features), chosen_on))
+    best, reached = None, -1.0
+    for strength in STRENGTHS:
+        logits = fit(strength, learnt, chosen_on)
+        if (right := _right(logits(chosen_on.features), chosen_on)) > reached:
+            best, reached = logits, right
     facts = calibrated(settings, classes, best(kept.features), rest)
 
     def score(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from solvent import Column, Columns, Goal, Output, Section, Split, Training
 
@@ -43,6 +43,13 @@ class Ngrams(Section):
     words: int = Field(2, ge=1, le=5)
     characters: tuple[int, int] = (2, 5)
     buckets: int = Field(2**16, ge=2**8, le=2**20)
+
+    @field_validator("characters")
+    @classmethod
+    def _from_short_to_long(cls, characters: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= characters[0] <= characters[1] <= 20:
+            raise ValueError("expected the shortest and the longest, from 1 to 20, as in [2, 5]")
+        return characters
 
 
 class Network(Section):
@@ -179,9 +186,10 @@ class Sentiment(Section):
     @model_validator(mode="before")
     @classmethod
     def _as_the_model_needs(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or given.get("model", "bow") not in DEFAULTS:
+        model = given.get("model", "bow") if isinstance(given, Mapping) else None
+        if not isinstance(model, str) or model not in DEFAULTS:
             return given
-        usual = DEFAULTS[given.get("model", "bow")]
+        usual = DEFAULTS[model]
         training = given.get("training", {})
         if isinstance(training, Mapping):
             training = {**usual["training"], **training}

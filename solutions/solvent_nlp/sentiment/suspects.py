@@ -26,7 +26,7 @@ def findings(settings: Sentiment, data: Data) -> tuple[Finding, ...]:
 
     def answers(folds: Sequence[Fold]) -> Iterator[np.ndarray]:
         # Which words there are and how rare they are comes from all texts: no label is seen by that.
-        rows = tfidf(settings).fit_transform(joined(data.train))
+        rows = tfidf(settings, len(data.train)).fit_transform(joined(data.train))
         given, weight = labels.codes(data.train, classes), row_weights(data.train.get("weight"), len(data.train))
         for learnt, held in folds:
             model = regression(STRENGTH, rows[learnt], given[learnt], weight[learnt])

@@ -19,8 +19,9 @@ ELEMENTS = (
     "select|small|source|span|strike|strong|sub|summary|sup|table|tbody|td|textarea|tfoot|th|thead|time|title|tr|tt|u|ul|"
     "video|wbr"
 )
-HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
-TAG = re.compile(rf"</?(?:{ELEMENTS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+TAG = re.compile(rf"</?(?:{ELEMENTS})(?:\s[^<>]*=[^<>]*)?\s?/?>", re.IGNORECASE)
+HIDDEN = {"<!--": "-->", "<script": "</script>", "<style": "</style>"}  # with all that stands between
+ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z][a-zA-Z\d]{1,31});")
 # What is not shown: controls, and what a copied text drags along. The joiners stay, which emoji, Arabic and Hindi need.
 UNSEEN = re.compile(
     r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]"
@@ -33,10 +34,32 @@ UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf
 def cleaned(text: str) -> str:
     """The text as people read it: entities written out, elements of HTML and unseen characters taken out, Unicode in
     the form NFKC, each run of white space one blank."""
-    if "<" in text or "&" in text:
-        text = html.unescape(TAG.sub(" ", HIDDEN.sub(" ", text)))
-        text = TAG.sub(" ", text)  # of elements that were written as entities
-    return SPACE.sub(" ", UNSEEN.sub("", unicodedata.normalize("NFKC", text))).strip()
+    if "<" in text:
+        text = TAG.sub(" ", _shown(text))
+    if "&" in text:
+        text = TAG.sub(" ", ENTITY.sub(lambda found: html.unescape(found.group()), text))
+    # White space first: some of its signs are controls, and part words.
+    return SPACE.sub(" ", UNSEEN.sub("", SPACE.sub(" ", unicodedata.normalize("NFKC", text)))).strip()
+
+
+def _shown(text: str) -> str:
+    """The text without comments, scripts and styles; one that has no end is text."""
+    folded, kept, at = text.lower(), [], 0
+    if len(folded) != len(text):  # a few letters grow when they are folded: then only what is written so is found
+        folded = text
+    ends = {start: folded.rfind(end) for start, end in HIDDEN.items()}
+    while at < len(text):
+        starts = [(folded.find(start, at), start) for start, last in ends.items() if last >= at]
+        starts = [(place, start) for place, start in starts if 0 <= place < ends[start]]
+        if not starts:
+            break
+        place, start = min(starts)
+        end = folded.find(HIDDEN[start], place + len(start))
+        if end < 0:
+            break
+        kept.append(text[at:place])
+        at = end + len(HIDDEN[start])
+    return " ".join([*kept, text[at:]])
 
 
 def joined(table: pd.DataFrame) -> pd.Series:

@@ -11,12 +11,13 @@ from solvent.metrics import calibration
 
 from . import reading
 from .settings import Sentiment
-from .texts import joined, words
+from .texts import BREAK, joined, words
 
 __all__ = ["Deciding", "deciding", "explain"]
 
 MOST_PIECES = 40  # of a text that are left out in turn; of a longer one neighbouring words go together
 TOLD = 8  # words
+TOGETHER = 2_000_000  # characters of all variants that are asked about at once
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,20 @@ def deciding(settings: Sentiment, fitted: Fitted, texts: Sequence[str], classes:
     Source: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, 2014 (occlusion).
     """
     reader = reading.loaded(settings, fitted.assets)
-    cut = [_pieces(text) for text in texts]
-    asked = [without for text, spans in zip(texts, cut, strict=True) for without in _variants(text, spans)]
-    logits = reader.logits(fitted.predict, pd.Series(asked, dtype=object))
-    chance = calibration.apply(fitted.facts["calibration"], logits)
-    found, place = [], 0
-    for text, spans, number in zip(texts, cut, classes, strict=True):
-        own = chance[place : place + 1 + len(spans), number]
-        place += 1 + len(spans)
-        found.append(_told(text, spans, (own[0] - own[1:]).tolist()))
+    found: list[Deciding] = []
+    while len(found) < len(texts):
+        cut, asked = [], []
+        for text in texts[len(found) :]:
+            cut.append(_pieces(text))
+            asked += _variants(text, cut[-1])
+            if sum(map(len, asked)) > TOGETHER:
+                break
+        logits = reader.logits(fitted.predict, reader.read(pd.Series(asked, dtype=object)))
+        chance, place = calibration.apply(fitted.facts["calibration"], logits), 0
+        for spans in cut:
+            own = chance[place : place + 1 + len(spans), classes[len(found)]]
+            place += 1 + len(spans)
+            found.append(_told(texts[len(found)], spans, (own[0] - own[1:]).tolist()))
     return found
 
 
@@ -68,7 +74,7 @@ def explain(settings: Sentiment, fitted: Fitted, table: pd.DataFrame) -> pd.Data
     """
     reader = reading.loaded(settings, fitted.assets)
     texts = joined(table)
-    chance = calibration.apply(fitted.facts["calibration"], reader.logits(fitted.predict, texts))
+    chance = calibration.apply(fitted.facts["calibration"], reader.logits(fitted.predict, reader.read(texts)))
     best = chance.argmax(axis=1)
     return pd.DataFrame(
         {
@@ -82,7 +88,7 @@ def explain(settings: Sentiment, fitted: Fitted, table: pd.DataFrame) -> pd.Data
 
 def _pieces(text: str) -> list[tuple[int, int]]:
     """The places of a text's words; in long texts those of neighbouring words together."""
-    spans = list(words(text))
+    spans = [(start, end) for start, end in words(text) if text[start:end] != BREAK.strip()]
     together = -(-len(spans) // MOST_PIECES) or 1
     return [(spans[at][0], spans[min(at + together, len(spans)) - 1][1]) for at in range(0, len(spans), together)]
 
