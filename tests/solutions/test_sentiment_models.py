@@ -225,6 +225,7 @@ def test_html_unseen_signs_and_entities_are_taken_out_and_the_rest_stays() -> No
         == "Good tea & soup <3 a<b x"
     )
     assert cleaned("<script>var x = '<br>';</script>ok <!-- no --> \ufeff") == "ok"
+    assert cleaned("half \ud83d a sign\x00") == "half a sign"
     assert cleaned("ｆｕｌｌ ﬁne 👩‍👩‍👧") == "full fine 👩‍👩‍👧"
 
 

@@ -22,9 +22,10 @@ ELEMENTS = (
 TAG = re.compile(rf"</?(?:{ELEMENTS})(?:\s[^<>]*=[^<>]*)?\s?/?>", re.IGNORECASE)
 HIDDEN = {"<!--": "-->", "<script": "</script>", "<style": "</style>"}  # with all that stands between
 ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z][a-zA-Z\d]{1,31});")
-# What is not shown: controls, and what a copied text drags along. The joiners stay, which emoji, Arabic and Hindi need.
+# What is not shown: controls, halves of characters, and what a copied text drags along. The joiners stay, which emoji,
+# Arabic and Hindi need.
 UNSEEN = re.compile(
-    r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]"
+    r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\ud800-\udfff]"
 )
 SPACE = re.compile(r"\s+")
 # Thai, Lao, Burmese, Khmer, kana, Chinese characters: words are written without spaces.
