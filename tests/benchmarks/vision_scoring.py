@@ -172,8 +172,8 @@ def solvent_once(case: Mapping[str, Any]) -> dict[str, Any]:
     runtime = "tensorflow" if case["case"] == "tensorflow" else None
     clocks, bundle = Clocks(), Bundle.load(case["bundle"], runtime=runtime)
     images.pixels = clocks.timed("decode", images.pixels)
-    for name in ("write", "settle", "joined"):
-        setattr(writer.Parts, name, clocks.timed("write", getattr(writer.Parts, name)))
+    scoring.write_part = clocks.timed("write", scoring.write_part)
+    writer.Files.join_into = clocks.timed("write", writer.Files.join_into)
     function = tensorflow.function  # bfloat16 asks it too, through its own module
     bundle.fitted.forms.update({name: clocks.timed("network", form) for name, form in bundle.fitted.forms.items()})
     if runtime:
