@@ -106,3 +106,7 @@ def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkey
     assert tried[0] == pytest.approx(tried[1]) and tried[0] > 0.6
     temperatures = [each["calibration"]["temperature"] for each in facts]
     assert temperatures[0] == pytest.approx(temperatures[1], rel=1e-4)
+
+
+def test_no_texts_have_no_counts():
+    assert counts(SETTINGS, pd.Series([], dtype=object)).shape == (0, SETTINGS.ngrams.buckets)
