@@ -9,7 +9,7 @@ from solvent import Data, devices
 from solvent.labels import codes, outputs
 from solvent.metrics import point
 from solvent.schema import Schema
-from solvent_nlp.sentiment import model, rivals
+from solvent_nlp.sentiment import model, reading, rivals
 from solvent_nlp.sentiment.ngrams import counts, inverse_document_frequency, weigh
 from solvent_nlp.sentiment.outcome import metrics
 from solvent_nlp.sentiment.sample import reviews
@@ -108,5 +108,6 @@ def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkey
     assert temperatures[0] == pytest.approx(temperatures[1], rel=1e-4)
 
 
-def test_no_texts_have_no_counts():
-    assert counts(SETTINGS, pd.Series([], dtype=object)).shape == (0, SETTINGS.ngrams.buckets)
+def test_no_texts_are_read_as_no_rows():
+    bag = reading.learnt(SETTINGS, pd.Series(["tea"]))
+    assert bag.read(pd.Series([], dtype=object)).shape == (0, SETTINGS.ngrams.buckets)

@@ -18,8 +18,6 @@ def counts(settings: Sentiment, texts: pd.Series) -> scipy.sparse.csr_matrix:
         float32, shape `(rows, settings.ngrams.buckets)`.
     """
     half = settings.ngrams.buckets // 2
-    if texts.empty:  # scikit-learn's hasher looks at the first text
-        return scipy.sparse.csr_matrix((0, 2 * half), dtype=np.float32)
     options = {"norm": None, "alternate_sign": False, "dtype": np.float32}
     words = HashingVectorizer(
         n_features=half, ngram_range=(1, settings.ngrams.words), token_pattern=r"(?u)\b\w+\b|[^\w\s]", **options

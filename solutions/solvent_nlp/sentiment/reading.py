@@ -71,6 +71,8 @@ class Bag:
         return training.Rows(len(targets), lambda at: (features[at].toarray(), targets[at], weights[at]))
 
     def read(self, texts: pd.Series) -> scipy.sparse.csr_matrix:
+        if texts.empty:  # scikit-learn refuses them
+            return scipy.sparse.csr_matrix((0, len(self.rarity)), dtype=np.float32)
         return weigh(counts(self.settings, texts), self.rarity)
 
     def logits(self, predict: Predict, read: scipy.sparse.csr_matrix) -> np.ndarray:
