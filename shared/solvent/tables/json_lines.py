@@ -189,7 +189,7 @@ def _lines(path: Path, size: int) -> Iterator[str]:
             block = held + block
             if not block.strip(BLANK):  # line by line, a small compressed file of nothing else would take hours
                 number += block.count(b"\n")
-                held = block[block.rfind(b"\n") + 1 :]
+                held = b""  # blanks before a line's object say nothing, and kept they would be looked at again and again
                 continue
             *whole, held = block.split(b"\n")
             for line in whole:
