@@ -173,6 +173,7 @@ def test_a_file_that_lacks_a_key_has_it_missing(tmp_path):
 @pytest.mark.parametrize("blank", [b"\r", b" ", b"\t \r"])
 def test_endless_blanks_without_a_line_end_are_not_held_and_say_nothing(tmp_path, monkeypatch, blank):
     monkeypatch.setattr(tables.json_lines, "READ", 64)
+    monkeypatch.setattr(tables.json_lines, "SAMPLE", 64)
     monkeypatch.setattr(tables.delimited, "BLOCK", 500)
     path = written(tmp_path, blank * 2000 + b'{"a": 1}\n' + blank * 2000 + b"\n" + b'{"a": 2}')
     assert cells(tables.read(path)) == {"a": [1, 2]}

@@ -189,7 +189,7 @@ def _lines(path: Path, size: int) -> Iterator[str]:
             block = held + block
             if not block.strip(BLANK):  # line by line, a small compressed file of nothing else would take hours
                 number += block.count(b"\n")
-                held = b""  # blanks before a line's object say nothing, and kept they would be looked at again and again
+                held = b""  # kept, blanks before an object would be looked at again with each block
                 continue
             *whole, held = block.split(b"\n")
             for line in whole:
@@ -203,7 +203,7 @@ def _lines(path: Path, size: int) -> Iterator[str]:
 
 
 def _text(path: Path, number: int, line: bytes) -> str:
-    if len(line) > delimited.BLOCK:
+    if len(line) > delimited.BLOCK and len(line.strip(BLANK)) > delimited.BLOCK:
         raise Refused(
             f"{path.name} line {number} is longer than {delimited.BLOCK >> 20} MiB. Expected JSON Lines: each object "
             "in a line of its own."
