@@ -83,7 +83,7 @@ def explain(settings: Sentiment, fitted: Fitted, table: pd.DataFrame) -> pd.Data
             "deciding_words": [item.told() for item in deciding(settings, fitted, list(texts), best)],
         },
         index=table.index,
-    )
+    ).astype({"explained_class": "str", "deciding_words": "str"})
 
 
 def _pieces(text: str) -> list[tuple[int, int]]:
