@@ -50,11 +50,13 @@ def deciding(settings: Sentiment, fitted: Fitted, texts: Sequence[str], classes:
     reader = reading.loaded(settings, fitted.assets)
     found: list[Deciding] = []
     while len(found) < len(texts):
-        cut, asked = [], []
+        cut, asked, characters = [], [], 0
         for text in texts[len(found) :]:
             cut.append(_pieces(text))
-            asked += _variants(text, cut[-1])
-            if sum(map(len, asked)) > TOGETHER:
+            variants = _variants(text, cut[-1])
+            asked += variants
+            characters += sum(map(len, variants))
+            if characters > TOGETHER:
                 break
         logits = reader.logits(fitted.predict, reader.read(pd.Series(asked, dtype=object)))
         chance, place = calibration.apply(fitted.facts["calibration"], logits), 0
