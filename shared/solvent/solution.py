@@ -28,6 +28,7 @@ __all__ = [
     "Columns",
     "Data",
     "Dataset",
+    "Decoder",
     "Figure",
     "Finding",
     "Fitted",
@@ -82,6 +83,25 @@ S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decoder:
+    """How a domain reads image files of a format that Pillow doesn't know. Equal ones decode every file alike.
+
+    Args:
+        function: "module:name" of a function of a file's contents and the options: it returns uint8, grey
+            `(height, width)` or RGB `(height, width, 3)`; None for contents of another format, which are then read as
+            ever; and raises `images.Unreadable` with the reason.
+        options: keyword arguments of the function: a JSON object as text, its keys sorted.
+        formats: what it reads, for a message: "DICOM".
+        method: how, in words that a bundle keeps; they change with the pixels that the function makes.
+    """
+
+    function: str
+    options: str
+    formats: str
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A column that a solution names: the user maps one of their own columns to it.
 
@@ -91,6 +111,7 @@ class Column:
         required: whether a missing *cell* fails its row, and a missing column refuses the table.
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
+        decoder: of images that Pillow doesn't read.
     """
 
     name: str
@@ -98,6 +119,7 @@ class Column:
     role: Role = "feature"
     required: bool = True
     shared: bool = False
+    decoder: Decoder | None = None
     meaning: str = ""
 
 
