@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 
 from . import augment, heads, images, runtime, training, transfer
-from .augmentation import Augmentation
 from .devices import placement
 from .features import Features, Frozen
 from .precision import in_precision
-from .recipe import FineTune, Head
+from .recipe import Recipe
 from .schedule import Training
 from .solution import JSON, Data, Goal
 
@@ -24,29 +23,6 @@ __all__ = ["BATCH_ROWS", "Network", "Task", "frozen_features", "learn", "side", 
 log = logging.getLogger("solvent")
 BATCH_ROWS = 32  # images in a call of a network
 PIXELS_IN_MEMORY = 2 << 30  # bytes; more are decoded again in every epoch
-
-
-class Recipe(Protocol):
-    """The settings that a domain with images has."""
-
-    @property
-    def backbone(self) -> str: ...
-    @property
-    def weights(self) -> str: ...
-    @property
-    def size(self) -> int | None: ...
-    @property
-    def resize(self) -> images.Resize: ...
-    @property
-    def head(self) -> Head: ...
-    @property
-    def fine_tune(self) -> FineTune: ...
-    @property
-    def augmentation(self) -> Augmentation: ...
-    @property
-    def views(self) -> int: ...
-    @property
-    def training(self) -> Training: ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +86,7 @@ def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarr
     Of a backbone without weights this would be noise: there it is the pixels, shrunk to 16 by 16.
     """
     if recipe.weights == "none":
-        shrunk = images.Stream(cells, 16, recipe.resize, 256).array()
+        shrunk = images.Stream(cells, 16, recipe.resize, 256, recipe.decoder).array()
         return shrunk.reshape(len(cells), -1).astype(np.float32) / 255
     size = side(recipe)
     backbone = transfer.build(recipe.backbone, recipe.weights, size, seed=seed)
@@ -173,11 +149,11 @@ def _on_pixels(
     factors: Mapping[str, float],
 ) -> dict[str, Any]:
     """Train a network from the image on; its weights end as the best epoch's."""
-    pixels = _Pixels(task.train, size, recipe.resize)
+    pixels = _Pixels(task.train, size, recipe)
     rows = training.Rows(
         len(task.train), lambda at: (pixels.take(at), task.targets[at], task.weights[at].astype(np.float32))
     )
-    chosen_on = _Pixels(task.choosing, size, recipe.resize)
+    chosen_on = _Pixels(task.choosing, size, recipe)
 
     def monitor() -> Mapping[str, float]:
         return task.measure(runtime.predict(model, chosen_on.batches(), BATCH_ROWS))
@@ -199,8 +175,8 @@ def _on_pixels(
 class _Pixels:
     """The pixels of images: kept where they are few, else decoded each time."""
 
-    def __init__(self, cells: Sequence[Any], size: int, resize: images.Resize) -> None:
-        self.cells, self.size, self.resize = list(cells), size, resize
+    def __init__(self, cells: Sequence[Any], size: int, recipe: Recipe) -> None:
+        self.cells, self.size, self.recipe = list(cells), size, recipe
         self.kept: np.ndarray | None = None
         if len(self.cells) * size * size * 3 <= PIXELS_IN_MEMORY:
             self.kept = np.empty((len(self.cells), size, size, 3), np.uint8)
@@ -219,13 +195,15 @@ class _Pixels:
         return self._stream(self.cells) if self.kept is None else iter([self.kept])
 
     def _stream(self, cells: Sequence[Any]) -> Iterator[np.ndarray]:
-        return images.Stream(cells, self.size, self.resize, BATCH_ROWS).whole()
+        return _stream(cells, self.size, self.recipe)
+
+
+def _stream(cells: Sequence[Any], size: int, recipe: Recipe) -> Iterator[np.ndarray]:
+    return images.Stream(cells, size, recipe.resize, BATCH_ROWS, recipe.decoder).whole()
 
 
 def _predicted(model: keras.Model, cells: Sequence[Any], size: int, recipe: Recipe) -> np.ndarray:
-    found: np.ndarray = runtime.predict(
-        model, images.Stream(cells, size, recipe.resize, BATCH_ROWS).whole(), BATCH_ROWS
-    )
+    found: np.ndarray = runtime.predict(model, _stream(cells, size, recipe), BATCH_ROWS)
     return found
 
 
@@ -342,6 +320,7 @@ def _frozen(model: keras.Model, size: int, recipe: Recipe, seed: int) -> Frozen:
         precision,
         recipe.augmentation,
         seed,
+        recipe.decoder,
     )
 
 
