@@ -28,6 +28,7 @@ from . import images, progress, runtime
 from .augmentation import Augmentation
 from .errors import Refused
 from .files import replacing
+from .solution import Decoder
 
 if TYPE_CHECKING:
     import keras
@@ -52,6 +53,7 @@ class Frozen:
         precision: in which it computes.
         augmentation: of the augmented views; None where there are none.
         seed: of the augmented views.
+        decoder: of images that Pillow doesn't read.
     """
 
     model: keras.Model
@@ -62,6 +64,7 @@ class Frozen:
     precision: str
     augmentation: Augmentation | None = None
     seed: int = 0
+    decoder: Decoder | None = None
 
     def compute(self, cells: Sequence[Any], view: int = 0) -> Iterator[np.ndarray]:
         """The features of images, batch by batch, without any cache.
@@ -72,7 +75,7 @@ class Frozen:
         Raises:
             images.Unreadable: if an image can't be read.
         """
-        pixels = images.Stream(cells, self.size, self.resize, self.batch_rows).whole()
+        pixels = images.Stream(cells, self.size, self.resize, self.batch_rows, self.decoder).whole()
         if view:
             from . import augment
 
@@ -89,7 +92,7 @@ class Frozen:
             "network": self.name,
             "size": self.size,
             "resize": self.resize,
-            "decoder": images.METHOD,
+            "decoder": images.method(self.decoder),
             "batch_rows": self.batch_rows,
             "precision": self.precision,
             "versions": {name: version(name) for name in ("keras", "numpy", "pillow", "tensorflow")},

@@ -1,7 +1,8 @@
 """Pixels from image cells: one way to decode and to resize, the same in training and in scoring.
 
-An image cell is a path or the encoded bytes of a JPEG, PNG, BMP, GIF, TIFF or WebP file. Decoders differ by several
-grey levels, so everything that reads an image calls `pixels` (or `decode`) here, and a bundle names `METHOD`.
+An image cell is a path or the encoded bytes of a JPEG, PNG, BMP, GIF, TIFF or WebP file, or of a format that a domain
+brings a `Decoder` for. Decoders differ by several grey levels, so everything that reads an image calls `pixels` (or
+`decode`) here, and a bundle names `METHOD`, or `method(decoder)`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import stat
 import struct
@@ -17,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +27,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import SolventError
+from .solution import Decoder, Later
 
 __all__ = [
     "METHOD",
@@ -35,6 +39,7 @@ __all__ = [
     "decode",
     "look",
     "looks",
+    "method",
     "pixels",
     "short",
     "shown",
@@ -80,10 +85,18 @@ class Look:
     fingerprint: int = 0
 
 
-def decode(cell: Cell) -> np.ndarray:
+def method(decoder: Decoder | None) -> str:
+    """How images are decoded, for a bundle's facts and the key of a cache: it changes with the pixels."""
+    return METHOD if decoder is None else f"{METHOD}; {decoder.method}, {decoder.options}"
+
+
+def decode(cell: Cell, decoder: Decoder | None = None) -> np.ndarray:
     """Decode an image as it is shown: turned as EXIF says, transparency over white, the first of several frames.
 
     16 bit grey levels are scaled by 1/257, as 0 and 65535 are black and white.
+
+    Args:
+        decoder: of a domain, for files of its format.
 
     Returns:
         uint8 RGB, shape `(height, width, 3)`.
@@ -92,10 +105,10 @@ def decode(cell: Cell) -> np.ndarray:
         Unreadable: with the reason.
     """
     with ExitStack() as alone:
-        return np.asarray(_decoded(_contents(cell, alone), alone)[1])
+        return np.asarray(_decoded(_contents(cell, alone), alone, decoder)[1])
 
 
-def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
+def pixels(cell: Cell, size: int, resize: Resize = "stretch", decoder: Decoder | None = None) -> np.ndarray:
     """Decode an image and bring it to a square.
 
     Args:
@@ -109,7 +122,7 @@ def pixels(cell: Cell, size: int, resize: Resize = "stretch") -> np.ndarray:
         Unreadable: with the reason.
     """
     with ExitStack() as alone:
-        _, image = _decoded(_contents(cell, alone), alone, at_least=size)
+        _, image = _decoded(_contents(cell, alone), alone, decoder, at_least=size)
         return np.asarray(_square(image, size, resize))
 
 
@@ -137,8 +150,10 @@ class Stream:
         errors: for each image that has passed, why it could not be read, or None; its pixels are then 0.
     """
 
-    def __init__(self, cells: Sequence[Cell], size: int, resize: Resize, rows: int) -> None:
-        self.cells, self.size, self.resize, self.rows = list(cells), size, resize, rows
+    def __init__(
+        self, cells: Sequence[Cell], size: int, resize: Resize, rows: int, decoder: Decoder | None = None
+    ) -> None:
+        self.cells, self.size, self.resize, self.rows, self.decoder = list(cells), size, resize, rows, decoder
         self.errors: list[str | None] = []
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -175,7 +190,7 @@ class Stream:
 
     def _one(self, cell: Cell) -> tuple[np.ndarray, str | None]:
         try:
-            return pixels(cell, self.size, self.resize), None
+            return pixels(cell, self.size, self.resize, self.decoder), None
         except Unreadable as error:
             return np.zeros((self.size, self.size, 3), np.uint8), str(error)
 
@@ -206,28 +221,29 @@ def content_hash(cell: Cell) -> str:
     return hashlib.sha256(cell).hexdigest()
 
 
-def look(cell: Cell) -> Look:
+def look(cell: Cell, decoder: Decoder | None = None) -> Look:
     """Look at one image: whether it can be read whole, its size, what tells its copies and near copies."""
     try:
-        key = content_hash(cell)
+        sha256 = content_hash(cell)
+        key = sha256, decoder
         known = _looks.get(key)
         if known is None:
             with ExitStack() as alone:
-                known = _looks[key] = _look(_contents(cell, alone), key, alone)
+                known = _looks[key] = _look(_contents(cell, alone), sha256, alone, decoder)
     except Unreadable as error:
         return Look(str(error))
     return known
 
 
-def looks(cells: Sequence[Cell]) -> list[Look]:
+def looks(cells: Sequence[Cell], decoder: Decoder | None = None) -> list[Look]:
     """Look at many images, in threads. Each is decoded once a process."""
     with ThreadPoolExecutor(THREADS, "solvent-looks") as threads:
-        return list(threads.map(look, cells))
+        return list(threads.map(partial(look, decoder=decoder), cells))
 
 
 # What was found in this process: an image is looked at by the splitter, the scan, the cache of features and others.
 _hashes: dict[tuple[str, int, int], str] = {}
-_looks: dict[str, Look] = {}
+_looks: dict[tuple[str, Decoder | None], Look] = {}
 
 
 def _mark(path: str) -> tuple[str, int, int]:
@@ -272,9 +288,9 @@ def _unreadable(path: str, error: OSError | ValueError) -> Exception:
     return Unreadable((error.strerror or str(error)).lower())
 
 
-def _look(contents: bytes, sha256: str, alone: ExitStack) -> Look:
+def _look(contents: bytes, sha256: str, alone: ExitStack, decoder: Decoder | None) -> Look:
     try:
-        size, image = _decoded(contents, alone, at_least=FINGERPRINT_SIDE)
+        size, image = _decoded(contents, alone, decoder, at_least=FINGERPRINT_SIDE)
     except Unreadable as error:
         return Look(str(error), sha256=sha256)
     small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
@@ -282,7 +298,9 @@ def _look(contents: bytes, sha256: str, alone: ExitStack) -> Look:
     return Look(None, *size, sha256, int.from_bytes(bits.tobytes(), "big"))
 
 
-def _decoded(contents: bytes, alone: ExitStack, at_least: int | None = None) -> tuple[tuple[int, int], Image.Image]:
+def _decoded(
+    contents: bytes, alone: ExitStack, decoder: Decoder | None, at_least: int | None = None
+) -> tuple[tuple[int, int], Image.Image]:
     """The width and height of an image as it is shown, and its RGB pixels.
 
     Args:
@@ -291,6 +309,11 @@ def _decoded(contents: bytes, alone: ExitStack, at_least: int | None = None) -> 
     """
     if not contents:
         raise Unreadable("the file is empty")
+    if decoder is not None:
+        own = _functions(decoder.function)(contents, **json.loads(decoder.options))
+        if own is not None:
+            image = Image.fromarray(own).convert("RGB")
+            return image.size, image
     try:
         image = Image.open(io.BytesIO(contents), formats=FORMATS)
         width, height = image.size
@@ -304,7 +327,8 @@ def _decoded(contents: bytes, alone: ExitStack, at_least: int | None = None) -> 
         ImageOps.exif_transpose(image, in_place=True)
         return (width, height), _rgb(image)
     except UnidentifiedImageError as error:
-        raise Unreadable("is no image of a known format (JPEG, PNG, BMP, GIF, TIFF, WebP)") from error
+        known = "JPEG, PNG, BMP, GIF, TIFF, WebP" + (f", {decoder.formats}" if decoder is not None else "")
+        raise Unreadable(f"is no image of a known format ({known})") from error
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise Unreadable(f"has too many pixels; {most:.0f} million are read at most") from error
@@ -312,6 +336,11 @@ def _decoded(contents: bytes, alone: ExitStack, at_least: int | None = None) -> 
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise Unreadable(f"is damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+@cache
+def _functions(path: str) -> Later:
+    return Later(path)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The settings of reading DICOM: which grey levels are shown, which frame. Imports neither keras, pandas nor pydicom."""
+"""The settings of reading DICOM: which grey levels are shown, which frame. Imports no keras, pandas or pydicom."""
 
 import json
 from typing import Literal, Self

@@ -147,7 +147,7 @@ def test_an_image_that_was_saved_again_is_a_near_copy(plain: bool) -> None:
         # of an even surface, a small JPEG keeps the light and loses the grain
         cells += [encoded(pixels), *(variants[::2] if plain else variants)]
         groups += [number] * (3 if plain else 4)
-    found = scan_images.near_groups(cells, [images.content_hash(cell) for cell in cells])
+    found = scan_images.near_groups(cells, [images.content_hash(cell) for cell in cells], None)
     assert pd.factorize(found)[0].tolist() == groups
 
 

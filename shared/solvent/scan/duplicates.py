@@ -144,7 +144,7 @@ def _equal_contents(cells: pd.DataFrame, field: Field, given: bool, sizes: Mappi
 
 def _nearly_equal(cells: pd.DataFrame, field: Field, severity: Severity) -> Iterator[Finding]:
     if field.kind == "image":
-        cells = cells.assign(loose=images.near_groups(cells["cell"].tolist(), cells["key"].tolist()))
+        cells = cells.assign(loose=images.near_groups(cells["cell"].tolist(), cells["key"].tolist(), field.decoder))
     else:
         cells = cells.assign(loose=[re.sub(r"[\W_]+", "", str(text).casefold()) for text in cells["key"]])
         cells = cells[cells["loose"] != ""]
@@ -167,7 +167,8 @@ def _nearly_equal(cells: pd.DataFrame, field: Field, severity: Severity) -> Iter
         pairs = images.pairs(near, BEFORE)
         example = " and ".join(f"{name} in {part}" for _, part, name in pairs[0])
         how = f"images that look like another's (such as {example}: saved anew, brighter, of another size)"
-        picture = images.sheet([[(cell, f"{part}\n{name}") for cell, part, name in pair] for pair in pairs])
+        groups = [[(cell, f"{part}\n{name}") for cell, part, name in pair] for pair in pairs]
+        picture = images.sheet(groups, field.decoder)
     yield Finding(
         name="near_copies",
         severity=severity if across else "note",

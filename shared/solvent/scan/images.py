@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from .. import images
 from ..report import pictures
 from ..schema import Schema
-from ..solution import Finding
+from ..solution import Decoder, Finding
 from ..wording import listed, many
 
 __all__ = ["named", "near_groups", "odd_sizes", "pairs", "sheet"]
@@ -41,7 +41,7 @@ SIDE_RATIO, ASPECT_RATIO = 4.0, 2.0  # to the median: what is beyond is odd
 ODD_SHARE = 0.05  # if more images are odd, sizes simply vary
 
 
-def near_groups(cells: Sequence[images.Cell], keys: Sequence[str]) -> Labels:
+def near_groups(cells: Sequence[images.Cell], keys: Sequence[str], decoder: Decoder | None) -> Labels:
     """Number images so that near copies, and near copies of these, have one number.
 
     Args:
@@ -53,24 +53,24 @@ def near_groups(cells: Sequence[images.Cell], keys: Sequence[str]) -> Labels:
     Source: the difference hash is Neal Krawetz's, 2013; its bands as in Manku et al., Detecting Near-Duplicates, 2007.
     """
     contents, first, codes = np.unique(np.asarray(keys, dtype=object), return_index=True, return_inverse=True)
-    known = tuple(contents)
+    known = decoder, tuple(contents)
     if known not in _groups:  # the folds of a cross-validation have the same images
         _groups.clear()
-        _groups[known] = _near([cells[at] for at in first.tolist()])
+        _groups[known] = _near([cells[at] for at in first.tolist()], decoder)
     return _groups[known][codes]
 
 
-_groups: dict[tuple[str, ...], Labels] = {}
+_groups: dict[tuple[Decoder | None, tuple[str, ...]], Labels] = {}
 
 
-def _near(cells: Sequence[images.Cell]) -> Labels:
-    looks = images.looks(cells)
+def _near(cells: Sequence[images.Cell], decoder: Decoder | None) -> Labels:
+    looks = images.looks(cells, decoder)
     marks, codes = np.unique(np.array([look.fingerprint for look in looks], np.uint64), return_inverse=True)
     candidates = _joined(len(marks), _near_marks(marks))[codes]
     crowded = np.flatnonzero(np.bincount(candidates, minlength=1)[candidates] > 1)
     if not len(crowded):
         return np.arange(len(cells))
-    whole, details = _thumbnails([cells[at] for at in crowded.tolist()])
+    whole, details = _thumbnails([cells[at] for at in crowded.tolist()], decoder)
 
     def edges() -> Iterator[Edges]:
         for group in pd.Series(crowded).groupby(candidates[crowded]).indices.values():
@@ -124,12 +124,12 @@ def _joined(count: int, edges: Iterable[Edges]) -> Labels:
     return merged()
 
 
-def _thumbnails(cells: Sequence[images.Cell]) -> tuple[Numbers, Numbers]:
+def _thumbnails(cells: Sequence[images.Cell], decoder: Decoder | None) -> tuple[Numbers, Numbers]:
     """Grey thumbnails and their details, each of length 1 around its mean; 0 where nothing is to be seen."""
     whole = np.empty((len(cells), SIDE * SIDE), np.float32)
     details = np.empty_like(whole)
     at = 0
-    for batch in images.Stream(cells, SIDE, "stretch", rows=1024):
+    for batch in images.Stream(cells, SIDE, "stretch", rows=1024, decoder=decoder):
         grey = batch.mean(axis=3)
         blurred = uniform_filter(grey, (0, 5, 5), mode="nearest")
         rows = slice(at, at + len(batch))
@@ -173,7 +173,7 @@ def odd_sizes(parts: Frames, schema: Schema) -> Iterator[Finding]:
             continue
         cells = pd.concat([table[field.name] for table in parts.values() if field.name in table] or [pd.Series()])
         cells = cells.dropna()
-        looks = images.looks(cells.tolist())
+        looks = images.looks(cells.tolist(), field.decoder)
         sides = np.array([(look.width, look.height) for look in looks if look.error is None], float).reshape(-1, 2)
         cells = cells[[look.error is None for look in looks]]
         if cells.empty:
@@ -197,7 +197,8 @@ def odd_sizes(parts: Frames, schema: Schema) -> Iterator[Finding]:
             columns=(field.source,),
             count=len(odd),
             picture=sheet(
-                [[(cells.iloc[at], f"{size}\n{name}")] for at, size, name in zip(odd, says, names, strict=True)]
+                [[(cells.iloc[at], f"{size}\n{name}")] for at, size, name in zip(odd, says, names, strict=True)],
+                field.decoder,
             ),
         )
 
@@ -207,7 +208,9 @@ def named(cell: images.Cell, row: Any) -> str:
     return images.short(cell) if isinstance(cell, str) else f"row {row + 1}"
 
 
-def sheet(groups: Sequence[Sequence[tuple[images.Cell, str]]]) -> bytes:
+def sheet(groups: Sequence[Sequence[tuple[images.Cell, str]]], decoder: Decoder | None) -> bytes:
     """A contact sheet of image cells with their captions; the first groups that it holds."""
     few = groups[: pictures.MOST_TILES]
-    return pictures.contact_sheet([[pictures.Tile(images.decode(cell), said) for cell, said in group] for group in few])
+    return pictures.contact_sheet(
+        [[pictures.Tile(images.decode(cell, decoder), said) for cell, said in group] for group in few]
+    )

@@ -142,7 +142,7 @@ def label_finding(
             "its right class should stay.",
             columns=(target.source,),
             count=len(found),
-            picture=images.sheet(tiles) if show.kind == "image" else b"",
+            picture=images.sheet(tiles, show.decoder) if show.kind == "image" else b"",
         ),
     )
 

@@ -154,10 +154,9 @@ def _check_numbers(field: Field, values: pd.Series, reasons: Reasons, notes: dic
 def _check_images(field: Field, values: pd.Series, reasons: Reasons) -> None:
     """Decode every image: training is the wrong time to find a damaged one."""
     there = np.flatnonzero(values.notna())
+    looks = images.looks(values.iloc[there].tolist(), field.decoder)
     errors = {
-        position: look.error
-        for position, look in zip(there.tolist(), images.looks(values.iloc[there].tolist()), strict=True)
-        if look.error is not None
+        position: look.error for position, look in zip(there.tolist(), looks, strict=True) if look.error is not None
     }
     failing = np.isin(np.arange(len(values)), list(errors))
     reasons.add(failing, lambda row: f"{field.source}: {images.shown(values.iloc[row])} {errors[row]}")

@@ -172,6 +172,7 @@ def _solutions_fields(columns: Columns, said: Declaration, names: Sequence[str],
                 kind=column.kind,
                 required=column.required,
                 shared=column.shared,
+                decoder=column.decoder,
                 named=True,
                 meaning=column.meaning,
             )

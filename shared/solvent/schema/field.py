@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..solution import Kind, Role
+from ..solution import Decoder, Kind, Role
 from .kinds import canonical
 
 __all__ = ["Field"]
@@ -21,6 +21,7 @@ class Field:
         kind: None until `Schema.learn` has found it, and for what only passes through.
         required: whether a missing cell makes its row bad.
         shared: whether equal texts or images in it are ordinary, and no copies.
+        decoder: of images that Pillow doesn't read.
         named: whether the solution names this column; others have a general role, or are features by their kind.
         allowed: the declared range, both ends included.
         codes: declared cells that mean "no information".
@@ -37,6 +38,7 @@ class Field:
     kind: Kind | None = None
     required: bool = False
     shared: bool = False
+    decoder: Decoder | None = None
     named: bool = False
     unit: str | None = None
     meaning: str = ""

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import Refused
-from ..solution import JSON, Columns, Kind, Role
+from ..solution import JSON, Columns, Decoder, Kind, Role
 from ..tables import BAD_ROW
 from ..wording import listed, suggestion
 from . import check, declare, kinds
@@ -255,7 +255,7 @@ class Schema:
         known = {each.name for each in fields(Field)}
         return cls(
             tuple(
-                Field(**{key: _tupled(value) for key, value in each.items() if key in known})
+                Field(**{key: _of_json(key, value) for key, value in each.items() if key in known})
                 for each in content["fields"]
             ),
             tuple((source, why) for source, why in content["ignored"]),
@@ -263,7 +263,9 @@ class Schema:
         )
 
 
-def _tupled(value: Any) -> Any:
+def _of_json(name: str, value: Any) -> Any:
+    if name == "decoder" and value is not None:
+        return Decoder(**value)
     return tuple(value) if isinstance(value, list) else value
 
 
