@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from solvent import Goal, Sums, Weighted, labels
+from solvent import Goal, Sums, Weighted, finetune, imaging, labels
 from solvent.metrics import calibration, multiclass, multilabel, point
 
 from .settings import Vision
@@ -31,18 +31,18 @@ class Answers:
             return labels.flags(rows, self.classes)
         return np.eye(len(self.classes), dtype=np.float32)[labels.codes(rows, self.classes)]
 
-    def loss(self) -> keras.losses.Loss:
-        focal, smooth = (
-            self.settings.loss == "focal",
-            {"from_logits": True, "label_smoothing": self.settings.label_smoothing},
+    def task(self, train: pd.DataFrame, choosing: pd.DataFrame) -> finetune.Task:
+        """What is learnt, and what chooses; every training image weighs 1."""
+        return finetune.Task(
+            train=list(train["image"]),
+            targets=self.targets(train),
+            weights=np.ones(len(train), np.float32),
+            outputs=len(self.classes),
+            choosing=list(choosing["image"]),
+            loss=imaging.loss(self.settings, several=self.several),
+            measure=self.measure(choosing),
+            goal=GOAL,
         )
-        if self.several:
-            return (
-                keras.losses.BinaryFocalCrossentropy(**smooth) if focal else keras.losses.BinaryCrossentropy(**smooth)
-            )
-        if focal:
-            return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, **smooth)
-        return keras.losses.CategoricalCrossentropy(**smooth)
 
     def measure(self, rows: pd.DataFrame) -> Callable[[np.ndarray], Mapping[str, float]]:
         """Logits of these rows -> metrics, before any calibration."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from solvent import Figure, Fitted, augment, images, labels, saliency
+from solvent import Figure, Fitted, augment, images, imaging, labels, saliency
 from solvent.report import pictures
 
-from .heat import heat_maps
 from .settings import Vision
 
 __all__ = ["figures"]
@@ -55,7 +54,7 @@ def figures(settings: Vision, fitted: Fitted, rows: pd.DataFrame, scored: pd.Dat
         )
     if settings.trained_on_views:
         cells = list(rows["image"].iloc[np.linspace(0, len(rows) - 1, AUGMENTED).astype(int)])
-        pixels = images.Stream(cells, fitted.facts["size"], settings.resize, len(cells)).array()
+        pixels = imaging.pixels(settings, fitted, cells)
         changed = augment.examples(pixels, settings.augmentation, fitted.facts["seed"])
         yield pictures.figure(
             "Augmented images",
@@ -92,8 +91,8 @@ def _tiles(
     if not len(shown):
         return []
     cells = list(rows["image"].iloc[shown])
-    pixels = images.Stream(cells, fitted.facts["size"], settings.resize, len(cells)).array()
-    maps = heat_maps(settings, fitted, pixels, answered.best[shown])
+    pixels = imaging.pixels(settings, fitted, cells)
+    maps = imaging.heat_maps(settings, fitted, pixels, answered.best[shown], several=settings.labels == "several")
     tiles = []
     for place, cell, image, heat in zip(shown.tolist(), cells, pixels, maps, strict=True):
         caption = f"{answered.said[place]} {answered.sure[place]:.2f}"

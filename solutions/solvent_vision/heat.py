@@ -1,40 +1,14 @@
 """Where the network looked: heat maps laid over the images."""
 
-import keras
 import numpy as np
 import pandas as pd
 
-from solvent import Fitted, images, saliency
-from solvent.transfer import BACKBONES
+from solvent import Fitted, imaging, saliency
 
 from .model import scorer
 from .settings import Vision
 
-__all__ = ["explain", "heat_maps"]
-
-PATCH = 4  # an image's side holds so many patches of occlusion
-
-
-def heat_maps(settings: Vision, fitted: Fitted, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The evidence for one class in each image: Grad-CAM++, or occlusion where a network has no convolutions.
-
-    Args:
-        pixels: uint8, shape `(images, size, size, 3)`.
-        classes: the number of the class that is explained, shape `(images,)`.
-
-    Returns:
-        float32, shape `(images, height, width)`.
-    """
-    layer = BACKBONES[settings.backbone].convolution
-    if layer is not None:
-        return saliency.grad_cam(fitted.models["model"], pixels, classes, layer=layer, plus_plus=True)
-    several, side = settings.labels == "several", max(1, pixels.shape[1] // PATCH)
-
-    def probability(covered: np.ndarray) -> np.ndarray:
-        logits = fitted.predict(covered)
-        return (keras.ops.sigmoid(logits) if several else keras.ops.softmax(logits)).numpy()
-
-    return saliency.occlusion(probability, pixels, classes, patch=side, stride=max(1, side // 2))
+__all__ = ["explain"]
 
 
 def explain(settings: Vision, fitted: Fitted, table: pd.DataFrame) -> pd.DataFrame:
@@ -53,9 +27,9 @@ def explain(settings: Vision, fitted: Fitted, table: pd.DataFrame) -> pd.DataFra
     for start in range(0, len(read), fitted.batch_rows):
         rows = read[start : start + fitted.batch_rows]
         cells = list(table["image"].iloc[rows])
-        pixels = images.Stream(cells, fitted.facts["size"], settings.resize, len(cells)).array()
+        pixels = imaging.pixels(settings, fitted, cells)
         best = chance[rows].argmax(axis=1)
-        maps = heat_maps(settings, fitted, pixels, best)
+        maps = imaging.heat_maps(settings, fitted, pixels, best, several=settings.labels == "several")
         for row, image, heat, number in zip(rows, pixels, maps, best, strict=True):
             drawn = saliency.png(saliency.overlay(image, heat))
             found.iloc[row, :3] = [classes[number], chance[row, number], drawn]

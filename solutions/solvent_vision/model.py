@@ -1,14 +1,16 @@
 """Fit a network to images and calibrate it; score images with it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from solvent import Bundle, Data, Fitted, augment, finetune, images, labels, training, transfer
+from solvent import Bundle, Data, Fitted, finetune, imaging, labels, training
 from solvent.solution import Score
 from solvent.split import halves
 
 from . import suspects, teacher
-from .answers import GOAL, Answers
+from .answers import Answers
 from .settings import Vision
 
 __all__ = ["fit", "outside", "scorer"]
@@ -16,10 +18,7 @@ __all__ = ["fit", "outside", "scorer"]
 
 def outside(settings: Vision) -> dict[str, str]:
     """The hashes of the backbone's weights and of the teacher, which have to be had, and the weights to fit."""
-    found = {}
-    if settings.weights != "none":
-        network = transfer.build(settings.backbone, settings.weights, finetune.side(settings), seed=0)
-        found["weights"] = transfer.weights_hash(network)
+    found = imaging.outside(settings)
     if settings.distill is not None:
         found["distill.teacher"] = Bundle.load(settings.distill.teacher).sha256
     return found
@@ -30,36 +29,15 @@ def fit(settings: Vision, data: Data) -> Fitted:
     choosing, rest = halves(data.valid, data.schema, data.seed)
     classes = list(data.schema.targets[0].levels)
     answers = Answers(settings, classes)
-    targets, loss = answers.targets(data.train), answers.loss()
+    task = replace(answers.task(data.train, choosing), weights=_weights(settings, data.train, classes))
     if settings.distill is not None:
-        targets, loss = teacher.softened(settings, data.train, targets, classes)
-    task = finetune.Task(
-        train=list(data.train["image"]),
-        targets=targets,
-        weights=_weights(settings, data.train, classes),
-        outputs=len(classes),
-        choosing=list(choosing["image"]),
-        loss=loss,
-        measure=answers.measure(choosing),
-        goal=GOAL,
-    )
+        targets, loss = teacher.softened(settings, data.train, task.targets, classes)
+        task = replace(task, targets=targets, loss=loss)
     network = finetune.learn(settings, task, data)
     logits = network.logits(list(data.valid["image"]))
     facts = {
         "classes": classes,
-        "column": data.schema.field("image").source,
-        "size": finetune.side(settings),
-        "decoder": images.METHOD,
-        "seed": data.seed,
-        "choices": network.choices,
-        "meaning": {
-            "model": {
-                "image": "pixels of 0 to 255, whole or not, channels last in the order R, G, B; the backbone's "
-                f"preprocessing is in the network. Photos are brought to this size by {settings.resize} "
-                f"({images.METHOD}).",
-                "output_0": answers.meaning(),
-            }
-        },
+        **imaging.facts(settings, data, network, answers.meaning()),
         **answers.calibrated(logits[data.valid.index.get_indexer(rest.index)], rest),
     }
     return Fitted(
@@ -79,27 +57,13 @@ def _weights(settings: Vision, rows: pd.DataFrame, classes: list[str]) -> np.nda
 
 def scorer(settings: Vision, fitted: Fitted) -> Score:
     """Score checked rows: pixels, logits, calibrated probabilities; an image that can't be read fails its row."""
-    answers, column = Answers(settings, list(fitted.facts["classes"])), fitted.facts["column"]
+    answers = Answers(settings, list(fitted.facts["classes"]))
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
         cells = list(table["image"])
-        stream = images.Stream(cells, fitted.facts["size"], settings.resize, fitted.batch_rows)
-        logits = fitted.predict(iter(stream))
-        for view in range(1, settings.scoring.views + 1):
-            again = images.Stream(cells, fitted.facts["size"], settings.resize, fitted.batch_rows)
-            logits = logits + fitted.predict(
-                augment.view_batches(iter(again), cells, view, settings.augmentation.alone, fitted.facts["seed"])
-            )
-        logits = logits / (1 + settings.scoring.views)
-        scored = answers.outputs(table.index, fitted.facts, logits)
-        errors = pd.Series(
-            [
-                reason and f"{column}: {images.shown(cell)} {reason}"
-                for cell, reason in zip(cells, stream.errors, strict=True)
-            ],
-            index=table.index,
-            dtype="str",
-        )
+        found, unread = imaging.logits(settings, fitted, cells, settings.scoring.views)
+        scored = answers.outputs(table.index, fitted.facts, found.sum(axis=0) / len(found))
+        errors = pd.Series(imaging.reasons(fitted, cells, unread), index=table.index, dtype="str")
         return scored.mask(errors.notna()).assign(error=errors)
 
     return score

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
-from solvent import Data, Finding, finetune, labels
+from solvent import Data, Finding, finetune, labels, linear
 from solvent.scan.labels import Fold, check_labels
 
-from .rivals import chances, regression
 from .settings import Vision
 
 __all__ = ["findings"]
@@ -37,8 +36,8 @@ def findings(settings: Vision, data: Data, task: finetune.Task) -> tuple[Finding
         features = finetune.frozen_features(settings, task.train, data.seed)
         truth = np.eye(len(classes))[labels.codes(data.train, classes)]
         for learnt, held in folds:
-            model = regression(STRENGTH, features[learnt], truth[learnt], several=False)
-            yield chances(model, features[held], len(classes))
+            model = linear.regression(STRENGTH, features[learnt], truth[learnt], several=False)
+            yield linear.chances(model, features[held], len(classes))
 
     if nothing:
         return check_labels(data, "image", NETWORKS, networks)
