@@ -138,6 +138,11 @@ class Bundle:
         return tuple(Output(**item) for item in self.facts["outputs"])
 
     @property
+    def joins(self) -> bool:
+        """Whether batch scoring writes one row for each entity."""
+        return self.solution.joins
+
+    @property
     def headline(self) -> str:
         """The headline on the test rows with its interval, beside the baseline's, in one line."""
         from .report import headline_sentence
@@ -150,7 +155,8 @@ class Bundle:
         source = Source.of(given)
         columns = {
             "image": [field for field in self.schema.features if field.kind == "image"],
-            "label": self.schema.targets,
+            # to score, the folders at the top may well be the patients or machines
+            "label": self.schema.by_role("entity") or self.schema.targets,
             "id": self.schema.by_role("id"),
         }
         known = {name: fields[0].source for name, fields in columns.items() if fields}

@@ -123,6 +123,12 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
     use = given.get("intended_use")
     if use is not None and not isinstance(use, str):
         say(("intended_use",), f"expected a text (found {documents.shown(use)}).")
+    if solution is not None and solution.notice and not use:
+        say(
+            ("intended_use",),
+            f"is missing. State for what, for whom and on whose images this is meant: {solution.name} is for "
+            f"{solution.notice}.",
+        )
     if problems or solution is None:
         raise Refused("\n".join(message for _, message in sorted(problems, key=lambda problem: problem[0])))
     return Run(
@@ -131,7 +137,9 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
         data=parts["data"],
         device=parts["device"],
         settings=parts["settings"],
-        intended_use=use,
+        intended_use=f"{use.rstrip('. ')}. {solution.notice[:1].upper()}{solution.notice[1:]}."
+        if use and solution.notice
+        else use,
         given=given,
         base=base,
         file=file,

@@ -131,6 +131,7 @@ class Kit:
             side[key] = str(self.folder / f"{key}.parquet")
         return {
             "solution": self.target,
+            "intended_use": "a test of the contract",
             "data": {"rows": str(path), "columns": dict(self.sample.columns), "side": side},
             "settings": dict(self.sample.settings),
         }

@@ -1,4 +1,4 @@
-"""Public data sets: found on this machine where they can be, downloaded where they can't, trusted only by their sha256.
+"""Public data sets: found on this machine where they can be, downloaded where they can't, trusted only by their sums.
 
 A file is looked for in the folder `SOLVENT_DATA` (and below it), then in the cache (`SOLVENT_CACHE`, else
 `~/.cache/solvent/datasets`), then at its address. A download that was cut goes on where it stopped. A folder that no
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from .errors import Refused, SolventError
-from .files import replacing, sha256, sync_folder
+from .files import digest, replacing, sha256, sync_folder
 from .progress import bar
 from .solution import Dataset, Folder, Remote
 
@@ -70,7 +70,7 @@ def fetch(dataset: Dataset, to: str | Path | None = None) -> dict[str, Path]:
         The path of each file or folder by its name; nothing for a data set that needs none.
 
     Raises:
-        Refused: if an address has no such file, its sha256 is not the expected one, or a folder that can't be
+        Refused: if an address has no such file, its sum is not the expected one, or a folder that can't be
             downloaded is not there.
         SolventError: if the network failed.
     """
@@ -135,8 +135,8 @@ def _fetch(dataset: Dataset, remote: Remote, to: Path | None) -> Path:
         return found if to is None else _copy(found, target)
     if to is not None and target.exists():
         raise Refused(
-            f"{target} is another file than the data set {dataset.name} means (its sha256 is not {remote.sha256}). "
-            "Move it away, or choose another folder."
+            f"{target} is another file than the data set {dataset.name} means (its {_kind(remote)} is not "
+            f"{_sum(remote)}). Move it away, or choose another folder."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -151,7 +151,15 @@ def _cache() -> Path:
 
 
 def _is(path: Path, remote: Remote) -> bool:
-    return path.is_file() and sha256(path) == remote.sha256.lower()
+    return path.is_file() and digest(path, _kind(remote)) == _sum(remote)
+
+
+def _kind(remote: Remote) -> str:
+    return "sha256" if remote.sha256 else "md5"
+
+
+def _sum(remote: Remote) -> str:
+    return (remote.sha256 or remote.md5).lower()
 
 
 def _in_data_folder(remote: Remote, others: list[Path]) -> Path | None:
@@ -192,10 +200,10 @@ def _copy(source: Path, target: Path) -> Path:
 
 
 def _by_hand(dataset: Dataset, remote: Remote, others: list[Path]) -> str:
-    other = f" (The {' and the '.join(map(str, others))} there has another sha256.)" if others else ""
+    other = f" (The {' and the '.join(map(str, others))} there has another {_kind(remote)}.)" if others else ""
     return (
-        f"Without the network: get {remote.name} (sha256 {remote.sha256}) from {remote.address}, put it into any "
-        f"folder and name that folder: export SOLVENT_DATA=/that/folder{other} About the data: {dataset.home}"
+        f"Without the network: get {remote.name} ({_kind(remote)} {_sum(remote)}) from {remote.address}, put it into "
+        f"any folder and name that folder: export SOLVENT_DATA=/that/folder{other} About the data: {dataset.home}"
     )
 
 
@@ -206,16 +214,16 @@ def _download(remote: Remote, target: Path) -> None:
             return
         start = file.seek(0, os.SEEK_END)
         _receive(remote, file)
-        if sha256(part) != remote.sha256.lower() and start:
+        if digest(part, _kind(remote)) != _sum(remote) and start:
             log.info("%s: what an earlier download left is no part of the file; starting again", remote.name)
             file.truncate(0)
             _receive(remote, file)
-        found = sha256(part)
-        if found != remote.sha256.lower():
+        found = digest(part, _kind(remote))
+        if found != _sum(remote):
             part.unlink()
             raise Refused(
-                f"{remote.address} is not the file that was meant: its sha256 is {found}, expected {remote.sha256} "
-                f"({remote.source}). The file was changed there, or something between you and it answered instead. "
+                f"{remote.address} is not the file that was meant: its {_kind(remote)} is {found}, expected "
+                f"{_sum(remote)} ({remote.source}). The file was changed there, or something between you and it answered instead. "
                 "Nothing was kept."
             )
         os.fsync(file.fileno())

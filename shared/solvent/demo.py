@@ -54,11 +54,13 @@ def run(name: str, out: Path) -> str:
     data: dict[str, JSON] = {"rows": _write(rows, out / "rows")}
     if side:
         data["side"] = {key: _write(table, out / key) for key, table in side.items()}
-    config = {
+    config: dict[str, JSON] = {
         "solution": name,
         "data": {**data, **{key: value for key, value in parts.items() if key != "settings"}},
         "settings": parts["settings"],
     }
+    if solution.notice:
+        config["intended_use"] = f"To show how {name} works"
     command = f"solvent train {out / 'config.yaml'} --out {out / 'bundle'}"
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (out / "config.yaml").write_text(f"# {what}.\n#   {command}\n{text}", encoding="utf-8")

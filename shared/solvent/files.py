@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import Locked
 
-__all__ = ["held", "replacing", "sha256", "sync_folder"]
+__all__ = ["digest", "held", "replacing", "sha256", "sync_folder"]
 
 
 @contextmanager
@@ -83,5 +83,10 @@ def sync_folder(folder: Path) -> None:
 
 def sha256(path: Path) -> str:
     """The hexadecimal sha256 of a file."""
+    return digest(path, "sha256")
+
+
+def digest(path: Path, kind: str) -> str:
+    """The hexadecimal sum of a file, by the name of its algorithm: sha256, md5."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()

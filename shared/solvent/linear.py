@@ -35,7 +35,6 @@ def learn(recipe: Recipe, task: finetune.Task, several: bool, seed: int) -> Call
     """
     every = [*task.train, *task.choosing]
     train, choosing = np.split(finetune.frozen_features(recipe, every, seed), [len(task.train)])
-    # The classes of a task need not be known for every image: those are then fitted one by one.
     fitted = [_fitted(strength, train, task.targets, several) for strength in STRENGTHS]
     best = min(fitted, key=lambda logits: _worse(task, logits(choosing)))
 
@@ -73,7 +72,7 @@ def _fitted(strength: float, features: np.ndarray, truth: np.ndarray, several: b
     if known.all():
         whole = regression(strength, features, truth, several)
         return lambda rows: _logits(chances(whole, rows, count), several)
-    models = [
+    models = [  # each class on the images for which it is known
         regression(strength, features[own], np.eye(2)[truth[own, place].astype(int)], several=False)
         for place, own in enumerate(known.T)
     ]
@@ -82,7 +81,7 @@ def _fitted(strength: float, features: np.ndarray, truth: np.ndarray, several: b
 
 def _logits(chance: np.ndarray, several: bool) -> np.ndarray:
     inside = np.clip(chance, 1e-12, 1 - 1e-12)
-    return np.log(inside) - np.log1p(-inside) if several else np.log(inside)
+    return np.asarray(np.log(inside) - np.log1p(-inside) if several else np.log(inside))
 
 
 def _worse(task: finetune.Task, logits: np.ndarray) -> float:

@@ -111,6 +111,7 @@ class Column:
         required: whether a missing *cell* fails its row, and a missing column refuses the table.
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
+        incomplete: of a target: it is not known for every row, so that a missing cell is no mistake.
         decoder: of images that Pillow doesn't read.
     """
 
@@ -119,6 +120,7 @@ class Column:
     role: Role = "feature"
     required: bool = True
     shared: bool = False
+    incomplete: bool = False
     decoder: Decoder | None = None
     meaning: str = ""
 
@@ -290,13 +292,15 @@ class Remote:
     """A file of a public data set.
 
     Args:
-        sha256: of the file as it lies at `address`; with `source`, where that sum was taken from.
+        source: where its sum was taken from.
+        sha256, md5: one of them: of the file as it lies at `address`. MD5 tells damage, and no forgery.
     """
 
     name: str
     address: str
-    sha256: str
     source: str
+    sha256: str = ""
+    md5: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,6 +468,10 @@ class Solution(Generic[S]):
         outside: a hash of each thing that training takes beside tables and settings, such as pretrained weights, by the
             setting that names it. It is called before any row is read and refuses what can't be had; a training that
             was killed goes on with the same things only.
+        notice: what is said beside every intended use, such as that this is no medical device. A solution that has one
+            demands that the config states `intended_use`.
+        joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, with the
+            ids and what else is copied of its first row.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.
@@ -482,6 +490,8 @@ class Solution(Generic[S]):
     sample: Callable[[int], Sample]
     cases: Callable[[S, Table], Table] = _all_rows
     outside: Callable[[S], Mapping[str, str]] = _none
+    notice: str = ""
+    joins: bool = False
     near_copies: Severity = "note"
     checks: Callable[[S, Table], list[Finding]] = _nothing
     slices: Callable[[S, Fitted, Table], Mapping[str, Series]] = _none

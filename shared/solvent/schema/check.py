@@ -106,7 +106,7 @@ def _read(
     reasons.add(
         unreadable, lambda row: f"{field.source}: {kinds.shown(raw.iloc[row])} {_unreadable(kind, raw.iloc[row])}"
     )
-    if field.required or (targets and field.role in NEEDED_IN_TRAINING):
+    if field.required or (targets and field.role in NEEDED_IN_TRAINING and not field.incomplete):
         reasons.add(cells.missing & ~skipped, lambda row: f"{field.source}: is missing")
     values = cells.values
     if kind == "number":

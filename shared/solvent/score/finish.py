@@ -72,12 +72,14 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
         "rows_read": totals.read,
         "rows_scored": totals.scored,
         "rows_set_aside": totals.set_aside,
+        "rows_joined": totals.joined,
         "reasons": _most(totals.reasons),
         "notes": _most(totals.notes),
         "counts": counts.to_json(),
         "drift": drifted.to_json(),
         "columns": [{"name": each.name, "type": str(each.type)} for each in scored.schema],
         "personal": list(run.bundle.facts["personal"]),
+        "intended_use": run.bundle.facts.get("intended_use"),
         "started": run.started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
@@ -147,6 +149,7 @@ class Totals:
     read: int
     scored: int
     set_aside: int
+    joined: int
     reasons: Counter[str]
     notes: Counter[str]
 
@@ -161,6 +164,7 @@ class Totals:
             read=sum(entry.rows for entry in entries),
             scored=sum(entry.scored for entry in entries),
             set_aside=sum(entry.set_aside for entry in entries),
+            joined=sum(entry.joined for entry in entries),
             reasons=reasons,
             notes=notes,
         )

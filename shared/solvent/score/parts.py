@@ -39,15 +39,23 @@ class Layout:
     Args:
         ids: what tells the rows apart, under the user's own names.
         carried: ids and pass-through columns, under the user's own names.
+        entity: the column, in the house's name, whose values get one row each; None where each row is its own.
     """
 
     ids: tuple[str, ...]
     carried: tuple[str, ...]
     outputs: tuple[Output, ...]
+    entity: str | None = None
 
     @classmethod
     def of(
-        cls, schema: Schema, outputs: Sequence[Output], rows: pd.DataFrame, passthrough: Sequence[str] = ()
+        cls,
+        schema: Schema,
+        outputs: Sequence[Output],
+        rows: pd.DataFrame,
+        passthrough: Sequence[str] = (),
+        *,
+        joins: bool = False,
     ) -> Layout:
         """The layout for a source.
 
@@ -57,12 +65,14 @@ class Layout:
         Args:
             rows: some of the source, as they were read.
             passthrough: further columns to copy, under the user's own names.
+            joins: whether the rows of an entity share one score, and so one row, which is known by the entity alone.
 
         Raises:
             Refused: if two columns would have one name.
         """
-        keys = [*schema.by_role("id"), *schema.by_role("entity")]
-        if schema.by_role("entity") and not schema.by_role("id"):
+        entities = schema.by_role("entity")
+        keys = [*([] if joins and entities else schema.by_role("id")), *entities]
+        if entities and not joins and not schema.by_role("id"):
             keys += schema.by_role("time")
         if not keys:
             keys += [each for each in schema.features if each.kind == "image" and _holds_paths(rows, each.source)]
@@ -75,7 +85,7 @@ class Layout:
                 "Rename it in the source and in data.columns, and train again."
             )
         ids = tuple(name for name in dict.fromkeys(each.source for each in keys) if name in carried)
-        return cls(ids, carried, tuple(outputs))
+        return cls(ids, carried, tuple(outputs), entities[0].name if joins and entities else None)
 
     @property
     def types(self) -> dict[str, Type]:
@@ -111,6 +121,7 @@ class Scored:
         notes: rows by what was noticed about them, though they were scored.
         inputs: the scored rows as they were checked, in the house's names.
         outputs: what the scorer said of them.
+        joined: rows that another row of their entity stands for; they are in none of the tables.
     """
 
     rows: int
@@ -120,6 +131,7 @@ class Scored:
     notes: Counter[str]
     inputs: pd.DataFrame
     outputs: pd.DataFrame
+    joined: int = 0
 
 
 def read_parts(source: Any, rows: int, schema: Schema) -> Generator[Part, None, None]:
@@ -268,7 +280,11 @@ def score_part(
     bad = raw.index[failed]
     if not outputs.index.equals(raw.index[~failed]):
         raise SolventError(f"{label}: of {len(raw)} rows, {len(outputs)} were scored and {len(bad)} set aside.")
-    scored = pd.concat([raw.loc[~failed, list(layout.carried)], outputs[names]], axis=1)
+    joined = 0
+    if layout.entity is not None:
+        first = ~good[layout.entity].duplicated()
+        good, outputs, joined = good[first], outputs[first.to_numpy()], int((~first).sum())
+    scored = pd.concat([raw.loc[good.index, list(layout.carried)], outputs[names]], axis=1)
     sources = [each.source for each in schema.fields if each.name in renamed]
     return Scored(
         rows=len(raw),
@@ -278,6 +294,7 @@ def score_part(
         notes=_notes(checked.notes, mask),
         inputs=good,
         outputs=outputs[names],
+        joined=joined,
     )
 
 

@@ -55,6 +55,8 @@ class Scoring(Protocol):
     @property
     def outputs(self) -> tuple[Output, ...]: ...
     @property
+    def joins(self) -> bool: ...
+    @property
     def settings(self) -> Any: ...
     @property
     def facts(self) -> Mapping[str, JSON]: ...
@@ -196,7 +198,9 @@ class Run:
         ahead_of_all = ahead(read_parts(self.order.source, self.order.chunk_rows, self.schema))
         with ahead_of_all as parts_read:
             first = next(parts_read)  # refuses a missing source before anything is made
-            layout = Layout.of(self.schema, self.bundle.outputs, first.raw, self.order.passthrough)
+            layout = Layout.of(
+                self.schema, self.bundle.outputs, first.raw, self.order.passthrough, joins=self.bundle.joins
+            )
             self._refuse_unknown_mask([str(name) for name in first.raw])
             if self.order.sink.sql is not None:
                 names = [*layout.carried, *(output.name for output in layout.outputs)]
@@ -278,6 +282,7 @@ class Run:
                     reasons=dict(scored.reasons),
                     notes=dict(scored.notes),
                     drift=counted.to_json(),
+                    joined=scored.joined,
                 )
             )
 
