@@ -1,0 +1,168 @@
+"""Which elements of a DICOM file still identify people: their names, never their values.
+
+An element counts where it holds something: no empty value, and no dummy. A value is a dummy if it is one of the words
+of `DUMMIES`, such as ANONYMOUS or 19000101, or ANON and the like with only digits behind, or X or 0 again and again;
+case, and whatever is no letter or digit, do not matter. Sequences are looked into.
+
+A file that says that it was de-identified (PatientIdentityRemoved is YES) may keep a patient's name and ID: they are
+pseudonyms, by which its images are known to be of one patient. It may keep private elements only if it says that it
+kept those that are safe (code 113111). Nothing else is excused.
+
+What identifies only together with other records (UIDs, dates of the study, devices, descriptions) is told on request.
+Sex, age, size and weight are read by the model, so they are not listed.
+
+Source: DICOM PS3.15 Annex E, table E.1-1, Basic Application Level Confidentiality Profile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+
+from .dicom import guarded, is_dicom, read
+
+__all__ = ["Tag", "identifying"]
+
+NAME = "names a person"
+WHY = {
+    "is an identifier that a hospital or an authority gave": """
+        PatientID OtherPatientIDs AccessionNumber AdmissionID IssuerOfPatientID IssuerOfAdmissionID ServiceEpisodeID
+        MedicalRecordLocator StudyID PlacerOrderNumberImagingServiceRequest FillerOrderNumberImagingServiceRequest
+        RequestedProcedureID ScheduledProcedureStepID PerformedProcedureStepID InsurancePlanIdentification
+        ResultsID InterpretationID""",
+    "is a date of a person's life": """
+        PatientBirthDate PatientBirthTime PatientBirthDateInAlternativeCalendar PatientDeathDateInAlternativeCalendar
+        LastMenstrualDate""",
+    "tells where a person lives or is reached": """
+        PatientAddress PatientTelephoneNumbers PatientTelecomInformation CountryOfResidence RegionOfResidence
+        PersonAddress PersonTelephoneNumbers PersonTelecomInformation ReferringPhysicianAddress
+        ReferringPhysicianTelephoneNumbers OrderCallbackPhoneNumber OrderCallbackTelecomInformation
+        ResponsibleOrganization CurrentPatientLocation PatientInstitutionResidence""",
+    "names a hospital or one of its departments": """
+        InstitutionName InstitutionAddress InstitutionalDepartmentName InstitutionCodeSequence RequestingService
+        VerifyingOrganization""",
+    "tells a person's rank, occupation, religion or ethnic group": """
+        MilitaryRank BranchOfService Occupation PatientReligiousPreference EthnicGroup""",
+    "is free text about a person": """
+        PatientComments AdditionalPatientHistory PatientState ImageComments StudyComments VisitComments
+        FrameComments RequestedProcedureComments CommentsOnThePerformedProcedureStep InterpretationText
+        MedicalAlerts Allergies SpecialNeeds ReasonForStudy TextComments TextString TextValue
+        AdmittingDiagnosesDescription ConfidentialityConstraintOnPatientDataDescription""",
+}
+LATER = {
+    "is a date or time of the study": """
+        StudyDate SeriesDate AcquisitionDate ContentDate StudyTime SeriesTime AcquisitionTime ContentTime
+        AcquisitionDateTime AdmittingDate AdmittingTime InstanceCreationDate InstanceCreationTime""",
+    "is an identifier by which other records are found": """
+        SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID MediaStorageSOPInstanceUID
+        ReferencedSOPInstanceUID DeviceUID IrradiationEventUID""",
+    "names a device": "StationName DeviceSerialNumber GantryID DetectorID PlateID CassetteID GeneratorID",
+    "is a description that people write": """
+        StudyDescription SeriesDescription ProtocolName RequestedProcedureDescription
+        PerformedProcedureStepDescription DerivationDescription AcquisitionComments""",
+}
+REASONS = {keyword: why for why, keywords in WHY.items() for keyword in keywords.split()}
+REASONS_LATER = {keyword: why for why, keywords in LATER.items() for keyword in keywords.split()}
+PSEUDONYMS = ("PatientName", "PatientID")
+SHOWN = {
+    "BurnedInAnnotation": "says that text about the patient is burnt into the pixels",
+    "RecognizableVisualFeatures": "says that the picture shows a person, such as by a face",
+}
+PRIVATE = "is a maker's own, which may hold anything"
+SAFE_PRIVATE = "113111"  # PS3.16 CID 7050: Retain Safe Private Option
+DUMMIES = """
+ANONYM ANONYMOUS ANONYMIZED ANONYMISED ANONYMOUSPATIENT PATIENTANONYMOUS DEIDENTIFIED PSEUDONYMIZED PSEUDONYMISED
+REMOVED REDACTED DELETED NONE NULL NA UNKNOWN UNSPECIFIED NOTAVAILABLE NONAME DUMMY 19000101 19700101 00010101 18000101
+"""
+DUMMY = re.compile(r"ANON(YM(OUS|I[SZ]ED)?)?\d*|X+|0+", re.ASCII)
+
+
+@dataclass(frozen=True, order=True)
+class Tag:
+    """An element that identifies people.
+
+    Args:
+        keyword: DICOM's, behind those of the sequences that it lies in: "BeamSequence.InstitutionName".
+        why: a reason to put behind the keyword in a sentence.
+    """
+
+    keyword: str
+    why: str
+
+
+def identifying(content: bytes, linking: bool = False) -> tuple[Tag, ...]:
+    """The elements of a file that identify people, each once, in the order of their keywords.
+
+    Args:
+        linking: also those that identify only together with other records.
+
+    Returns:
+        None of them where the contents are no DICOM.
+
+    Raises:
+        Unreadable: if the file is damaged.
+    """
+    if not is_dicom(content):
+        return ()
+    data = read(content)
+    with guarded("one of its elements"):
+        excused = set(PSEUDONYMS) if _text(data.get("PatientIdentityRemoved")) == "YES" else set()
+        methods = data.get("DeidentificationMethodCodeSequence") or []
+        if any(_text(method.get("CodeValue")) == SAFE_PRIVATE for method in methods):
+            excused.add(PRIVATE)
+        reasons = {**REASONS, **(REASONS_LATER if linking else {})}
+        return tuple(sorted({tag for tag in _found(data, "", reasons) if not {tag.keyword, tag.why} & excused}))
+
+
+def _found(data: Dataset, within: str, reasons: dict[str, str]) -> Iterator[Tag]:
+    """Only what may identify, and sequences, are decoded: a bad number elsewhere is no matter here."""
+    for tag in sorted(data.keys()):
+        if tag.is_private_creator:
+            continue
+        kinds = _kinds(data, tag)
+        keyword = within + (keyword_for_tag(tag) or f"({tag.group:04x},{tag.element:04x})")
+        why = NAME if "PN" in kinds else reasons.get(keyword.rpartition(".")[2])
+        if tag.is_private:
+            keyword, why = f"{within}private elements of group {tag.group:04x}", PRIVATE
+        if why is None and "SQ" not in kinds and keyword not in SHOWN:
+            continue
+        value = data[tag].value
+        if isinstance(value, Sequence):
+            for item in value:
+                yield from _found(item, f"{keyword}.", reasons)
+            if why is not None and any(len(item) for item in value):
+                yield Tag(keyword, why)
+        elif keyword in SHOWN:
+            if _text(value) == "YES":
+                yield Tag(keyword, SHOWN[keyword])
+        elif why is not None and _tells(value):
+            yield Tag(keyword, why)
+
+
+def _kinds(data: Dataset, tag: BaseTag) -> set[str | None]:
+    """The value representations that an element has: in the file, and by the dictionary."""
+    known = dictionary_VR(tag) if dictionary_has_tag(tag) else None
+    return {data.get_item(tag).VR, known}
+
+
+def _tells(value: object) -> bool:
+    """Whether a value holds something that is no dummy."""
+    if isinstance(value, MultiValue | list):
+        return any(map(_tells, value))
+    text = _text(value)
+    return bool(text) and text not in DUMMIES.split() and not DUMMY.fullmatch(text)
+
+
+def _text(value: object) -> str:
+    """Letters and digits of a value, in capitals."""
+    if value is None:
+        return ""
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return re.sub(r"[\W_]+", "", text).upper()
