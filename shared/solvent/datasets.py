@@ -223,8 +223,8 @@ def _download(remote: Remote, target: Path) -> None:
             part.unlink()
             raise Refused(
                 f"{remote.address} is not the file that was meant: its {_kind(remote)} is {found}, expected "
-                f"{_sum(remote)} ({remote.source}). The file was changed there, or something between you and it answered instead. "
-                "Nothing was kept."
+                f"{_sum(remote)} ({remote.source}). The file was changed there, or something between you and it "
+                "answered instead. Nothing was kept."
             )
         os.fsync(file.fileno())
         part.replace(target)

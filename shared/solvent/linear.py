@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -44,18 +43,18 @@ def learn(recipe: Recipe, task: finetune.Task, several: bool, seed: int) -> Call
     return logits
 
 
-def regression(strength: float, features: np.ndarray, truth: np.ndarray, several: bool) -> Pipeline:
+def regression(strength: float, features: np.ndarray, truth: np.ndarray) -> Pipeline:
     """Scaled features, then logistic regression.
 
     Args:
         truth: 0 or 1, shape `(rows, classes)`.
     """
     model = LogisticRegression(C=strength, max_iter=300)
-    pipeline = make_pipeline(StandardScaler(), OneVsRestClassifier(model) if several else model)
+    pipeline = make_pipeline(StandardScaler(), model)
     with warnings.catch_warnings():
         # Weakly bound pixels may need thousands of steps; where it stops is one more candidate, judged like the others.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted: Pipeline = pipeline.fit(features, truth if several else truth.argmax(axis=1))
+        fitted: Pipeline = pipeline.fit(features, truth.argmax(axis=1))
     return fitted
 
 
@@ -68,15 +67,21 @@ def chances(model: Pipeline, features: np.ndarray, classes: int) -> np.ndarray:
 
 def _fitted(strength: float, features: np.ndarray, truth: np.ndarray, several: bool) -> Callable[..., np.ndarray]:
     """Features -> logits."""
-    count, known = truth.shape[1], ~np.isnan(truth)
-    if known.all():
-        whole = regression(strength, features, truth, several)
-        return lambda rows: _logits(chances(whole, rows, count), several)
-    models = [  # each class on the images for which it is known
-        regression(strength, features[own], np.eye(2)[truth[own, place].astype(int)], several=False)
-        for place, own in enumerate(known.T)
-    ]
-    return lambda rows: _logits(np.column_stack([chances(model, rows, 2)[:, 1] for model in models]), several)
+    if not several:
+        model = regression(strength, features, truth)
+        return lambda rows: _logits(chances(model, rows, truth.shape[1]), several=False)
+    each = [_of_class(strength, features, own) for own in truth.T]
+    return lambda rows: _logits(np.column_stack([chance(rows) for chance in each]), several=True)
+
+
+def _of_class(strength: float, features: np.ndarray, truth: np.ndarray) -> Callable[..., np.ndarray]:
+    """Features -> the probability of one class, from the images for which it is known."""
+    known = ~np.isnan(truth)
+    own = truth[known].astype(int)
+    if len(np.unique(own)) < 2:
+        return lambda rows: np.full(len(rows), float(own.mean()) if len(own) else 0.5)
+    model = regression(strength, features[known], np.eye(2)[own])
+    return lambda rows: chances(model, rows, 2)[:, 1]
 
 
 def _logits(chance: np.ndarray, several: bool) -> np.ndarray:

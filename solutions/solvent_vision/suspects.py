@@ -36,7 +36,7 @@ def findings(settings: Vision, data: Data, task: finetune.Task) -> tuple[Finding
         features = finetune.frozen_features(settings, task.train, data.seed)
         truth = np.eye(len(classes))[labels.codes(data.train, classes)]
         for learnt, held in folds:
-            model = linear.regression(STRENGTH, features[learnt], truth[learnt], several=False)
+            model = linear.regression(STRENGTH, features[learnt], truth[learnt])
             yield linear.chances(model, features[held], len(classes))
 
     if nothing:

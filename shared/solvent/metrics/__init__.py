@@ -1,6 +1,7 @@
-"""Metrics, each a function of rows that can be resampled; their intervals; calibration, operating points, stability."""
+"""Metrics, each a function of rows that can be resampled; their intervals; calibration, prediction sets,
+operating points, stability."""
 
-from . import calibration, operating_point
+from . import calibration, conformal, operating_point
 from .classification import binary, by_class, confusion, multiclass, multilabel
 from .curve import Curve
 from .inputs import row_weights, rows_as_telling
@@ -18,6 +19,7 @@ __all__ = [
     "by_class",
     "calibration",
     "compare",
+    "conformal",
     "confusion",
     "draws",
     "estimate",

@@ -1,0 +1,117 @@
+"""From a patient's logits to an answer: calibrated probability, operating point, and the courage to defer.
+
+All of it is fitted on calibrating patients, who chose nothing of the network, and lives in the bundle's facts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from solvent import Refused
+from solvent.metrics import calibration, conformal, operating_point
+
+from .settings import Medical
+
+__all__ = ["CHOSEN_ON", "NEGATIVE", "POSITIVE", "REFER", "answer", "fit", "refuse_too_few"]
+
+POSITIVE, NEGATIVE, REFER = "positive", "negative", "refer"
+CHOSEN_ON = "validation patients, calibrating half"
+
+
+def fit(settings: Medical, name: str, logit: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Temperature, operating point and limits of the prediction set for one question.
+
+    Args:
+        name: what is looked for, for messages.
+        logit: of it, one for each patient, shape `(patients,)`.
+        truth: 1 or 0, or NaN where it is not known, shape `(patients,)`.
+
+    Raises:
+        Refused: if there are too few patients for what is promised.
+    """
+    known = ~np.isnan(truth)
+    logit, is_ill = logit[known], truth[known].astype(np.int64)
+    if settings.calibration == "platt":
+        fitted = calibration.fit_platt(logit, is_ill)
+    else:
+        fitted = calibration.fit_temperature(_two(logit), is_ill)
+    both = _probability(fitted, logit)
+    return {
+        "calibration": fitted,
+        "operating_point": _operating_point(settings, name, is_ill, both[:, 1]),
+        "sets": conformal.fit(is_ill, both, settings.deferral.coverage, by_class=True),
+    }
+
+
+def refuse_too_few(settings: Medical, name: str, truth: np.ndarray) -> None:
+    """Refuse what can't be promised with so many patients, before anything is trained.
+
+    Args:
+        truth: of the calibrating patients, as `fit` takes it.
+    """
+    known = truth[~np.isnan(truth)]
+    _operating_point(settings, name, known.astype(np.int64), np.full(len(known), 0.5))
+    ill = int(known.sum())
+    fewest, needed = min(ill, len(known) - ill), conformal.rows_for(settings.deferral.coverage)
+    if fewest < needed:
+        raise Refused(
+            f"settings.deferral.coverage {settings.deferral.coverage:g} needs {needed} patients with and {needed} "
+            f"without {name} among the {CHOSEN_ON}; there are {ill} with and {len(known) - ill} without. Else every "
+            "patient would be referred. Lower it, or make the validation part larger: data.split.fractions."
+        )
+
+
+def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:
+    """Decide one question for each patient.
+
+    Positive or negative is said only where the prediction set has that one answer and the operating point agrees.
+
+    Args:
+        facts: what `fit` returned.
+        logit: shape `(patients,)`.
+
+    Returns:
+        The declared outputs by name, each of shape `(patients,)`.
+    """
+    both = _probability(facts["calibration"], logit)
+    possible = conformal.members(facts["sets"], both)
+    flagged = both[:, 1] >= facts["operating_point"]["value"]
+    alone = possible.sum(axis=1) == 1
+    words = np.where(flagged, POSITIVE, NEGATIVE).astype(object)
+    sets = np.empty(len(both), dtype=object)
+    sets[:] = [[word for word, there in zip((NEGATIVE, POSITIVE), row, strict=True) if there] for row in possible]
+    return {
+        "decision": np.where(alone & (possible[:, 1] == flagged), words, REFER),
+        "probability": both[:, 1],
+        "flagged": flagged,
+        "confidence": both.max(axis=1),
+        "prediction_set": sets,
+    }
+
+
+def _operating_point(settings: Medical, name: str, truth: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+    wanted = settings.operating_point
+    try:
+        if wanted.sensitivity is not None:
+            return operating_point.for_sensitivity(
+                truth, probability, wanted.sensitivity, wanted.confidence, chosen_on=CHOSEN_ON
+            )
+        return operating_point.for_specificity(
+            truth, probability, wanted.specificity, wanted.confidence, chosen_on=CHOSEN_ON
+        )
+    except Refused as error:
+        raise Refused(f"settings.operating_point, {name}, {CHOSEN_ON}: {error}") from error
+
+
+def _probability(fitted: Mapping[str, Any], logit: np.ndarray) -> np.ndarray:
+    """Of no and of yes, shape `(patients, 2)`."""
+    if fitted["kind"] == "temperature":
+        return calibration.apply(fitted, _two(logit))
+    yes = calibration.apply(fitted, logit)
+    return np.column_stack([1 - yes, yes])
+
+
+def _two(logit: np.ndarray) -> np.ndarray:
+    """A logit as the second of two classes, shape `(patients, 2)`."""
+    return np.column_stack([np.zeros(len(logit)), logit])

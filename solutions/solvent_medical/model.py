@@ -1,0 +1,77 @@
+"""Fit a network to patients' images, calibrate it by patient; score patients with it."""
+
+import numpy as np
+import pandas as pd
+
+from solvent import Data, Fitted, finetune, imaging
+from solvent.solution import Score
+from solvent.split import halves
+
+from . import patients
+from .answers import answers, task
+from .settings import Medical
+
+__all__ = ["fit", "outside", "scorer"]
+
+PATIENT = "patient: another image of the same patient could not be read"
+
+
+def outside(settings: Medical) -> dict[str, str]:
+    """The hash of the backbone's weights, which have to be had, and to fit."""
+    return imaging.outside(settings)
+
+
+def fit(settings: Medical, data: Data) -> Fitted:
+    """One half of the validation patients chooses, the other calibrates and sets what is promised."""
+    choosing, rest = halves(data.valid, data.schema, data.seed)
+    asked = answers(settings, data.schema.targets[0].levels or ())
+    calibrating = patients.cases(settings, rest)
+    asked.refuse_too_few(calibrating)
+    learnt = task(settings, asked, data.train, choosing, data.schema, data.seed)
+    network = finetune.learn(settings, learnt, data)
+    facts = imaging.facts(settings, data, network, asked.meaning)
+    fitted = Fitted(models={"model": network.model}, facts=facts, batch_rows=finetune.BATCH_ROWS)
+    valid = patients.cases(settings, data.valid)
+    cells, patient, _ = patients.images_of(valid)
+    if settings.deferral.views:
+        found, _ = imaging.logits(settings, fitted, cells, settings.deferral.views)
+        logits = patients.combined(settings, found.mean(axis=0), patient)
+    else:
+        logits = patients.combined(settings, network.logits(cells), patient)
+    facts |= asked.fit(calibrating, logits[valid.index.get_indexer(calibrating.index)])
+    return Fitted(
+        models={"model": network.model},
+        facts=facts,
+        valid=asked.answer(facts, logits).set_axis(valid.index),
+        batch_rows=finetune.BATCH_ROWS,
+    )
+
+
+def scorer(settings: Medical, fitted: Fitted) -> Score:
+    """Score checked rows, images or cases: all rows of a patient get the one score of that patient.
+
+    An image that can't be read fails its patient: what is left is another examination.
+    """
+    asked = answers(settings, fitted.facts.get("classes", ()))
+
+    def score(table: pd.DataFrame) -> pd.DataFrame:
+        cells, patient, own = patients.images_of(table)
+        found, unread = imaging.logits(settings, fitted, cells, settings.deferral.views)
+        logits = patients.combined(settings, found.mean(axis=0), patient)
+        scored = asked.answer(fitted.facts, logits).iloc[own].set_axis(table.index)
+        errors = pd.Series(_errors(table, own, imaging.reasons(fitted, cells, unread)), index=table.index, dtype="str")
+        return scored.mask(errors.notna()).assign(error=errors)
+
+    return score
+
+
+def _errors(table: pd.DataFrame, own: np.ndarray, reasons: list[str | None]) -> list[str | None]:
+    """The reason of each row: its own image's, or that another one of its patient could not be read."""
+    found: list[str | None] = []
+    at = 0
+    for cell in table["image"]:
+        count = len(cell) if isinstance(cell, list) else 1
+        found.append(next((reason for reason in reasons[at : at + count] if reason), None))
+        at += count
+    failed = set(own[[reason is not None for reason in found]].tolist())
+    return [reason or (PATIENT if number in failed else None) for reason, number in zip(found, own, strict=True)]

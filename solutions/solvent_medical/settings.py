@@ -1,0 +1,204 @@
+"""What a user may set for medical images, and what it reads and writes. Imports neither keras nor pandas."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from solvent import Column, Columns, Decoder, Goal, Output, Section, Split
+from solvent.recipe import Recipe
+from solvent.transfer import BACKBONES
+
+from .presets import PRESETS, Modality
+from .reading import Reading
+
+__all__ = ["Deferral", "Medical", "OperatingPoint", "columns", "headline", "split"]
+
+
+class OperatingPoint(Section):
+    """From which probability on a patient is flagged.
+
+    Args:
+        sensitivity: at least this share of ill patients is to be flagged; null where a specificity is given.
+        specificity: or at most 1 less this share of the others is to be flagged.
+        confidence: how sure the promise is over draws of calibrating patients. A sensitivity of 0.9 at 0.95 needs 29
+            ill patients among them.
+        prevalence: of the disease where the model will be used. Predictive values are then also shown for it: a study
+            that gathered cases has far more of them.
+    """
+
+    sensitivity: float | None = Field(0.9, gt=0, lt=1)
+    specificity: float | None = Field(None, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0, lt=1)
+    prevalence: float | None = Field(None, gt=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_place_of_the_default(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("specificity") is not None:
+            return {"sensitivity": None, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.sensitivity is None) == (self.specificity is None):
+            raise ValueError("give a sensitivity or a specificity, one of them")
+        return self
+
+
+class Deferral(Section):
+    """When a patient is referred to people.
+
+    Args:
+        coverage: the share of patients, among the ill and among the others alike, whose set of possible answers holds
+            the right one. Who has not exactly one is referred; so more coverage refers more.
+        views: augmented views of each image whose logits are averaged with its own, in calibration and scoring alike.
+    """
+
+    coverage: float = Field(0.9, gt=0, lt=1)
+    views: int = Field(0, ge=0, le=32)
+
+
+class Medical(Recipe):
+    """Settings of medical images: those of every network for images, and these.
+
+    Args:
+        positive: the diagnosis that is looked for; all others are negative. Without one, and without findings, one of
+            several diagnoses is named.
+        findings: or several findings at once, each a column of 0 and 1 that is empty where it is not known.
+        independent_rows: why each row is a patient of its own; only then may the table have no patients.
+        combine: how a patient's images make one answer: the `worst` of them, or their `mean`.
+        modality: what took the images. It sets the augmentation, unless that is given.
+        reading: how DICOM files become pictures.
+        operating_point: from which probability on a patient is flagged.
+        deferral: when a patient is referred to people.
+        calibration: `temperature` makes all answers more or less sure; `platt` also moves them, which a network needs
+            that was trained on other shares of diagnoses (sampling, class weights). For yes and no.
+        sampling: `balanced` shows the images of rare diagnoses as often as those of common ones.
+    """
+
+    positive: str | None = None
+    findings: tuple[str, ...] = ()
+    independent_rows: str | None = Field(None, min_length=10)
+    combine: Literal["worst", "mean"] = "mean"
+    modality: Modality | None = None
+    reading: Reading = Reading()
+    operating_point: OperatingPoint = OperatingPoint()
+    deferral: Deferral = Deferral()
+    calibration: Literal["temperature", "platt"] = "temperature"
+    sampling: Literal["as_is", "balanced"] = "as_is"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _augmentation_of_the_modality(cls, given: Any) -> Any:
+        """What is admissible, where augmented images are seen at all."""
+        if not isinstance(given, Mapping) or given.get("modality") not in PRESETS or "augmentation" in given:
+            return given
+        about = BACKBONES.get(given.get("backbone", "vgg16"))
+        deferral = given.get("deferral")
+        seen = (
+            (about is not None and about.constructor is None)
+            or given.get("weights") == "none"
+            or given.get("views")
+            or (isinstance(deferral, Mapping) and deferral.get("views"))
+        )
+        return {**given, "augmentation": PRESETS[given["modality"]][0]} if seen else given
+
+    def _problems(self) -> dict[str, bool]:
+        several, named = bool(self.findings), self.positive is not None
+        return {
+            **super()._problems(),
+            "positive: findings are each looked for; leave it out": several and named,
+            "findings: each is a column of its own; name each once": len(set(self.findings)) < len(self.findings),
+            "combine: of several diagnoses none is the worst; name the one that is looked for as positive, or use "
+            "combine: mean": self.combine == "worst" and not named and not several,
+            "calibration: platt is for yes and no; name what is looked for as positive, or leave it out": (
+                self.calibration == "platt" and not named and not several
+            ),
+            "training.class_weight: not for several findings; leave it out": (
+                several and self.training.class_weight is not None
+            ),
+            "sampling: not for several findings; leave it out": several and self.sampling == "balanced",
+            "sampling: balanced, and training.class_weight both make up for rare diagnoses; leave one out": (
+                self.sampling == "balanced" and self.training.class_weight is not None
+            ),
+            "augmentation: mixup and cutmix mix diagnoses that are not known for every image; leave them out": (
+                several and self.augmentation != self.augmentation.alone
+            ),
+        }
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """What is answered by positive or negative; nothing where one of several diagnoses is named."""
+        return self.findings or ((self.positive,) if self.positive is not None else ())
+
+    @property
+    def decoder(self) -> Decoder:
+        return self.reading.decoder
+
+    @property
+    def scored_views(self) -> int:
+        return self.deferral.views
+
+
+def columns(settings: Medical) -> Columns:
+    image = Column(
+        name="image",
+        kind="image",
+        decoder=settings.decoder,
+        meaning="path of the picture or DICOM file, from the table's folder on, or its bytes",
+    )
+    patient = Column(
+        name="patient",
+        kind="id",
+        role="entity",
+        meaning="whose image it is; without such a column say why each row is a patient of its own: "
+        "settings: {independent_rows: WHY}",
+    )
+    groups = [
+        Column(name=name, kind=kind, role="protected", required=False, meaning=meaning)
+        for name, kind, meaning in (
+            ("site", "category", "where it was taken"),
+            ("sex", "category", "of the patient"),
+            ("age", "number", "of the patient, in years"),
+            ("device", "category", "that took it"),
+        )
+    ]
+    inputs = (image, *groups) if settings.independent_rows else (image, patient, *groups)
+    if settings.findings:
+        targets = tuple(
+            Column(name=name, kind="category", incomplete=True, meaning="1 where it is there, 0 where not, else empty")
+            for name in settings.findings
+        )
+        outputs = tuple(
+            item for name in settings.findings for item in _answers_of(f"_{name}", f" of the finding {name}")
+        )
+        return Columns(inputs=inputs, targets=targets, outputs=outputs)
+    label = Column(name="label", kind="category", meaning="the diagnosis")
+    if settings.positive is not None:
+        return Columns(inputs=inputs, targets=(label,), outputs=_answers_of("", f" of {settings.positive}"))
+    outputs = (
+        Output(name="decision", type="string", meaning="the diagnosis, or refer"),
+        Output(name="class", type="string", predicts="label", meaning="the most probable diagnosis"),
+        Output(name="probability", type="float", each="label", meaning="calibrated probability of the diagnosis"),
+        Output(name="confidence", type="float", meaning="calibrated probability of the most probable diagnosis"),
+        Output(name="prediction_set", type="list", meaning="the diagnoses that can't be ruled out"),
+    )
+    return Columns(inputs=inputs, targets=(label,), outputs=outputs)
+
+
+def _answers_of(end: str, of: str) -> tuple[Output, ...]:
+    return (
+        Output(name=f"decision{end}", type="string", meaning=f"positive, negative or refer{of}"),
+        Output(name=f"probability{end}", type="float", meaning=f"calibrated probability{of}"),
+        Output(name=f"flagged{end}", type="boolean", meaning="whether that reaches the operating point"),
+        Output(name=f"confidence{end}", type="float", meaning="calibrated probability of the more probable answer"),
+        Output(name=f"prediction_set{end}", type="list", meaning="the answers that can't be ruled out"),
+    )
+
+
+def headline(settings: Medical) -> Goal:
+    return Goal("auc")
+
+
+split = Split(by="stratified")
