@@ -36,6 +36,7 @@ __all__ = [
     "Stream",
     "Unreadable",
     "content_hash",
+    "contents",
     "decode",
     "look",
     "looks",
@@ -203,6 +204,16 @@ def short(path: str) -> str:
 def shown(cell: Cell) -> str:
     """An image in a message: the end of its path, or "the image" where the cell holds it."""
     return repr(short(cell)) if isinstance(cell, str) else "the image"
+
+
+def contents(cell: Cell) -> bytes:
+    """An image's file, undecoded.
+
+    Raises:
+        Unreadable: if the file can't be read.
+    """
+    with ExitStack() as alone:
+        return _contents(cell, alone)
 
 
 def content_hash(cell: Cell) -> str:

@@ -5,6 +5,7 @@ import pandas as pd
 from solvent import Finding
 from solvent.wording import listed, many
 
+from .identifying import identified
 from .settings import Medical
 
 __all__ = ["checks"]
@@ -13,6 +14,7 @@ __all__ = ["checks"]
 def checks(settings: Medical, rows: pd.DataFrame) -> list[Finding]:
     """Labels that can't be what they should be, patients with two diagnoses, files that say whose they are."""
     found = _findings(settings, rows) if settings.findings else _diagnoses(settings, rows)
+    found += identified(list(rows["image"]))
     if settings.independent_rows:
         found.append(
             Finding(

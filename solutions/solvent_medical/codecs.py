@@ -1,8 +1,8 @@
 """Compressed pixel data: one library decodes all of it, in training and in scoring.
 
 pydicom finds several decoders where several are installed; they differ by a grey level, and some end the process on a
-damaged file. So it is told to use this one alone: imagecodecs (BSD licence; libjpeg-turbo, CharLS, OpenJPEG, OpenJPH),
-whose sizes are checked before it allocates anything. RLE is pydicom's own.
+damaged file. So it is told to use this one alone: imagecodecs (BSD licence; libjpeg-turbo, CharLS, OpenJPEG), once
+a frame claims the size that its file has. RLE is pydicom's own.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ DECODER_DEPENDENCIES = dict.fromkeys((*JPEG, *JPEG_LS, *JPEG_2000, *HTJ2K), ("im
 START, SCAN, END = 0xD8, 0xDA, 0xD9
 ALONE = (0x01, *range(0xD0, 0xD9))  # JPEG markers without a segment
 FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)  # SOF0 to 15, 55
+STOP = bytes((0xFF, END))  # of JPEG, and of JPEG 2000 too
 CODESTREAM = b"\xff\x4f\xff\x51"  # JPEG 2000: start, and the size that always follows
 RGB = 2  # libjpeg's name of it: the same in and out means that colours stay as they are stored
 
@@ -85,12 +86,14 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
     syntax, expected = runner.transfer_syntax, (runner.rows, runner.columns, runner.samples_per_pixel)
     if (found := _size(source, syntax)) != expected:
         raise ValueError(f"The frame holds {found} rows, columns and samples, expected {expected}.")
+    if not source.rstrip(b"\0\xff").endswith(
+        STOP
+    ):  # half a picture would be grey below; CharLS takes seconds to see it
+        raise ValueError("The frame has no end.")
     if syntax in JPEG_LS:
         pixels = imagecodecs.jpegls_decode(source)
-    elif syntax in JPEG_2000:
+    elif syntax in JPEG_2000 + HTJ2K:  # not by OpenJPH: through imagecodecs its errors are lost
         pixels = imagecodecs.jpeg2k_decode(source)
-    elif syntax in HTJ2K:
-        pixels = imagecodecs.htj2k_decode(source)
     else:
         space = RGB if runner.samples_per_pixel == 3 else None
         pixels = imagecodecs.jpeg8_decode(source, colorspace=space, outcolorspace=space)

@@ -31,7 +31,7 @@ from typing import Literal
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import get_decoder
 
 from solvent.images import MOST_BYTES, Unreadable
@@ -42,7 +42,6 @@ from .greys import Wish, brightness, looked_up
 __all__ = ["Facts", "facts", "guarded", "is_dicom", "picture", "read"]
 
 # pydicom's warnings and log lines quote the values that they are about, such as names.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 warnings.filterwarnings("ignore", module=r"pydicom\b")
 
@@ -51,6 +50,7 @@ DAMAGED = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     InvalidDicomError,
     LookupError,
@@ -163,8 +163,9 @@ def read(content: bytes) -> pydicom.FileDataset:
         _refuse_endless(content)
         data = pydicom.dcmread(BytesIO(content))
         data.ensure_file_meta()
-        if not data.file_meta.get("TransferSyntaxUID"):
-            raise Unreadable("names no transfer syntax, so how it is written can only be guessed; write it anew")
+        syntax = data.file_meta.get("TransferSyntaxUID")
+        if not syntax or not isinstance(syntax, pydicom.uid.UID):
+            raise Unreadable("names no transfer syntax, or is damaged where it should; write it anew with one")
     return data
 
 

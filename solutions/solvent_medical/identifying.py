@@ -17,7 +17,9 @@ Source: DICOM PS3.15 Annex E, table E.1-1, Basic Application Level Confidentiali
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -26,9 +28,12 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
+from solvent import Finding, images
+from solvent.wording import listed, many
+
 from .dicom import guarded, is_dicom, read
 
-__all__ = ["Tag", "identifying"]
+__all__ = ["Tag", "identified", "identifying"]
 
 NAME = "names a person"
 WHY = {
@@ -76,6 +81,7 @@ SHOWN = {
     "RecognizableVisualFeatures": "says that the picture shows a person, such as by a face",
 }
 PRIVATE = "is a maker's own, which may hold anything"
+TOLD = 12  # elements in a message
 SAFE_PRIVATE = "113111"  # PS3.16 CID 7050: Retain Safe Private Option
 DUMMIES = """
 ANONYM ANONYMOUS ANONYMIZED ANONYMISED ANONYMOUSPATIENT PATIENTANONYMOUS DEIDENTIFIED PSEUDONYMIZED PSEUDONYMISED
@@ -119,6 +125,39 @@ def identifying(content: bytes, linking: bool = False) -> tuple[Tag, ...]:
             excused.add(PRIVATE)
         reasons = {**REASONS, **(REASONS_LATER if linking else {})}
         return tuple(sorted({tag for tag in _found(data, "", reasons) if not {tag.keyword, tag.why} & excused}))
+
+
+def identified(cells: Collection[images.Cell]) -> list[Finding]:
+    """A refusal where files among image cells still identify people: finding `identifying_tags`.
+
+    Files that can't be read are no matter here: their rows have been set aside, with the reason.
+    """
+    with ThreadPoolExecutor(images.THREADS, "solvent-tags") as threads:
+        told = list(threads.map(_of_cell, cells))
+    count = sum(map(bool, told))
+    if not count:
+        return []
+    tags = Counter(tag for tags in told for tag in tags).most_common()
+    return [
+        Finding(
+            name="identifying_tags",
+            severity="refusal",
+            message=f"{many(count, 'DICOM file')} of {many(len(told), 'image')} still identify people: "
+            + listed((f"{tag.keyword} {tag.why} ({number:,})" for tag, number in tags), TOLD)
+            + ". Only the pixels are read, so nothing of this reaches the bundle; but the files are where they should "
+            "not be.",
+            cure="De-identify them by DICOM PS3.15, Annex E (such as by the RSNA's CTP or dcm4che's deidentify), or "
+            "allow it: data: {allow: [identifying_tags]}.",
+            count=count,
+        )
+    ]
+
+
+def _of_cell(cell: images.Cell) -> tuple[Tag, ...]:
+    try:
+        return identifying(images.contents(cell))
+    except images.Unreadable:
+        return ()
 
 
 def _found(data: Dataset, within: str, reasons: dict[str, str]) -> Iterator[Tag]:

@@ -1,0 +1,180 @@
+"""Which elements of a DICOM file identify people, and that their values are told to nobody."""
+
+import io
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom import Dataset, uid
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from solvent.images import Unreadable
+from solvent_medical import identifying
+from solvent_medical.identifying import Tag
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+
+
+def file(data: Dataset) -> bytes:
+    data.SOPClassUID, data.SOPInstanceUID = uid.SecondaryCaptureImageStorage, "1.2.3"
+    data.file_meta = pydicom.dataset.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    kept = io.BytesIO()
+    data.save_as(kept, enforce_file_format=True)
+    return kept.getvalue()
+
+
+def item(**elements) -> Dataset:
+    data = Dataset()
+    for name, value in elements.items():
+        setattr(data, name, value)
+    return data
+
+
+def found(linking: bool = False, **elements) -> list[str]:
+    return [tag.keyword for tag in identifying.identifying(file(item(**elements)), linking)]
+
+
+def test_the_list_holds_only_what_dicom_knows():
+    for keyword in (*identifying.REASONS, *identifying.REASONS_LATER, *identifying.PSEUDONYMS, *identifying.SHOWN):
+        assert tag_for_keyword(keyword) is not None, keyword
+    assert not set(identifying.REASONS) & set(identifying.REASONS_LATER)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "why"),
+    [
+        ("PatientName", "Doe^Jane", "names a person"),
+        ("PatientID", "4711", "is an identifier that a hospital or an authority gave"),
+        ("PatientBirthDate", "19550505", "is a date of a person's life"),
+        ("PatientAddress", "1 High Street", "tells where a person lives or is reached"),
+        ("InstitutionName", "St. Elsewhere", "names a hospital or one of its departments"),
+        ("ReferringPhysicianName", "Who^Doctor", "names a person"),
+        ("OperatorsName", ["A^B", "C^D"], "names a person"),
+        ("AccessionNumber", "A-1", "is an identifier that a hospital or an authority gave"),
+        ("PatientComments", "sister of Jane", "is free text about a person"),
+        ("BurnedInAnnotation", "YES", "says that text about the patient is burnt into the pixels"),
+    ],
+)
+def test_each_kind_is_told_with_its_reason_and_without_its_value(keyword, value, why):
+    told = identifying.identifying(file(item(**{keyword: value})))
+    assert told == (Tag(keyword, why),)
+    assert str(value) not in repr(told)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Anonymous",
+        "ANON^YMOUS",
+        "anonymized",
+        "ANON-0042",
+        "Anonymized 17",
+        "XXXX",
+        "x^x",
+        "0000",
+        "REMOVED",
+        "N/A",
+    ],
+)
+def test_empty_values_and_dummies_count_as_absent(value):
+    assert found(PatientName=value, PatientID=value, InstitutionName=value) == []
+
+
+@pytest.mark.parametrize("value", ["Anonby^Erik", "12345", "1", "X1", "山田^太郎", "Xi^Li", "00017"])
+def test_what_only_looks_like_a_dummy_counts(value):
+    told = found(SpecificCharacterSet="ISO_IR 192", PatientName=value, PatientID=value)
+    assert told == ["PatientID", "PatientName"]
+
+
+def test_dummy_birth_dates_count_as_absent_and_burnt_in_no_is_no():
+    assert found(PatientBirthDate="19000101", BurnedInAnnotation="NO", RecognizableVisualFeatures="NO") == []
+
+
+def test_sequences_are_looked_into_however_deep():
+    inner = item(RequestedProcedureID="P-9", PersonName="Doe^Jane")
+    told = found(RequestAttributesSequence=[item(ReferencedStudySequence=[inner])], OtherPatientIDsSequence=[item()])
+    assert told == [
+        "RequestAttributesSequence.ReferencedStudySequence.PersonName",
+        "RequestAttributesSequence.ReferencedStudySequence.RequestedProcedureID",
+    ]
+    assert found(OtherPatientIDsSequence=[item(PatientID="7")]) == ["OtherPatientIDsSequence.PatientID"]
+
+
+def test_any_name_of_a_person_counts_listed_or_not():
+    assert dictionary_VR("ReviewerName") == "PN"
+    assert "ReviewerName" not in identifying.REASONS
+    assert found(ReviewerName="Doe^Jane") == ["ReviewerName"]
+
+
+def test_private_elements_count_but_for_those_that_are_kept_as_safe():
+    data = item(PatientSex="F")
+    block = data.private_block(0x0009, "Maker 1", create=True)
+    block.add_new(0x10, "LO", "Jane's scan")
+    block.add_new(0x11, "LO", "")
+    told = identifying.identifying(file(data))
+    assert told == (Tag("private elements of group 0009", "is a maker's own, which may hold anything"),)
+    data.PatientIdentityRemoved = "YES"
+    assert identifying.identifying(file(data)) == told
+    data.DeidentificationMethodCodeSequence = [item(CodeValue="113111", CodingSchemeDesignator="DCM")]
+    assert identifying.identifying(file(data)) == ()
+
+
+def test_a_de_identified_file_keeps_its_pseudonyms_and_nothing_else():
+    people = {"PatientName": "CASE-17", "PatientID": "17", "PatientBirthDate": "19550505"}
+    assert found(**people) == ["PatientBirthDate", "PatientID", "PatientName"]
+    assert found(**people, PatientIdentityRemoved="YES") == ["PatientBirthDate"]
+    assert found(**people, PatientIdentityRemoved="NO") == ["PatientBirthDate", "PatientID", "PatientName"]
+    nested = found(PatientIdentityRemoved="YES", OtherPatientIDsSequence=[item(PatientID="7")])
+    assert nested == ["OtherPatientIDsSequence.PatientID"]
+
+
+def test_what_only_links_is_told_on_request():
+    study = {"StudyDate": "20200101", "StudyInstanceUID": "1.2.3.4", "StationName": "CT1", "StudyDescription": "Jane"}
+    assert found(**study) == []
+    assert found(linking=True, **study) == [
+        "SOPInstanceUID",
+        "StationName",
+        "StudyDate",
+        "StudyDescription",
+        "StudyInstanceUID",
+    ]
+
+
+def test_sex_age_and_a_broken_number_elsewhere_are_no_matter():
+    assert found(PatientSex="F", PatientAge="050Y", Modality="CT") == []
+    content = file(item(WindowCenter="40", WindowWidth="4000", PatientID="17")).replace(b"4000", b"4.0k")
+    assert [tag.keyword for tag in identifying.identifying(content)] == ["PatientID"]
+
+
+def test_pydicom_s_own_files_are_told_apart():
+    small = {tag.keyword for tag in identifying.identifying((FILES / "CT_small.dcm").read_bytes())}
+    assert {"PatientName", "PatientID", "OtherPatientIDsSequence.PatientID", "InstitutionName"} <= small
+    assert "private elements of group 0009" in small
+    assert identifying.identifying((FILES / "SC_rgb_jpeg.dcm").read_bytes()) == ()
+    nested = identifying.identifying((FILES / "rtplan.dcm").read_bytes())
+    assert "BeamSequence.InstitutionName" in {tag.keyword for tag in nested}
+
+
+def test_other_formats_hold_no_elements_and_damaged_files_say_so():
+    assert identifying.identifying(b"\x89PNG") == ()
+    whole = (FILES / "CT_small.dcm").read_bytes()
+    with pytest.raises(Unreadable, match=r"names no transfer syntax|is damaged or cut off"):
+        identifying.identifying(whole[:150])
+
+
+def test_the_files_of_a_table_are_counted_and_no_value_is_told(tmp_path):
+    jane = item(PatientName="Doe^Jane", InstitutionName="St. Elsewhere")
+    (tmp_path / "1.dcm").write_bytes(file(jane))
+    cells = [str(tmp_path / "1.dcm"), file(item(PatientName="Roe^Ann")), file(item(PatientSex="F")), b"\x89PNG", "gone"]
+    (finding,) = identifying.identified(cells)
+    assert (finding.name, finding.severity, finding.count) == ("identifying_tags", "refusal", 2)
+    assert finding.message.startswith(
+        "2 DICOM files of 5 images still identify people: PatientName names a person (2), InstitutionName names a "
+        "hospital or one of its departments (1). "
+    )
+    assert not any(value in finding.message + finding.cure for value in ("Doe", "Roe", "Jane", "Elsewhere"))
+    assert identifying.identified(cells[2:]) == []
