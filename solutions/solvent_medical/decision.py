@@ -93,9 +93,9 @@ def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:
 def _operating_point(settings: Medical, name: str, truth: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     wanted = settings.operating_point
     try:
-        if wanted.sensitivity is not None:
+        if wanted.specificity is None:
             return operating_point.for_sensitivity(
-                truth, probability, wanted.sensitivity, wanted.confidence, chosen_on=CHOSEN_ON
+                truth, probability, wanted.least_sensitivity, wanted.confidence, chosen_on=CHOSEN_ON
             )
         return operating_point.for_specificity(
             truth, probability, wanted.specificity, wanted.confidence, chosen_on=CHOSEN_ON

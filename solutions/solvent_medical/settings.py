@@ -14,12 +14,14 @@ from .reading import Reading
 
 __all__ = ["Deferral", "Medical", "OperatingPoint", "columns", "headline", "split"]
 
+SENSITIVITY = 0.9
+
 
 class OperatingPoint(Section):
     """From which probability on a patient is flagged.
 
     Args:
-        sensitivity: at least this share of ill patients is to be flagged; null where a specificity is given.
+        sensitivity: at least this share of ill patients is to be flagged; 0.9 where neither is given.
         specificity: or at most 1 less this share of the others is to be flagged.
         confidence: how sure the promise is over draws of calibrating patients. A sensitivity of 0.9 at 0.95 needs 29
             ill patients among them.
@@ -27,23 +29,21 @@ class OperatingPoint(Section):
             that gathered cases has far more of them.
     """
 
-    sensitivity: float | None = Field(0.9, gt=0, lt=1)
+    sensitivity: float | None = Field(None, gt=0, lt=1)
     specificity: float | None = Field(None, gt=0, lt=1)
     confidence: float = Field(0.95, gt=0, lt=1)
     prevalence: float | None = Field(None, gt=0, lt=1)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _in_place_of_the_default(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and given.get("specificity") is not None:
-            return {"sensitivity": None, **given}
-        return given
-
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if (self.sensitivity is None) == (self.specificity is None):
+        if self.sensitivity is not None and self.specificity is not None:
             raise ValueError("give a sensitivity or a specificity, one of them")
         return self
+
+    @property
+    def least_sensitivity(self) -> float | None:
+        """What is promised of the ill; None where a specificity is promised of the others."""
+        return None if self.specificity is not None else self.sensitivity or SENSITIVITY
 
 
 class Deferral(Section):

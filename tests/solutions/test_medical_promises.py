@@ -1,0 +1,195 @@
+"""Medical: what is promised holds over redraws of patients; metrics and curves by hand. No network is trained."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from solvent import Refused
+from solvent.metrics import point
+from solvent_medical import decision, patients
+from solvent_medical.curves import net_benefit, risk_coverage
+from solvent_medical.measures import metrics, of_question
+from solvent_medical.settings import Medical
+
+SETTINGS = Medical(positive="ill", operating_point={"sensitivity": 0.9, "confidence": 0.95}, deferral={"coverage": 0.9})
+DRAWS = 200
+
+
+def drawn(random, count):
+    """Patients of one to four images, a third of them ill, and the logits that one fitted model gives their images.
+
+    Images of one patient are alike, so that it matters that patients and not images are counted.
+    """
+    ill = random.random(count) < 1 / 3
+    own = np.where(ill, 1.2, -1.2) + random.normal(0, 1.2, count)
+    many = random.integers(1, 5, count)
+    patient = np.repeat(np.arange(count), many)
+    logits = own[patient] + random.normal(0, 0.5, len(patient))
+    return ill.astype(float), patients.combined(SETTINGS, 3 * logits[:, None], patient)[:, 0]
+
+
+def test_the_promised_sensitivity_and_coverage_hold_over_200_redraws_for_one_fitted_model():
+    random = np.random.default_rng(1)
+    truth, logit = drawn(random, 100_000)
+    ill_ones = np.sort(logit[truth == 1])  # the truth about this model
+    kept, covered = [], {0: [], 1: []}
+    for _ in range(DRAWS):
+        ill, own = drawn(random, 240)
+        facts = decision.fit(SETTINGS, "ill", own, ill)
+        value = facts["operating_point"]["value"]
+        cut = facts["calibration"]["temperature"] * np.log(value / (1 - value))
+        kept.append(1 - np.searchsorted(ill_ones, cut) / len(ill_ones) >= 0.9)
+        new_truth, new = drawn(random, 240)
+        sets = decision.answer(facts, new)["prediction_set"]
+        for answer, word in ((0, "negative"), (1, "positive")):
+            covered[answer].append(np.mean([word in each for each in sets[new_truth == answer]]))
+    # The true sensitivity reaches 0.9 in at least 95 % of draws; 0.95 * 200 less three deviations of a binomial.
+    assert sum(kept) >= 190 - 3 * np.sqrt(200 * 0.95 * 0.05)
+    for each in covered.values():
+        # On average at least 0.9, and no more than one patient more than that, within three standard errors.
+        assert abs(np.mean(each) - 0.9) <= 3 * np.std(each) / np.sqrt(DRAWS) + 1 / 50
+
+
+def test_the_empirical_threshold_would_break_the_same_promise():
+    """So the test above can fail."""
+    random = np.random.default_rng(1)
+    truth, logit = drawn(random, 100_000)
+    ill_ones = np.sort(logit[truth == 1])
+    kept = []
+    for _ in range(DRAWS):
+        ill, own = drawn(random, 240)
+        cut = np.quantile(own[ill == 1], 0.1)
+        kept.append(1 - np.searchsorted(ill_ones, cut) / len(ill_ones) >= 0.9)
+    assert sum(kept) < 0.7 * DRAWS
+
+
+def test_a_referred_patient_is_never_missed_and_refer_is_said_where_the_two_rules_disagree():
+    facts = {
+        "calibration": {"kind": "temperature", "temperature": 1.0},
+        "operating_point": {"value": 0.2},
+        "sets": {"limits": [0.3, 0.6]},  # negative is possible from 0.7 on, positive from 0.4 on
+    }
+    chance = np.array([0.1, 0.25, 0.35, 0.45, 0.9])
+    found = decision.answer(facts, np.log(chance / (1 - chance)))
+    assert found["decision"].tolist() == ["negative", "refer", "refer", "positive", "positive"]
+    assert found["flagged"].tolist() == [False, True, True, True, True]
+    assert [list(each) for each in found["prediction_set"]] == [
+        ["negative"],
+        ["negative"],
+        [],
+        ["positive"],
+        ["positive"],
+    ]
+
+
+def test_too_few_patients_for_a_promise_are_refused_before_training_and_the_message_counts_them():
+    with pytest.raises(Refused, match="needs 29 positives; here are 20"):
+        decision.refuse_too_few(SETTINGS, "ill", np.repeat([1.0, 0.0], [20, 80]))
+    with pytest.raises(Refused, match=r"needs 9 patients with and 9 without ill .* 30 with and 5 without"):
+        decision.refuse_too_few(SETTINGS, "ill", np.repeat([1.0, 0.0, np.nan], [30, 5, 40]))
+    decision.refuse_too_few(SETTINGS, "ill", np.repeat([1.0, 0.0], [29, 9]))
+
+
+def test_a_specificity_may_be_asked_for_instead():
+    settings = Medical(positive="ill", operating_point={"specificity": 0.8, "confidence": 0.9})
+    assert settings.operating_point.sensitivity is None
+    ill, logit = drawn(np.random.default_rng(3), 400)
+    point_ = decision.fit(settings, "ill", logit, ill)["operating_point"]
+    assert point_["specificity"] >= 0.8
+    assert "specificity" in point_["rule"]
+
+
+def test_platt_moves_probabilities_that_were_learnt_on_other_shares():
+    random = np.random.default_rng(4)
+    ill = (random.random(4000) < 0.1).astype(float)
+    logit = np.where(ill == 1, 1.0, -1.0) + random.normal(0, 1, 4000)  # right for shares of one half
+    for way, close in (("temperature", False), ("platt", True)):
+        facts = decision.fit(Medical(positive="ill", calibration=way), "ill", logit, ill)
+        mean = decision.answer(facts, logit)["probability"].mean()
+        assert (abs(mean - 0.1) < 0.01) == close
+
+
+# 3 ill and 5 others; the third ill one is missed, one of the others is flagged, one of each is referred.
+TRUTH = np.array([1, 1, 1, 0, 0, 0, 0, 0.0])
+SCORED = pd.DataFrame(
+    {
+        "decision": ["positive", "refer", "negative", "positive", "refer", "negative", "negative", "negative"],
+        "probability": [0.9, 0.8, 0.3, 0.7, 0.2, 0.2, 0.1, 0.05],
+        "flagged": [True, True, False, True, False, False, False, False],
+        "confidence": [0.9, 0.8, 0.7, 0.7, 0.8, 0.8, 0.9, 0.95],
+        "prediction_set": [["positive"], ["negative", "positive"], ["negative"], ["positive"], [], *[["negative"]] * 3],
+    }
+)
+
+
+def test_the_metrics_of_eight_patients_are_those_of_a_pocket_calculator():
+    settings = Medical(positive="ill", operating_point={"prevalence": 0.01})
+    found = {name: point(metric) for name, metric in of_question(settings, TRUTH, SCORED).items()}
+    expected = {
+        "auc": 14 / 15,
+        "sensitivity": 2 / 3,
+        "specificity": 4 / 5,
+        "ppv": 2 / 3,
+        "npv": 4 / 5,
+        "referred": 2 / 8,
+        "accuracy_answered": 4 / 6,
+        "sensitivity_answered": 1 / 2,
+        "specificity_answered": 3 / 4,
+        "set_coverage": 5 / 8,
+        "set_coverage_positive": 2 / 3,
+        "set_coverage_negative": 3 / 5,
+        "ppv at 0.01": (2 / 3 * 0.01) / (2 / 3 * 0.01 + 1 / 5 * 0.99),
+        "npv at 0.01": (4 / 5 * 0.99) / (4 / 5 * 0.99 + 1 / 3 * 0.01),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_patients_for_whom_a_finding_is_not_known_are_not_measured_and_findings_are_averaged():
+    settings = Medical(findings=["edema", "mass"])
+    rows = pd.DataFrame({"edema": ["1", "1", "1", *"00000"], "mass": [None, "1", "1", *"0000", None]})
+    scored = pd.concat([SCORED.add_suffix("_edema"), SCORED.add_suffix("_mass")], axis=1)
+    found = {name: point(metric) for name, metric in metrics(settings, rows, scored).items()}
+    assert found["sensitivity of edema"] == pytest.approx(2 / 3)
+    assert found["sensitivity of mass"] == pytest.approx(1 / 2)  # the second and third only
+    assert found["specificity of mass"] == pytest.approx(3 / 4)
+    assert found["sensitivity"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
+def test_the_decision_curve_is_the_papers():
+    found = net_benefit(TRUTH, SCORED["probability"].to_numpy(), np.array([0.25, 0.5]))
+    # at 0.25 four are flagged, three of them ill; at 0.5 three, two of them ill
+    np.testing.assert_allclose(found.model, [3 / 8 - 1 / 3 * 1 / 8, 2 / 8 - 1 * 1 / 8])
+    np.testing.assert_allclose(found.all_flagged, [3 / 8 - 1 / 3 * 5 / 8, 3 / 8 - 5 / 8])
+
+
+def test_the_risk_of_the_most_confident_counts_ties_together():
+    answered, wrong = risk_coverage(np.array([1, 0, 1, 0.0]), np.array([0.9, 0.6, 0.8, 0.6]))
+    np.testing.assert_allclose(answered, [0.25, 0.5, 1])
+    np.testing.assert_allclose(wrong, [0, 0, 0.5])
+
+
+def test_the_images_of_a_patient_make_one_answer_by_the_declared_rule():
+    logits, patient = np.array([[1.0], [3.0], [-2.0]]), np.array([0, 0, 1])
+    for rule, expected in (("worst", [3.0, -2.0]), ("mean", [2.0, -2.0])):
+        settings = Medical(positive="ill", combine=rule)
+        np.testing.assert_allclose(patients.combined(settings, logits, patient)[:, 0], expected)
+
+
+def test_a_case_holds_all_images_of_a_patient_and_is_ill_if_one_image_is():
+    rows = pd.DataFrame(
+        {
+            "patient": ["a", "b", "a", "c"],
+            "image": ["1.png", "2.png", "3.png", "4.png"],
+            "label": ["well", "well", "ill", "well"],
+            "site": ["x", "y", "x", "y"],
+        },
+        index=[10, 11, 12, 13],
+    )
+    cases = patients.cases(Medical(positive="ill"), rows)
+    assert cases.index.tolist() == [10, 11, 13]
+    assert cases["image"].tolist() == [["1.png", "3.png"], ["2.png"], ["4.png"]]
+    assert cases["label"].tolist() == ["ill", "well", "well"]
+    cells, patient, own = patients.images_of(cases)
+    assert (cells, patient.tolist(), own.tolist()) == (["1.png", "3.png", "2.png", "4.png"], [0, 0, 1, 2], [0, 1, 2])
+    cells, patient, own = patients.images_of(rows)
+    assert (cells, patient.tolist(), own.tolist()) == (rows["image"].tolist(), [0, 1, 0, 2], [0, 1, 0, 2])
