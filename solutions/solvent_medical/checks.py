@@ -13,8 +13,10 @@ __all__ = ["checks"]
 
 def checks(settings: Medical, rows: pd.DataFrame) -> list[Finding]:
     """Labels that can't be what they should be, patients with two diagnoses, files that say whose they are."""
-    found = _findings(settings, rows) if settings.findings else _diagnoses(settings, rows)
-    found += identified(list(rows["image"]))
+    found = [
+        *identified(list(rows["image"])),
+        *(_findings(settings, rows) if settings.findings else _diagnoses(settings, rows)),
+    ]
     if settings.independent_rows:
         found.append(
             Finding(

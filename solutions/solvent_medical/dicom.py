@@ -219,6 +219,9 @@ def _refuse_no_picture(data: pydicom.FileDataset, about: Facts) -> None:
         raise Unreadable(
             f"claims {about.columns:,} × {about.rows:,} pixels; {MOST_PIXELS / 1e6:.0f} million are read at most"
         )
+    whole = about.frames * about.rows * about.columns * about.samples * (allocated + 7) // 8
+    if data.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless and len(data.PixelData) > 1.1 * whole + 2000:
+        raise Unreadable("has run lengths that take more room than its pixels; it is damaged")  # or grows 64 times
 
 
 def _refuse_endless(content: bytes) -> None:

@@ -445,6 +445,15 @@ def test_a_deflated_file_that_would_grow_without_end_is_refused(monkeypatch):
     assert "does not say where that begins" in refusal(unsaid)
 
 
+def test_run_lengths_and_nesting_without_end_are_refused():
+    bomb = (1).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56) + b"\x81\x07" * 500_000
+    assert "run lengths that take more room" in refusal(made(STACK[0], uid.RLELossless, [bomb]))
+    whole = made(STACK[0], **WHOLE)
+    at = whole.index(b"\x28\x00\x02\x00")
+    nest = b"\x08\x00\x15\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    assert "its elements can't be read" in refusal(whole[:at] + nest * 5000 + whole[at:])
+
+
 def test_an_unread_transfer_syntax_is_named_with_a_cure(monkeypatch):
     content = made(STACK[0], uid.MPEG4HP41, [b"\0\0"])
     assert refusal(content) == (
