@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from solvent import Column, Columns, Decoder, Goal, Output, Section, Split
+from solvent.augmentation import Augmentation
 from solvent.recipe import Recipe
 from solvent.transfer import BACKBONES
 
@@ -121,6 +122,9 @@ class Medical(Recipe):
             "sampling: not for several findings; leave it out": several and self.sampling == "balanced",
             "sampling: balanced, and training.class_weight both make up for rare diagnoses; leave one out": (
                 self.sampling == "balanced" and self.training.class_weight is not None
+            ),
+            "deferral.views: augmentation is off, so all views would be alike; set modality, or some of it": (
+                self.deferral.views > 0 and self.augmentation.alone == Augmentation()
             ),
             "augmentation: mixup and cutmix mix diagnoses that are not known for every image; leave them out": (
                 several and self.augmentation != self.augmentation.alone

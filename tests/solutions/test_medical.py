@@ -1,0 +1,300 @@
+"""Medical: from images of patients to one answer each; leaks refused; groups; where it looked; intended use."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+import solvent
+from solvent import Refused, TooManyBadRows, startup
+from solvent.augmentation import Augmentation
+from solvent_medical import checks
+from solvent_medical.presets import PRESETS
+from solvent_medical.sample import phantoms
+from solvent_medical.settings import Medical
+
+startup.tensorflow()
+
+import keras  # noqa: E402
+
+from solvent import imaging, metrics, score  # noqa: E402
+from solvent_medical.answers import Known, Questions  # noqa: E402
+from solvent_medical.measures import of_question  # noqa: E402
+from solvent_medical.subgroups import groups, levels_of  # noqa: E402
+
+SAMPLE = phantoms(3)
+ROWS = SAMPLE.rows
+PEOPLE = ROWS["patient_id"].unique()
+USE = "Triage of made patients, in tests"
+QUICK = {**SAMPLE.settings, "training": {**SAMPLE.settings["training"], "epochs": 4}}
+
+
+def config(folder: Path, rows: pd.DataFrame, settings=QUICK, **data):
+    folder.mkdir(parents=True, exist_ok=True)
+    rows.to_parquet(folder / "images.parquet")
+    return {
+        "solution": "solvent_medical:SOLUTION",
+        "intended_use": USE,
+        "data": {"rows": str(folder / "images.parquet"), "columns": dict(SAMPLE.columns), **data},
+        "settings": dict(settings),
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("medical")
+    return solvent.train(config(folder, ROWS), folder / "bundle")
+
+
+def files_of(folder: Path, patients) -> Path:
+    """Images as files, a folder for each patient."""
+    for patient, part in ROWS[ROWS["patient_id"].isin(patients)].groupby("patient_id"):
+        (folder / patient).mkdir(parents=True)
+        for number, image in enumerate(part["image"]):
+            (folder / patient / f"{number}.png").write_bytes(image)
+    return folder
+
+
+def by_part(rows: pd.DataFrame, parts: dict[str, str]) -> pd.DataFrame:
+    """Every patient in a part: those named, the others by turns."""
+    turns = {patient: ("train", "train", "valid", "test")[place % 4] for place, patient in enumerate(PEOPLE)}
+    return rows.assign(part=rows["patient_id"].map({**turns, **parts}))
+
+
+BY_PART = {"split": {"by": "column", "column": "part"}}
+
+
+def test_a_patient_on_both_sides_of_a_given_split_is_refused(tmp_path):
+    rows = by_part(ROWS, {})
+    rows.loc[rows.index[0], "part"], rows.loc[rows.index[1], "part"] = "train", "test"
+    with pytest.raises(Refused, match="entity_on_both_sides"):
+        solvent.train(config(tmp_path, rows, **BY_PART), tmp_path / "bundle")
+
+
+def test_a_near_copy_of_an_image_under_another_patients_name_is_refused(tmp_path):
+    rows = by_part(ROWS, {PEOPLE[0]: "train", PEOPLE[1]: "test"})
+    brighter = np.clip(np.asarray(Image.open(io.BytesIO(rows["image"].iloc[0]))) * 1.04 + 3, 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(brighter).save(file, "PNG")
+    rows.loc[rows.index[2], "image"] = file.getvalue()
+    with pytest.raises(Refused, match="near_copies"):
+        solvent.train(config(tmp_path, rows, **BY_PART), tmp_path / "bundle")
+
+
+def test_without_patients_a_reason_is_demanded_and_shown(tmp_path):
+    rows = ROWS.drop(columns="patient_id")
+    given = config(tmp_path, rows)
+    given["data"]["columns"].pop("patient")
+    with pytest.raises(Refused, match="independent_rows"):
+        solvent.train(given, tmp_path / "bundle")
+    settings = Medical(**QUICK, independent_rows="the hospital sent one image of each patient")
+    found = checks.checks(settings, rows.rename(columns={"diagnosis": "label"}))
+    assert [item.name for item in found] == ["independent_rows"]
+    assert "one image of each patient" in found[0].message
+
+
+def test_the_intended_use_is_demanded_and_carried_everywhere(trained, tmp_path):
+    given = config(tmp_path, ROWS)
+    del given["intended_use"]
+    with pytest.raises(Refused, match=r"intended_use: is missing.*not a medical device"):
+        solvent.train(given, tmp_path / "bundle")
+    manifest = score.score(trained, trained.source(files_of(tmp_path / "scans", PEOPLE[:3])), tmp_path / "out.csv")
+    for text in (
+        (trained.path / "report.html").read_text(),
+        (trained.path / "MODEL_CARD.md").read_text(),
+        json.dumps(manifest),
+    ):
+        assert f"{USE}. Research use; not a medical device." in text
+
+
+def test_a_folder_of_patients_is_scored_one_row_each_and_a_broken_image_sets_its_patient_aside(trained, tmp_path):
+    folder = files_of(tmp_path / "scans", PEOPLE[:12])
+    (folder / PEOPLE[4] / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    with pytest.raises(TooManyBadRows):
+        score.score(trained, trained.source(folder), tmp_path / "scores.parquet")
+    manifest = score.score(trained, trained.source(folder), tmp_path / "scores.parquet", max_bad=0.2, chunk_rows=5)
+    found = pd.read_parquet(tmp_path / "scores.parquet")
+    assert found["patient_id"].tolist() == [patient for patient in PEOPLE[:12] if patient != PEOPLE[4]]
+    assert "image" not in found
+    counts = {name: manifest[f"rows_{name}"] for name in ("read", "scored", "set_aside", "joined")}
+    assert counts == {"read": 24, "scored": 11, "set_aside": 2, "joined": 11}
+    table = ROWS[ROWS["patient_id"].isin(PEOPLE[:12])]
+    apart = trained.score(table).groupby(table["patient_id"])
+    assert (apart["probability"].nunique() == 1).all()
+    whole = apart["probability"].first().loc[found["patient_id"]]
+    np.testing.assert_allclose(found["probability"], whole, atol=1e-6)
+
+
+def test_an_unreadable_image_fails_all_rows_of_its_patient_and_no_other(trained):
+    rows = ROWS.head(8).copy()
+    rows.loc[rows.index[2], "image"] = b"no image"
+    found = trained.score(rows)
+    assert found["error"].notna().tolist() == [False, False, True, True, False, False, False, False]
+    assert found.loc[rows.index[[2, 3]]].drop(columns="error").isna().all(axis=None)
+
+
+def test_intervals_are_over_patients_and_nothing_of_an_image_is_in_the_scores(trained):
+    test = trained.facts["test"]
+    assert test["rows"] == 60 or abs(test["rows"] - 60) <= 3  # patients of 300, not their 600 images
+    scores = pd.read_parquet(trained.path / "test_scores.parquet")
+    assert len(scores) == test["rows"]
+    assert "patient_id" not in scores
+    assert {"north", "south", "island"} <= {item["level"] for item in trained.facts["slices"]}
+
+
+def test_explain_shows_two_ways_of_looking_and_random_weights_destroy_the_map(trained):
+    rows = ROWS.head(16)
+    explained = trained.explain(rows)
+    for name in ("heat_map", "occlusion"):
+        assert all(Image.open(io.BytesIO(cell)).size == (24, 24) for cell in explained[name])
+    assert set(explained["explained"]) == {"malignant"}
+
+    settings, fitted = trained.settings, trained.fitted
+    shown = imaging.pixels(settings, fitted, list(rows["image"]))
+    none = np.zeros(len(shown), int)
+    ours = imaging.heat_maps(settings, fitted, shown, none, several=True)
+    model = keras.models.clone_model(fitted.models["model"])
+    random = np.random.default_rng(0)
+    # Source: Adebayo et al., Sanity Checks for Saliency Maps, 2018
+    model.set_weights([random.permutation(weight.ravel()).reshape(weight.shape) for weight in model.get_weights()])
+    blind = solvent.Fitted(models={"model": model}, facts=fitted.facts, batch_rows=fitted.batch_rows)
+    theirs = imaging.heat_maps(settings, blind, shown, none, several=True)
+    alike = [_alike(first, second) for first, second in zip(ours, theirs, strict=True)]
+    assert np.mean(alike) < 0.5
+    again = imaging.heat_maps(settings, fitted, shown, none, several=True)
+    np.testing.assert_allclose(again, ours, atol=1e-6)
+
+
+def _alike(first, second):
+    """The correlation of two maps; 0 where one is flat."""
+    return 0.0 if first.std() == 0 or second.std() == 0 else np.corrcoef(first.ravel(), second.ravel())[0, 1]
+
+
+def test_the_loss_counts_only_what_is_known():
+    asked = Questions(Medical(findings=["edema", "mass"], backbone="cnn"))
+    truth = np.array([[1, np.nan], [0, 1], [np.nan, np.nan]], np.float32)
+    logits = np.array([[2.0, 9.0], [-1.0, 0.5], [3.0, -3.0]], np.float32)
+    each = asked.loss().call(keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(logits))
+    surprise = lambda logit: np.log1p(np.exp(-logit))  # noqa: E731  (of the truth)
+    expected = [surprise(2.0), (surprise(1.0) + surprise(0.5)) / 2, 0.0]
+    np.testing.assert_allclose(each, expected, rtol=1e-5)
+    focal = Known(keras.losses.BinaryFocalCrossentropy(from_logits=True))
+    assert np.all(np.asarray(focal.call(truth, logits)) <= np.asarray(each) + 1e-6)
+
+
+def test_several_findings_are_learnt_where_they_are_known(tmp_path):
+    random = np.random.default_rng(0)
+    ill = (ROWS["diagnosis"] == "malignant").astype(float)
+    mass = ill.mask(random.random(len(ROWS)) < 0.3)
+    rows = ROWS.drop(columns="diagnosis").assign(mass=mass, old=(ROWS["device"] == "old").astype(int))
+    settings = {key: value for key, value in QUICK.items() if key != "positive"} | {"findings": ["mass", "old"]}
+    given = config(tmp_path, rows, settings)
+    given["data"]["columns"] = {"patient": "patient_id"}
+    bundle = solvent.train(given, tmp_path / "bundle")
+    measured = bundle.facts["test"]["metrics"]
+    assert measured["auc of mass"]["value"] > 0.8
+    assert set(bundle.facts["facts"]["questions"]) == {"mass", "old"}
+    assert "unknown_findings" in {item["name"] for item in bundle.facts["findings"]}
+    found = bundle.score(rows.drop(columns=["mass", "old"]).head(6))
+    assert set(found["decision_mass"]) <= {"positive", "negative", "refer"}
+    odd = given | {"data": given["data"] | {"allow": []}}
+    rows.assign(mass="maybe").to_parquet(given["data"]["rows"])
+    with pytest.raises(Refused, match="finding_values"):
+        solvent.train(odd, tmp_path / "other")
+
+
+def test_one_of_several_diagnoses_is_named_or_referred(tmp_path):
+    rows = ROWS.assign(diagnosis=ROWS["diagnosis"] + " " + np.where(ROWS["age"] > 54, "old", "young"))
+    settings = {key: value for key, value in QUICK.items() if key != "positive"}
+    quick = {**settings, "training": {**QUICK["training"], "epochs": 1}}
+    bundle = solvent.train(config(tmp_path, rows, quick), tmp_path / "bundle")
+    found = bundle.score(rows.head(10))
+    assert set(found["decision"]) <= {*rows["diagnosis"].unique(), "refer"}
+    alone = found["prediction_set"].map(len) == 1
+    assert ((found["decision"] != "refer") == alone).all()
+    assert abs(bundle.facts["test"]["metrics"]["set_coverage"]["value"] - 0.8) < 0.2
+
+
+def test_two_diagnoses_without_the_one_that_is_looked_for_are_refused():
+    rows = ROWS.rename(columns={"diagnosis": "label", "patient_id": "patient"})
+    for positive, words in ((None, "does not say"), ("cyst", "'cyst', and the diagnoses are")):
+        found = checks.checks(Medical(backbone="cnn", positive=positive), rows)
+        assert [(item.name, item.severity) for item in found] == [("no_positive", "refusal")]
+        assert words in found[0].message
+        assert "benign" in found[0].message
+
+
+def test_patients_with_two_diagnoses_are_refused_unless_one_is_looked_for():
+    rows = pd.DataFrame({"patient": ["a", "a", "b"], "label": ["x", "y", "z"], "image": [b"", b"", b""]})
+    assert checks.checks(Medical(backbone="cnn"), rows)[0].severity == "refusal"
+    assert checks.checks(Medical(backbone="cnn", positive="y"), rows)[0].severity == "note"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_admissible_and_say_why(name):
+    changes, why = PRESETS[name]
+    augmentation = Augmentation(**changes)
+    assert len(why) > 60
+    if name not in ("microscopy", "dermatoscopy"):
+        assert augmentation.flip in ("none", "horizontal")
+        assert augmentation.rotation <= 15
+    if name in ("chest_xray", "ct", "mri"):
+        assert augmentation.flip == "none"
+    assert Medical(backbone="cnn", positive="x", modality=name).augmentation == augmentation
+    assert (
+        Medical(backbone="vgg16", positive="x", modality=name).augmentation == Augmentation()
+    )  # reads each image once
+    assert Medical(backbone="cnn", modality=name, augmentation={"zoom": 0.2}).augmentation.flip == "none"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"positive": "x", "findings": ["y"]}, "findings are each looked for"),
+        ({"combine": "worst"}, "none is the worst"),
+        ({"operating_point": {"sensitivity": 0.9, "specificity": 0.9}}, "one of them"),
+        ({"findings": ["x"], "sampling": "balanced"}, "not for several findings"),
+        ({"sampling": "balanced", "training": {"class_weight": "balanced"}}, "leave one out"),
+        ({"calibration": "platt"}, "yes and no"),
+        ({"independent_rows": "yes"}, "at least 10 characters"),
+        ({"deferral": {"views": 4}}, "augmentation"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(given, words):
+    with pytest.raises(ValidationError, match=words):
+        Medical(backbone="cnn", **given)
+
+
+def test_a_group_in_which_the_model_is_worse_is_marked_and_no_other():
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"site": random.choice(["a", "b", "c"], 900), "age": random.uniform(20, 90, 900)})
+    truth = random.integers(0, 2, 900).astype(float)
+    sure = np.where(rows["site"] == "c", 0.3, 2.5)
+    chance = 1 / (1 + np.exp(-(2 * truth - 1) * sure - random.normal(0, 1.2, 900)))
+    flagged = chance >= 0.5
+    sets = [["positive"] if yes else ["negative"] for yes in flagged]
+    words = np.where(flagged, "positive", "negative")
+    scored = pd.DataFrame(
+        {"decision": words, "probability": chance, "flagged": flagged, "confidence": chance, "prediction_set": sets}
+    )
+    settings = Medical(backbone="cnn", positive="x")
+    found = list(groups(settings, truth, rows, scored, ""))
+    worse = {(group.column, group.level) for group in found if "sensitivity" in group.worse and "auc" in group.worse}
+    assert worse == {("site", "c")}
+    part = rows["site"] == "a"
+    alone = of_question(settings, truth[part], scored[part])
+    first = next(group for group in found if group.level == "a")
+    assert first.measured["auc"].value == pytest.approx(metrics.point(alone["auc"]))
+    assert first.measured["auc"].low < first.measured["auc"].value < first.measured["auc"].high
+
+
+def test_ages_stand_in_bands_and_a_missing_one_in_none():
+    bands = levels_of(pd.Series([*range(1, 101), np.nan]))
+    assert bands.value_counts().tolist() == [25, 25, 25, 25]
+    assert bands.cat.categories.tolist() == ["up to 25", "over 25 to 50", "over 50 to 75", "over 75"]
+    assert pd.isna(bands.iloc[-1])
