@@ -2,16 +2,16 @@
 
 What other modules call:
 
-    reading.Reading                       a settings section; `settings.reading.decoder` goes to
-                                          `Column(kind="image", decoder=...)`, `finetune.Task(decoder=...)`,
-                                          `images.Stream(..., decoder=...)`, `images.decode(cell, decoder)`;
-                                          `images.method(decoder)` is the sentence for the bundle's facts
+    reading.Reading                       a settings section; its `decoder` goes to `Column(kind="image", decoder=...)`,
+                                          to `Recipe.decoder`, `images.Stream(..., decoder)`, `images.decode(cell,
+                                          decoder)`; `images.method(decoder)` is the sentence for the bundle's facts
     dicom.picture(content, **options)     bytes -> uint8 grey `(rows, columns)` or RGB `(rows, columns, 3)`;
                                           None where the contents are no DICOM (PNG, JPEG and TIFF are Pillow's)
     dicom.facts(content)                  bytes -> Facts(modality, photometric, rows, columns, frames, ...);
                                           None where the contents are no DICOM
     identifying.identifying(content)      bytes -> tuple of Tag(keyword, why): which tags still identify people,
                                           never a value; () where there are none, or the contents are no DICOM
+    identifying.identified(cells)         image cells -> the finding that refuses a table of such files, or none
 
 All raise `solvent.images.Unreadable` with the reason and nothing else; no message holds a value of the file
 except its transfer syntax, photometric interpretation, modality and sizes.
@@ -38,6 +38,7 @@ from solvent.images import MOST_BYTES, Unreadable
 
 from . import codecs
 from .greys import Wish, brightness, looked_up
+from .reading import MODALITIES
 
 __all__ = ["Facts", "facts", "guarded", "is_dicom", "picture", "read"]
 
@@ -65,12 +66,6 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 META_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"  # the first element of a file, at byte 132
 MOST_PIXELS = 100_000_000  # of a frame; the largest detectors have 30 million
 NO_PICTURE = {"RTDOSE": "a dose distribution", "SEG": "a segmentation"}
-# The modalities of today: PS3.3 C.7.3.1.1.1. What else stands there may be anything, so it is never shown.
-MODALITIES = """
-ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER
-KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE
-RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
-"""
 GREYS, COLOURS = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 PALETTE = "PALETTE COLOR"
 
@@ -183,7 +178,7 @@ def _facts(data: pydicom.FileDataset) -> Facts:
         modality = str(data.get("Modality") or "").strip()
         photometric = str(data.get("PhotometricInterpretation") or "").strip()
         return Facts(
-            modality=modality if modality in MODALITIES.split() else "unknown",
+            modality=modality if modality in MODALITIES else "unknown",
             photometric=photometric if photometric in (*GREYS, *COLOURS, PALETTE) else "unknown",
             rows=int(data.get("Rows") or 0),
             columns=int(data.get("Columns") or 0),
@@ -220,8 +215,10 @@ def _refuse_no_picture(data: pydicom.FileDataset, about: Facts) -> None:
             f"claims {about.columns:,} × {about.rows:,} pixels; {MOST_PIXELS / 1e6:.0f} million are read at most"
         )
     whole = about.frames * about.rows * about.columns * about.samples * (allocated + 7) // 8
-    if data.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless and len(data.PixelData) > 1.1 * whole + 2000:
-        raise Unreadable("has run lengths that take more room than its pixels; it is damaged")  # or grows 64 times
+    with guarded("its pixels"):
+        compressed = len(data.PixelData)
+    if data.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless and compressed > 1.1 * whole + 2000:
+        raise Unreadable("is damaged: its run lengths take more room than its pixels")  # they could grow 64 times
 
 
 def _refuse_endless(content: bytes) -> None:
@@ -244,9 +241,10 @@ def _coloured(stored: np.ndarray, data: pydicom.FileDataset) -> np.ndarray:
     if f"{names[0]}Data" not in data:
         raise Unreadable("has a palette in segments, or none; convert it to RGB")
     little = bool(data.original_encoding[1])
-    values = stored.astype(np.int32)
+    values, first = np.arange(int(stored.min()), int(stored.max()) + 1), int(stored.min())
     channels = [looked_up(values, data[f"{name}Descriptor"].value, data[f"{name}Data"].value, little) for name in names]
-    return np.rint(255 * np.stack(channels, axis=-1)).astype(np.uint8)
+    levels = np.rint(255 * np.stack(channels, axis=-1)).astype(np.uint8)
+    return np.asarray(levels[stored.astype(np.int32) - first])
 
 
 def _of_8_bit(colours: np.ndarray, bits: int) -> np.ndarray:

@@ -7,7 +7,15 @@ from pydantic import Field, model_validator
 
 from solvent.solution import Decoder, Section
 
-__all__ = ["METHOD", "Reading"]
+__all__ = ["METHOD", "MODALITIES", "Reading"]
+
+# The modalities of today: DICOM PS3.3 C.7.3.1.1.1. What else stands in a file may be anything, so it is never shown.
+_TERMS = """
+ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER
+KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE
+RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
+"""
+MODALITIES = frozenset(_TERMS.split())
 
 METHOD = "DICOM (1): modality LUT, VOI LUT or window to 0..255, MONOCHROME1 inverted, padding black, no overlays"
 
@@ -28,7 +36,9 @@ class Reading(Section):
     frame: Literal["middle", "refuse"] = "middle"
 
     @model_validator(mode="after")
-    def _wide(self) -> Self:
+    def _known_and_wide(self) -> Self:
+        if unknown := sorted(set(self.windows) - MODALITIES):
+            raise ValueError(f"windows: DICOM knows no modality {unknown[0]!r}; they are written as in CT, MR, DX, US")
         if narrow := [modality for modality, (_, width) in self.windows.items() if not width >= 1]:
             raise ValueError(f"windows.{narrow[0]}: expected [center, width] with a width of 1 or more")
         return self

@@ -128,6 +128,8 @@ def test_the_settings_window_goes_first_where_the_user_says_so():
     assert (shown(own, windows={}, window="settings") == shown(own)).all()
     with pytest.raises(ValueError, match="a width of 1 or more"):
         Reading(windows={"CT": (40, 0)})
+    with pytest.raises(ValueError, match="knows no modality 'ct'"):
+        Reading(windows={"ct": (40, 400)})
 
 
 def test_padding_is_black_and_does_not_stretch_the_range():
@@ -447,7 +449,9 @@ def test_a_deflated_file_that_would_grow_without_end_is_refused(monkeypatch):
 
 def test_run_lengths_and_nesting_without_end_are_refused():
     bomb = (1).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56) + b"\x81\x07" * 500_000
-    assert "run lengths that take more room" in refusal(made(STACK[0], uid.RLELossless, [bomb]))
+    assert "its run lengths take more room than its pixels" in refusal(made(STACK[0], uid.RLELossless, [bomb]))
+    few = made(STACK, uid.JPEGBaseline8Bit, [bytes(imagecodecs.jpeg8_encode(STACK[0]))], NumberOfFrames=2_000_000_000)
+    assert "its pixels can't be read" in refusal(few)
     whole = made(STACK[0], **WHOLE)
     at = whole.index(b"\x28\x00\x02\x00")
     nest = b"\x08\x00\x15\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
