@@ -6,7 +6,7 @@ Imports no keras, so that settings stay instant to import; `finetune` does what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,7 +15,7 @@ from .schedule import Training
 from .solution import Decoder, Section
 from .transfer import BACKBONES
 
-__all__ = ["FineTune", "Head", "Recipe"]
+__all__ = ["FineTune", "Head", "Recipe", "problems", "refuse"]
 
 
 class Head(Section):
@@ -48,7 +48,9 @@ class FineTune(Section):
 
 
 class Recipe(Section):
-    """The settings that every domain with images has; a domain's own settings begin with them.
+    """The settings that every domain with images has; a domain's own begin with them, by inheriting this section.
+
+    Nothing else gives keys that stand beside a domain's own. What fits together `problems` says, which a domain calls.
 
     Args:
         backbone: the network that reads the images; `cnn` and `mlp` are small ones, trained from nothing.
@@ -91,49 +93,6 @@ class Recipe(Section):
             raise ValueError(f"expected one of {', '.join(BACKBONES)}")
         return name
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        """What one section asks for must be there in the others."""
-        if found := [message for message, wrong in self._problems().items() if wrong]:
-            raise ValueError("; ".join(found))
-        return self
-
-    def _problems(self) -> dict[str, bool]:
-        """What may be wrong with settings that are each right, and whether it is; a domain's settings add theirs."""
-        about, nothing = BACKBONES[self.backbone], self.weights == "none"
-        blocks, off = len(about.blocks), self.augmentation.alone == Augmentation()
-        whole, seen = self.trained_from_the_image, self.views or self.scored_views
-        mixing = self.augmentation != self.augmentation.alone
-        tuning = self.fine_tune.training
-        return {
-            f"weights: the backbone {self.backbone} is trained from nothing; write weights: none": (
-                about.constructor is None and not nothing
-            ),
-            f"head.blocks: the backbone {self.backbone} has {blocks} blocks": not nothing and self.head.blocks > blocks,
-            f"fine_tune.blocks: the backbone {self.backbone} has {blocks} blocks": self.fine_tune.blocks > blocks,
-            "fine_tune: with weights: none all blocks are trained; leave it out": nothing and self.fine_tune.blocks > 0,
-            "views: with weights: none every epoch sees another view of each image; leave it out": nothing
-            and self.views > 0,
-            "views: augmentation is off, so all views would be alike; set some of it": self.views > 0 and off,
-            "augmentation: a frozen backbone reads each image once, as it is; set views: 4, or leave it out": (
-                not off and not whole and not seen
-            ),
-            f"size: the backbone {self.backbone} takes images of {about.least} pixels and more": (
-                self.size is not None and self.size < about.least
-            ),
-            "augmentation: mixup and cutmix mix images in each step, and a frozen backbone reads each once; leave "
-            "them out, or use weights: none": mixing and (not whole or self.views > 0),
-            "fine_tune.training: class_weight and refit are said in training, for all stages; leave them out here": (
-                tuning.class_weight is not None or tuning.refit
-            ),
-            "training.refit: this solution does not fit on validation rows; leave it out": self.training.refit,
-        }
-
-    @property
-    def scored_views(self) -> int:
-        """Augmented views of each image that scoring reads too; a domain that has them says how many."""
-        return 0
-
     @property
     def decoder(self) -> Decoder | None:
         """Of image files that Pillow doesn't read; a domain that has such says how."""
@@ -148,3 +107,45 @@ class Recipe(Section):
     def trained_on_views(self) -> bool:
         """Whether training sees augmented images."""
         return self.augmentation != Augmentation() and (self.trained_from_the_image or self.views > 0)
+
+
+def problems(recipe: Recipe, scored_views: int) -> dict[str, bool]:
+    """What may be wrong with settings that are each right, and whether it is; a domain's settings add theirs.
+
+    Args:
+        scored_views: augmented views of each image that scoring reads too.
+    """
+    about, nothing = BACKBONES[recipe.backbone], recipe.weights == "none"
+    blocks, off = len(about.blocks), recipe.augmentation.alone == Augmentation()
+    whole, seen = recipe.trained_from_the_image, recipe.views or scored_views
+    mixing = recipe.augmentation != recipe.augmentation.alone
+    tuning = recipe.fine_tune.training
+    return {
+        f"weights: the backbone {recipe.backbone} is trained from nothing; write weights: none": (
+            about.constructor is None and not nothing
+        ),
+        f"head.blocks: the backbone {recipe.backbone} has {blocks} blocks": not nothing and recipe.head.blocks > blocks,
+        f"fine_tune.blocks: the backbone {recipe.backbone} has {blocks} blocks": recipe.fine_tune.blocks > blocks,
+        "fine_tune: with weights: none all blocks are trained; leave it out": nothing and recipe.fine_tune.blocks > 0,
+        "views: with weights: none every epoch sees another view of each image; leave it out": nothing
+        and recipe.views > 0,
+        "views: augmentation is off, so all views would be alike; set some of it": recipe.views > 0 and off,
+        "augmentation: a frozen backbone reads each image once, as it is; set views: 4, or leave it out": (
+            not off and not whole and not seen
+        ),
+        f"size: the backbone {recipe.backbone} takes images of {about.least} pixels and more": (
+            recipe.size is not None and recipe.size < about.least
+        ),
+        "augmentation: mixup and cutmix mix images in each step, and a frozen backbone reads each once; leave "
+        "them out, or use weights: none": mixing and (not whole or recipe.views > 0),
+        "fine_tune.training: class_weight and refit are said in training, for all stages; leave them out here": (
+            tuning.class_weight is not None or tuning.refit
+        ),
+        "training.refit: this solution does not fit on validation rows; leave it out": recipe.training.refit,
+    }
+
+
+def refuse(problems: Mapping[str, object]) -> None:
+    """Raise ValueError with all that is wrong, in one message."""
+    if found := [message for message, wrong in problems.items() if wrong]:
+        raise ValueError("; ".join(found))

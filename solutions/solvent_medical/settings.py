@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from solvent import Column, Columns, Decoder, Goal, Output, Section, Split
 from solvent.augmentation import Augmentation
-from solvent.recipe import Recipe
+from solvent.recipe import Recipe, problems, refuse
 from solvent.transfer import BACKBONES
 
 from .presets import PRESETS, Modality
@@ -105,10 +105,11 @@ class Medical(Recipe):
         )
         return {**given, "augmentation": PRESETS[given["modality"]][0]} if seen else given
 
-    def _problems(self) -> dict[str, bool]:
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """What one section asks for must be there in the others."""
         several, named = bool(self.findings), self.positive is not None
-        return {
-            **super()._problems(),
+        own = {
             "positive: findings are each looked for; leave it out": several and named,
             "findings: each is a column of its own; name each once": len(set(self.findings)) < len(self.findings),
             "combine: of several diagnoses none is the worst; name the one that is looked for as positive, or use "
@@ -130,6 +131,8 @@ class Medical(Recipe):
                 several and self.augmentation != self.augmentation.alone
             ),
         }
+        refuse({**problems(self, self.deferral.views), **own})
+        return self
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -139,10 +142,6 @@ class Medical(Recipe):
     @property
     def decoder(self) -> Decoder:
         return self.reading.decoder
-
-    @property
-    def scored_views(self) -> int:
-        return self.deferral.views
 
 
 def columns(settings: Medical) -> Columns:

@@ -1,12 +1,12 @@
 """What a user may set for image classification, and what it reads and writes. Imports neither keras nor pandas."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from solvent import Column, Columns, Goal, Output, Section, Split
 from solvent.augmentation import Augmentation
-from solvent.recipe import Recipe
+from solvent.recipe import Recipe, problems, refuse
 
 __all__ = ["Distill", "Scoring", "Vision", "columns", "headline", "split"]
 
@@ -52,12 +52,13 @@ class Vision(Recipe):
     check_labels: Literal["auto", "always", "never"] = "auto"
     scoring: Scoring = Scoring()
 
-    def _problems(self) -> dict[str, bool]:
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """What one section asks for must be there in the others."""
         several, off = self.labels == "several", self.augmentation.alone == Augmentation()
-        return {
-            **super()._problems(),
+        own = {
             "scoring.views: augmentation is off, so all views would be alike; set some of it": (
-                self.scored_views > 0 and off
+                self.scoring.views > 0 and off
             ),
             "training.class_weight: not for images of several labels; leave it out": (
                 several and self.training.class_weight is not None
@@ -68,10 +69,8 @@ class Vision(Recipe):
                 self.loss == "focal" and self.distill is not None
             ),
         }
-
-    @property
-    def scored_views(self) -> int:
-        return self.scoring.views
+        refuse({**problems(self, self.scoring.views), **own})
+        return self
 
 
 def columns(settings: Vision) -> Columns:
