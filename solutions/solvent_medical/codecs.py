@@ -86,9 +86,8 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
     syntax, expected = runner.transfer_syntax, (runner.rows, runner.columns, runner.samples_per_pixel)
     if (found := _size(source, syntax)) != expected:
         raise ValueError(f"The frame holds {found} rows, columns and samples, expected {expected}.")
-    if not source.rstrip(b"\0\xff").endswith(
-        STOP
-    ):  # half a picture would be grey below; CharLS takes seconds to see it
+    whole = source.rstrip(b"\0\xff").endswith(STOP)
+    if not whole:  # libjpeg would fill the rest with grey, CharLS takes seconds to find out
         raise ValueError("The frame has no end.")
     if syntax in JPEG_LS:
         pixels = imagecodecs.jpegls_decode(source)

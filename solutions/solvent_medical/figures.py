@@ -16,7 +16,7 @@ from solvent.report.wording import shorten
 from .answers import truth_of
 from .curves import net_benefit, risk_coverage
 from .decision import REFER
-from .photos import augmented, photos
+from .photos import augmented, made_images, photos
 from .settings import Medical
 from .subgroups import FEWEST, Group, groups
 
@@ -79,6 +79,7 @@ def figures(settings: Medical, fitted: Fitted, rows: pd.DataFrame, scored: pd.Da
     yield from photos(settings, fitted, rows, scored)
     if settings.trained_on_views:
         yield augmented(settings, fitted, rows)
+    yield from made_images(fitted)
 
 
 def _answered(asked: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

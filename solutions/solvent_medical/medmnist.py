@@ -32,6 +32,19 @@ FINDINGS = (
     "pleural",
     "hernia",
 )
+ORGANS = (
+    "bladder",
+    "femur-left",
+    "femur-right",
+    "heart",
+    "kidney-left",
+    "kidney-right",
+    "liver",
+    "lung-left",
+    "lung-right",
+    "pancreas",
+    "spleen",
+)
 DIAGNOSES: Mapping[str, tuple[str, ...]] = {
     "pathmnist": (
         "adipose",
@@ -77,45 +90,9 @@ DIAGNOSES: Mapping[str, tuple[str, ...]] = {
         "Proximal Tubule Segments",
         "Thick Ascending Limb",
     ),
-    "organamnist": (
-        "bladder",
-        "femur-left",
-        "femur-right",
-        "heart",
-        "kidney-left",
-        "kidney-right",
-        "liver",
-        "lung-left",
-        "lung-right",
-        "pancreas",
-        "spleen",
-    ),
-    "organcmnist": (
-        "bladder",
-        "femur-left",
-        "femur-right",
-        "heart",
-        "kidney-left",
-        "kidney-right",
-        "liver",
-        "lung-left",
-        "lung-right",
-        "pancreas",
-        "spleen",
-    ),
-    "organsmnist": (
-        "bladder",
-        "femur-left",
-        "femur-right",
-        "heart",
-        "kidney-left",
-        "kidney-right",
-        "liver",
-        "lung-left",
-        "lung-right",
-        "pancreas",
-        "spleen",
-    ),
+    "organamnist": ORGANS,
+    "organcmnist": ORGANS,
+    "organsmnist": ORGANS,
 }
 
 

@@ -7,7 +7,7 @@ from solvent import Data, Fitted, finetune, imaging
 from solvent.solution import Score
 from solvent.split import halves
 
-from . import patients
+from . import made, patients
 from .answers import answers, task
 from .settings import Medical
 
@@ -29,7 +29,12 @@ def fit(settings: Medical, data: Data) -> Fitted:
     asked.refuse_too_few(calibrating)
     learnt = task(settings, asked, data.train, choosing, data.schema, data.seed)
     network = finetune.learn(settings, learnt, data)
+    tried, files = [], {}
+    if settings.synthetic is not None:
+        network, choice, sheet = made.tried(settings, learnt, network, data)
+        tried, files = [choice], {made.SHEET: sheet}
     facts = imaging.facts(settings, data, network, asked.meaning)
+    facts["choices"] = [*facts["choices"], *tried]
     fitted = Fitted(models={"model": network.model}, facts=facts, batch_rows=finetune.BATCH_ROWS)
     valid = patients.cases(settings, data.valid)
     cells, patient, _ = patients.images_of(valid)
@@ -43,6 +48,7 @@ def fit(settings: Medical, data: Data) -> Fitted:
         models={"model": network.model},
         facts=facts,
         valid=asked.answer(facts, logits).set_axis(valid.index),
+        files=files,
         batch_rows=finetune.BATCH_ROWS,
     )
 

@@ -1,22 +1,25 @@
 """Images for the report: telling patients with their heat maps, and what training changes at random."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from solvent import Figure, Fitted, augment, imaging, saliency
 from solvent.report import pictures
 
 from .answers import truth_of
 from .decision import REFER
+from .made import SHEET, SIDE
 from .patients import images_of
 from .presets import PRESETS
 from .settings import Medical
 
-__all__ = ["augmented", "photos"]
+__all__ = ["augmented", "made_images", "photos"]
 
 SHOWN, AUGMENTED = 8, 16
 
@@ -77,6 +80,29 @@ def augmented(settings: Medical, fitted: Fitted, rows: pd.DataFrame) -> Figure:
         + ("" if own else f" What is admissible for {settings.modality}: {why}"),
         [pictures.Tile(image) for image in changed],
         columns=8,
+    )
+
+
+def made_images(fitted: Fitted) -> Iterator[Figure]:
+    """What the autoencoder makes, and whether it helped; nothing where none was trained."""
+    if SHEET not in fitted.files:
+        return
+    choice = fitted.facts["choices"][-1]
+    without, beside = (tried[choice["metric"]] for tried in choice["tried"])
+    helped = "They helped and were kept" if choice["won"] == "with" else "They did not help and were thrown away"
+    sheet = np.asarray(Image.open(io.BytesIO(fitted.files[SHEET])))
+    rows = len(sheet) // SIDE
+    tiles = [
+        pictures.Tile(sheet[row * SIDE : (row + 1) * SIDE, place * SIDE : (place + 1) * SIDE])
+        for row in range(rows)
+        for place in range(sheet.shape[1] // SIDE)
+    ]
+    yield pictures.figure(
+        "Made images",
+        f"No patient's: drawn by an autoencoder of the training images, a line for each class. {choice['what']}: "
+        f"{choice['metric']} on the choosing patients {without:.4f} without, {beside:.4f} with. {helped}.",
+        tiles,
+        columns=sheet.shape[1] // SIDE,
     )
 
 

@@ -13,7 +13,7 @@ from solvent.transfer import BACKBONES
 from .presets import PRESETS, Modality
 from .reading import Reading
 
-__all__ = ["Deferral", "Medical", "OperatingPoint", "columns", "headline", "split"]
+__all__ = ["Deferral", "Medical", "OperatingPoint", "Synthetic", "columns", "headline", "split"]
 
 SENSITIVITY = 0.9
 
@@ -60,6 +60,21 @@ class Deferral(Section):
     views: int = Field(0, ge=0, le=32)
 
 
+class Synthetic(Section):
+    """Semi-synthetic images beside the real ones, made by a small class-conditional variational autoencoder.
+
+    It learns from training images only, and what it makes is thrown away unless it helps on validation patients. That
+    takes a second training.
+
+    Args:
+        share: made images of each class, as a share of the real ones.
+        epochs: of the autoencoder, at most.
+    """
+
+    share: float = Field(0.5, gt=0, le=5)
+    epochs: int = Field(60, ge=1)
+
+
 class Medical(Recipe):
     """Settings of medical images: those of every network for images, and these.
 
@@ -76,6 +91,7 @@ class Medical(Recipe):
         calibration: `temperature` makes all answers more or less sure; `platt` also moves them, which a network needs
             that was trained on other shares of diagnoses (sampling, class weights). For yes and no.
         sampling: `balanced` shows the images of rare diagnoses as often as those of common ones.
+        synthetic: for too little data, made images beside the real ones; null, the default, makes none.
     """
 
     positive: str | None = None
@@ -88,6 +104,7 @@ class Medical(Recipe):
     deferral: Deferral = Deferral()
     calibration: Literal["temperature", "platt"] = "temperature"
     sampling: Literal["as_is", "balanced"] = "as_is"
+    synthetic: Synthetic | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +138,7 @@ class Medical(Recipe):
                 several and self.training.class_weight is not None
             ),
             "sampling: not for several findings; leave it out": several and self.sampling == "balanced",
+            "synthetic: not for several findings; leave it out": several and self.synthetic is not None,
             "sampling: balanced, and training.class_weight both make up for rare diagnoses; leave one out": (
                 self.sampling == "balanced" and self.training.class_weight is not None
             ),

@@ -23,6 +23,7 @@ startup.tensorflow()
 import keras  # noqa: E402
 
 from solvent import imaging, metrics, score  # noqa: E402
+from solvent_medical import made  # noqa: E402
 from solvent_medical.answers import Known, Questions  # noqa: E402
 from solvent_medical.measures import of_question  # noqa: E402
 from solvent_medical.subgroups import groups, levels_of  # noqa: E402
@@ -235,6 +236,29 @@ def test_patients_with_two_diagnoses_are_refused_unless_one_is_looked_for():
     assert checks.checks(Medical(backbone="cnn", positive="y"), rows)[0].severity == "note"
 
 
+def test_made_images_are_tried_on_validation_patients_and_shown(tmp_path):
+    quick = {**QUICK, "synthetic": {"share": 0.3, "epochs": 3}, "training": {**QUICK["training"], "epochs": 1}}
+    bundle = solvent.train(config(tmp_path, ROWS, quick), tmp_path / "bundle")
+    choice = bundle.facts["facts"]["choices"][-1]
+    drawn, real = (int(word) for word in choice["what"].split() if word.isdigit())
+    assert real == bundle.facts["data"]["parts"]["train"]["rows"]
+    assert drawn == pytest.approx(0.3 * real, abs=2)
+    without, beside = (tried["log_loss"] for tried in choice["tried"])
+    assert (choice["won"] == "with") == (beside < without)
+    assert Image.open(bundle.path / "made_images.png").size == (8 * 32, 2 * 32)
+    assert "Made images" in (bundle.path / "report.html").read_text()
+
+
+def test_the_loss_of_the_autoencoder_is_the_papers():
+    pixels = made.SIDE * made.SIDE * 3
+    truth, again = np.zeros((1, pixels), np.float32), np.full((1, pixels), 0.1, np.float32)
+    mean, log_variance = np.full((1, made.CODE), 2.0, np.float32), np.full((1, made.CODE), np.log(0.5), np.float32)
+    found = made.Evidence().call(truth, np.hstack([again, mean, log_variance]))
+    # the divergence of N(2, 0.5) from N(0, 1), for each number of the code
+    divergence = made.CODE * 0.5 * (0.5 + 4 - 1 - np.log(0.5))
+    np.testing.assert_allclose(found, [(pixels * 0.5 + divergence) / pixels], rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_admissible_and_say_why(name):
     changes, why = PRESETS[name]
@@ -298,3 +322,33 @@ def test_ages_stand_in_bands_and_a_missing_one_in_none():
     assert bands.value_counts().tolist() == [25, 25, 25, 25]
     assert bands.cat.categories.tolist() == ["up to 25", "over 25 to 50", "over 50 to 75", "over 75"]
     assert pd.isna(bands.iloc[-1])
+
+
+def test_a_folder_of_dicom_files_is_scored_one_row_a_patient_and_no_element_is_written(trained, tmp_path):
+    data = pytest.importorskip("pydicom.data")
+    pydicom = pytest.importorskip("pydicom")
+    for patient, names in {
+        "p1": ["CT_small.dcm", "MR_small.dcm"],
+        "p2": ["MR_small.dcm"],
+        "p3": ["CT_small.dcm"],
+    }.items():
+        (tmp_path / "scans" / patient).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "scans" / patient / name).write_bytes(Path(data.get_testdata_file(name)).read_bytes())
+    broken = tmp_path / "scans" / "p3" / "CT_small.dcm"
+    broken.write_bytes(broken.read_bytes()[:1000])
+    manifest = score.score(trained, trained.source(tmp_path / "scans"), tmp_path / "scores.csv", max_bad=0.5)
+    found = pd.read_csv(tmp_path / "scores.csv")
+    assert found["patient_id"].tolist() == ["p1", "p2"]
+    assert (manifest["rows_scored"], manifest["rows_set_aside"]) == (2, 1)
+    aside = pd.read_parquet(tmp_path / manifest["quarantine"][0]["name"])
+    assert aside["patient_id"].tolist() == ["p3"]
+    assert "CT_small.dcm" in aside["reasons"][0]
+    written = "".join(
+        path.read_bytes().decode("latin-1") for path in tmp_path.glob("*") if path.is_file() and path != broken
+    )
+    for name in ("CT_small.dcm", "MR_small.dcm"):
+        file = pydicom.dcmread(data.get_testdata_file(name))
+        for keyword in ("PatientID", "PatientName", "InstitutionName", "StudyInstanceUID"):
+            if str(file.get(keyword, "")):
+                assert str(file[keyword].value) not in written
