@@ -162,6 +162,9 @@ def test_a_look_up_table_may_start_below_zero():
     voi = item(LUTDescriptor=[2, -1, 8], LUTData=[40, 80])
     voi["LUTDescriptor"].VR, voi["LUTData"].VR = "SS", "US"
     assert shown(made(np.array([[-5, -1, 0, 9]], np.int16), VOILUTSequence=[voi])).tolist() == [[40, 40, 80, 80]]
+    unsigned = item(LUTDescriptor=[2, 65535, 8], LUTData=[40, 80])  # the same, by a writer that knows no sign
+    unsigned["LUTDescriptor"].VR, unsigned["LUTData"].VR = "US", "US"
+    assert shown(made(np.array([[-5, -1, 0, 9]], np.int16), VOILUTSequence=[unsigned])).tolist() == [[40, 40, 80, 80]]
 
 
 # Frames
@@ -216,6 +219,7 @@ def test_colours_are_as_they_are_stored():
 def test_ybr_is_turned_to_rgb():
     """Of pure red Y, Cb, Cr are 76, 85, 255 (PS3.3 C.7.6.3.1.2: Cr = 0.5 * 255 + 128, cut to 255)."""
     grey_and_red = np.array([[[100, 128, 128], [76, 85, 255]]], np.uint8)
+    assert "which its transfer syntax can't hold" in refusal(made(grey_and_red, PhotometricInterpretation="YBR_ICT"))
     found = shown(made(grey_and_red, PhotometricInterpretation="YBR_FULL")).astype(int)
     assert np.abs(found - [[[100, 100, 100], [255, 0, 0]]]).max() <= 2
 
