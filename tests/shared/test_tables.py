@@ -1,6 +1,7 @@
 """Tables in and out, on files whose right reading is known."""
 
 import logging
+import os
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
@@ -277,6 +278,19 @@ def test_folders_without_images_and_those_of_archivers_do_not_count(tmp_path):
         tmp_path, "train/cat/1.png", "val/cat/2.png", "annotations/1.json", "__MACOSX/train/cat/._1.png", ".x/y.png"
     )
     assert set(tables.ready_parts(tmp_path)) == {"train", "valid"}
+
+
+def test_files_without_an_ending_are_images_by_their_mark(tmp_path):
+    """Scanners name files so: IM000001, or by a number with dots; an index of them, and notes, are no images."""
+    (tmp_path / "ann" / "1").mkdir(parents=True)
+    for name in ("ann/1/IM000001", "ann/1/1.2.840.7", "DICOMDIR"):
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM and so on")
+    (tmp_path / "README").write_text("a note")
+    (tmp_path / "ann" / "1.2.840.8").write_text("no image")
+    os.mkfifo(tmp_path / "ann" / "pipe")  # to open it would never end
+    found = tables.read(str(tmp_path))
+    assert found.to_dict("list") == {"image": ["ann/1/1.2.840.7", "ann/1/IM000001"], "label": ["ann", "ann"]}
+    assert tables.rows(tables.Source.of(str(tmp_path))) == 2
 
 
 def test_linked_class_folders_are_read_and_a_link_that_leads_back_is_not_followed(tmp_path):

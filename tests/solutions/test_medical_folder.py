@@ -22,7 +22,7 @@ USE = "Triage of made patients, in tests"
 QUICK = {**SAMPLE.settings, "training": {**SAMPLE.settings["training"], "epochs": 1}}
 
 
-def as_dicom(png: bytes, named: bool) -> bytes:
+def as_dicom(png: bytes) -> bytes:
     """An image as 12 bit stored values from 100 on, inverted, in a window that undoes both."""
     grey = np.asarray(Image.open(io.BytesIO(png)).convert("L")).astype(np.uint16)
     data = Dataset()
@@ -32,9 +32,8 @@ def as_dicom(png: bytes, named: bool) -> bytes:
     data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
     data.WindowCenter, data.WindowWidth = 100 + 128, 256
     data.PixelData = (100 + 255 - grey).tobytes()
-    if named:
-        data.PatientName, data.PatientID, data.PatientBirthDate = "Shibboleth^Ephraim", "Gilead-7", "19550505"
-        data.InstitutionName = "Fords of Jordan"
+    data.PatientName, data.PatientID, data.PatientBirthDate = "Shibboleth^Ephraim", "Gilead-7", "19550505"
+    data.InstitutionName = "Fords of Jordan"
     data.file_meta = pydicom.dataset.FileMetaDataset()
     data.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     kept = io.BytesIO()
@@ -42,12 +41,12 @@ def as_dicom(png: bytes, named: bool) -> bytes:
     return kept.getvalue()
 
 
-def tree(folder: Path, patients, named: bool = True) -> Path:
+def tree(folder: Path, patients, name: str = "{}.dcm") -> Path:
     for patient, part in ROWS[ROWS["patient_id"].isin(patients)].groupby("patient_id"):
         for number, png in enumerate(part["image"]):
-            place = folder / patient / "study" / f"{number}.dcm"
+            place = folder / patient / "study" / name.format(number)
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(as_dicom(png, named))
+            place.write_bytes(as_dicom(png))
     return folder
 
 
@@ -87,8 +86,8 @@ def test_a_tree_of_dicom_files_is_scored_one_row_a_patient_and_says_nothing_of_p
     assert "MONOCHROME1 inverted" in bundle.facts["facts"]["decoder"]
 
     people = ROWS["patient_id"].unique()[:10]
-    scans = tree(tmp_path / "scans", people)
-    (scans / people[3] / "study" / "1.dcm").write_bytes(as_dicom(ROWS["image"].iloc[0], named=True)[:700])
+    scans = tree(tmp_path / "scans", people, "IM00000{}")  # as scanners name them
+    (scans / people[3] / "study" / "IM000001").write_bytes(as_dicom(ROWS["image"].iloc[0])[:700])
     report = (Path(pydicom.__file__).parent / "data" / "test_files" / "test-SR.dcm").read_bytes()
     (scans / people[5] / "study" / "2.dcm").write_bytes(report)
     manifest = score.score(bundle, bundle.source(scans), tmp_path / "out" / "scores.csv", max_bad=0.5, chunk_rows=5)

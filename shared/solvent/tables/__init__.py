@@ -1,14 +1,13 @@
 """Tables in and out: CSV, JSON Lines, Parquet, SQL, folders of them and of images. It knows nothing of roles."""
 
 from .delimited import BAD_ROW
-from .image_folders import IMAGES
+from .image_folders import is_image
 from .parquet import NULLABLE, typed
 from .source import Source, chunks, files, folder, label, read, ready_parts, rows
 from .writing import append_csv, append_jsonl, ending, with_files, write
 
 __all__ = [
     "BAD_ROW",
-    "IMAGES",
     "NULLABLE",
     "Source",
     "append_csv",
@@ -17,6 +16,7 @@ __all__ = [
     "ending",
     "files",
     "folder",
+    "is_image",
     "label",
     "read",
     "ready_parts",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import parquet
 from .folders import KINDS
-from .image_folders import IMAGES
+from .image_folders import is_image
 from .opening import inner, is_compressed
 
 __all__ = ["rows"]
@@ -21,7 +21,7 @@ def rows(paths: Sequence[Path]) -> int | None:
     Raises:
         SolventError, OSError: if a file can't be read.
     """
-    if paths[0].suffix.lower() in IMAGES:
+    if is_image(paths[0]):
         return len(paths)
     kind = KINDS[inner(paths[0])]
     if kind == "Parquet":

@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import Refused
 from ..wording import listed
 
-__all__ = ["IMAGES", "any_in", "contents", "paths", "ready_parts", "table"]
+__all__ = ["any_in", "contents", "is_image", "paths", "ready_parts", "table"]
 
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -19,6 +19,8 @@ PARTS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm")
+MARK, MARK_AT = b"DICM", 128  # in the files of scanners, which often have no ending, or a number as such
+INDEX = "dicomdir"  # a list of such files, with the mark of one
 
 
 def table(path: Path, *, image: str, label: str, identifier: str | None) -> pd.DataFrame:
@@ -110,15 +112,22 @@ def _below(path: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         inside = Path(top).relative_to(path)
-        yield from (inside / name for name in files if _is_image(name))
+        yield from (inside / name for name in files if not name.startswith(".") and is_image(Path(top, name)))
 
 
 def _raise(error: OSError) -> None:
     raise error  # os.walk skips a folder that it can't read, and its images with it
 
 
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in IMAGES
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its ending or, where it has none, by a mark inside."""
+    ending = path.suffix.lower()
+    if ending in IMAGES:
+        return True
+    if (ending and not ending[1:].isdigit()) or path.name.lower() == INDEX or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(MARK_AT + len(MARK))[MARK_AT:] == MARK
 
 
 def _is_utf8(name: str) -> bool:
