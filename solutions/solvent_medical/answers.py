@@ -95,10 +95,8 @@ class Questions:
         columns = zip(self.names, logits.T, truth_of(self.settings, cases).T, strict=True)
         found = {name: decision.fit(self.settings, name, own, truth) for name, own, truth in columns}
         points = {name: each["operating_point"] for name, each in found.items()}
-        if self.settings.findings:
-            value = {name: each["value"] for name, each in points.items()}
-            first = next(iter(points.values()))
-            return {"questions": found, "operating_point": {**first, "value": value, "rows": len(cases)}}
+        if self.settings.findings:  # each has its own
+            return {"questions": found}
         name = self.names[0]
         return {"questions": found, "operating_point": points[name], "positive": name}
 

@@ -17,6 +17,16 @@ def checks(settings: Medical, rows: pd.DataFrame) -> list[Finding]:
         *identified(list(rows["image"])),
         *(_findings(settings, rows) if settings.findings else _diagnoses(settings, rows)),
     ]
+    if "weight" in rows:
+        found.append(
+            Finding(
+                name="weights",
+                severity="refusal",
+                message="A column has the role weight, and what is promised here counts each patient once.",
+                cure="Take weight out of data.columns.",
+                count=len(rows),
+            )
+        )
     if settings.independent_rows:
         found.append(
             Finding(

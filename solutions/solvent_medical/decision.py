@@ -30,6 +30,8 @@ def fit(settings: Medical, name: str, logit: np.ndarray, truth: np.ndarray) -> d
     Raises:
         Refused: if there are too few patients for what is promised.
     """
+    # All three come from the same patients. That costs neither promise anything: both go by the order of the patients,
+    # which the calibration leaves as it is.
     known = ~np.isnan(truth)
     logit, is_ill = logit[known], truth[known].astype(np.int64)
     if settings.calibration == "platt":

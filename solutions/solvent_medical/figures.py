@@ -1,6 +1,6 @@
 """What the report shows of patients: what deferral buys, what decisions are worth, groups, and where it looked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def figures(settings: Medical, fitted: Fitted, rows: pd.DataFrame, scored: pd.Da
         yield from _of_all_findings(asked)
     for each in asked[:MOST_FINDINGS]:
         point = fitted.facts["questions"][each.name]["operating_point"]
-        yield _decision_curve(each, point["value"])
+        yield _decision_curve(each, point)
         yield _deferral(each.title, *_answered(each), settings.deferral.coverage)
         yield from _groups(each, list(groups(settings, each.truth, rows, scored, each.end)))
     if not asked:
@@ -88,7 +88,8 @@ def _answered(asked: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return right.astype(np.float64), asked.floats("confidence"), referred
 
 
-def _decision_curve(asked: Asked, value: float) -> Figure:
+def _decision_curve(asked: Asked, point: Mapping[str, Any]) -> Figure:
+    value = point["value"]
     truth, probability = asked.truth[asked.known], asked.floats("probability")
     found = net_benefit(truth, probability, np.linspace(0.01, 0.8, 80))
 
@@ -106,7 +107,8 @@ def _decision_curve(asked: Asked, value: float) -> Figure:
         title=f"Decision curve{asked.title}",
         caption="What it is worth to flag by the model, in true positives a patient; of "
         f"{len(truth):,} test patients. Whoever would examine 10 patients to find an ill one reads at 0.1. It "
-        f"holds for the share of ill patients in this study, {truth.mean():.0%}.",
+        f"holds for the share of ill patients in this study, {truth.mean():.0%}. The operating point is {value:.3g} "
+        f"({point['rule']}; {point['chosen_on']}).",
         draw=draw,
         width=4.6,
         height=3.6,

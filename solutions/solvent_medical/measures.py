@@ -45,7 +45,7 @@ def of_question(settings: Medical, truth: np.ndarray, scored: pd.DataFrame, end:
 
     Returns:
         `auc`, `average_precision`, `accuracy`, `log_loss`, `brier`, `ece`; `sensitivity`, `specificity`, `ppv`, `npv`
-        at the operating point, of all patients, referred ones too; `ppv at RATE`, `npv at RATE`; `referred`;
+        at the operating point, of all patients, referred ones too; `ppv@RATE`, `npv@RATE`; `referred`;
         `accuracy_answered`, `sensitivity_answered`, `specificity_answered` of those who are not; `set_coverage`, also
         of the ill (`set_coverage_positive`) and of the others.
     """
@@ -73,7 +73,7 @@ def of_question(settings: Medical, truth: np.ndarray, scored: pd.DataFrame, end:
     }
     if (rate := settings.operating_point.prevalence) is not None:
         counts = np.column_stack([ill * flagged, ill, well * cleared, well])
-        found |= {f"{name} at {rate:.3g}": Sums(counts, _predictive(name, rate)) for name in ("ppv", "npv")}
+        found |= {f"{name}@{rate:.3g}": Sums(counts, _predictive(name, rate)) for name in ("ppv", "npv")}
     return found if known.all() else {name: _over_all(metric, known) for name, metric in found.items()}
 
 

@@ -138,8 +138,8 @@ def test_the_metrics_of_eight_patients_are_those_of_a_pocket_calculator():
         "set_coverage": 5 / 8,
         "set_coverage_positive": 2 / 3,
         "set_coverage_negative": 3 / 5,
-        "ppv at 0.01": (2 / 3 * 0.01) / (2 / 3 * 0.01 + 1 / 5 * 0.99),
-        "npv at 0.01": (4 / 5 * 0.99) / (4 / 5 * 0.99 + 1 / 3 * 0.01),
+        "ppv@0.01": (2 / 3 * 0.01) / (2 / 3 * 0.01 + 1 / 5 * 0.99),
+        "npv@0.01": (4 / 5 * 0.99) / (4 / 5 * 0.99 + 1 / 3 * 0.01),
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
