@@ -87,7 +87,7 @@ def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:
         "decision": np.where(alone & (possible[:, 1] == flagged), words, REFER),
         "probability": both[:, 1],
         "flagged": flagged,
-        "confidence": both.max(axis=1),
+        "confidence": np.where(flagged, both[:, 1], both[:, 0]),
         "prediction_set": sets,
     }
 

@@ -213,7 +213,11 @@ def _answers_of(end: str, of: str) -> tuple[Output, ...]:
         Output(name=f"decision{end}", type="string", meaning=f"positive, negative or refer{of}"),
         Output(name=f"probability{end}", type="float", meaning=f"calibrated probability{of}"),
         Output(name=f"flagged{end}", type="boolean", meaning="whether that reaches the operating point"),
-        Output(name=f"confidence{end}", type="float", meaning="calibrated probability of the more probable answer"),
+        Output(
+            name=f"confidence{end}",
+            type="float",
+            meaning="calibrated probability that the answer at the operating point is right",
+        ),
         Output(name=f"prediction_set{end}", type="list", meaning="the answers that can't be ruled out"),
     )
 

@@ -139,6 +139,15 @@ def test_an_unreadable_image_fails_all_rows_of_its_patient_and_no_other(trained)
     assert found.loc[rows.index[[2, 3]]].drop(columns="error").isna().all(axis=None)
 
 
+def test_evaluate_measures_patients_whatever_their_images(trained):
+    measured = solvent.evaluate(trained, ROWS)
+    assert measured["rows"] == len(PEOPLE)
+    one_each = solvent.evaluate(trained, ROWS[~ROWS["patient_id"].duplicated()])
+    assert one_each["rows"] == len(PEOPLE)
+    difference = solvent.compare(trained, trained, ROWS.head(120))
+    assert (difference["rows"], difference["difference"]["value"]) == (60, 0)
+
+
 def test_intervals_are_over_patients_and_nothing_of_an_image_is_in_the_scores(trained):
     test = trained.facts["test"]
     assert test["rows"] == 60 or abs(test["rows"] - 60) <= 3  # patients of 300, not their 600 images

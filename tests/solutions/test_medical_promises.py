@@ -73,6 +73,7 @@ def test_a_referred_patient_is_never_missed_and_refer_is_said_where_the_two_rule
     found = decision.answer(facts, np.log(chance / (1 - chance)))
     assert found["decision"].tolist() == ["negative", "refer", "refer", "positive", "positive"]
     assert found["flagged"].tolist() == [False, True, True, True, True]
+    np.testing.assert_allclose(found["confidence"], [0.9, 0.25, 0.35, 0.45, 0.9])  # that this answer is right
     assert [list(each) for each in found["prediction_set"]] == [
         ["negative"],
         ["negative"],
