@@ -3,6 +3,7 @@ import http.server
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -166,6 +167,19 @@ def test_a_file_with_another_sha256_is_refused_and_not_kept(shelf: Shelf, cache:
     assert "computed by the test" in message
     assert shelf.address in message
     assert names(cache) == []
+
+
+def test_a_file_may_be_known_by_its_md5(shelf: Shelf, cache: Path) -> None:
+    known = loans(shelf.address)
+    for content, right in ((CONTENT, True), (b"what was meant", False)):
+        total = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        remote = Remote(name="loans.csv", address=shelf.address, md5=total, source="computed by the test")
+        if right:
+            assert datasets.fetch(replace(known, files=(remote,)))["loans.csv"].read_bytes() == CONTENT
+            (cache / "loans.csv").unlink()
+        else:
+            with pytest.raises(Refused, match=f"its md5 is .* expected {total}"):
+                datasets.fetch(replace(known, files=(remote,)))
 
 
 def test_a_damaged_file_in_the_cache_is_replaced(shelf: Shelf, cache: Path) -> None:

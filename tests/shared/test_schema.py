@@ -504,3 +504,21 @@ def test_a_column_that_is_called_like_a_role_but_has_none_is_an_ordinary_feature
         "time": "column time",
         "price": "price",
     }
+
+
+def test_a_target_that_is_not_known_for_every_row_may_be_missing_and_any_other_may_not():
+    columns = Columns(
+        inputs=(Column(name="text", kind="text"),),
+        targets=(
+            Column(name="edema", kind="category", incomplete=True),
+            Column(name="mass", kind="category", incomplete=True),
+        ),
+    )
+    table = pd.DataFrame({"text": ["a", "b", "c"], "edema": [1, None, 0], "mass": [None, None, 1]})
+    schema = learnt(columns, {}, table)
+    found = checked(schema, table)
+    assert len(found.good) == 3
+    assert found.good["edema"].fillna("unknown").tolist() == ["1", "unknown", "0"]
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))).field("mass").incomplete
+    whole = learnt(Columns(targets=(TARGET,), features=("number",)), {"target": "bad"}, loans(x=[1, 2, 3, 4]))
+    assert len(checked(whole, loans(x=[1, 2, 3, 4]).assign(bad=["yes", None, "no", "no"])).bad) == 1

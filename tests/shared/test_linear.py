@@ -1,0 +1,70 @@
+"""Logistic regression on frozen features: strengths are chosen, and what is unknown teaches nothing."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+
+from solvent import Goal, finetune, linear
+from solvent.recipe import Recipe
+
+GOAL = Goal("log_loss", higher=False)
+
+
+def task(truth, choosing, measure):
+    """Images whose cells are their features."""
+    return finetune.Task(
+        train=list(FEATURES[:300]),
+        targets=truth,
+        weights=np.ones(300),
+        outputs=truth.shape[1],
+        choosing=choosing,
+        loss=None,
+        measure=measure,
+        goal=GOAL,
+    )
+
+
+FEATURES = np.random.default_rng(0).normal(0, 1, (500, 4))
+
+
+@pytest.fixture(autouse=True)
+def cells_are_features(monkeypatch):
+    monkeypatch.setattr(finetune, "frozen_features", lambda recipe, cells, seed: np.asarray(cells))
+
+
+def test_each_of_several_classes_is_learnt_from_the_images_for_which_it_is_known():
+    random = np.random.default_rng(1)
+    truth = (FEATURES[:, :2] + random.normal(0, 0.3, (500, 2)) > 0).astype(float)
+    # of every image for which the second class is not known it would be wrong
+    known = truth[:300].copy()
+    known[:200, 1] = np.nan
+    held = truth[300:]
+
+    def measure(logits):
+        chance = expit(logits)
+        return {"log_loss": -np.mean(np.log(np.where(held == 1, chance, 1 - chance)))}
+
+    logits = linear.learn(Recipe(backbone="cnn"), task(known, FEATURES[300:], measure), True, 0)
+    right = (logits(FEATURES[300:]) > 0) == held
+    assert right.mean(axis=0).min() > 0.85
+    never = linear.learn(
+        Recipe(backbone="cnn"), task(np.column_stack([known[:, 0], 0 * known[:, 0]]), FEATURES[300:], measure), True, 0
+    )
+    assert expit(never(FEATURES[:3]))[:, 1].max() < 1e-9  # a class that no training image has
+
+
+def test_the_strength_that_serves_the_choosing_images_wins():
+    random = np.random.default_rng(2)
+    noise = np.eye(3)[random.integers(0, 3, 300)]  # nothing to learn
+    held = random.integers(0, 3, 200)
+    seen = []
+
+    def measure(logits):
+        seen.append(-np.mean(np.log(softmax(logits, axis=1)[np.arange(200), held])))
+        return {"log_loss": seen[-1]}
+
+    logits = linear.learn(Recipe(backbone="cnn"), task(noise, FEATURES[300:], measure), False, 0)
+    assert len(seen) == len(linear.STRENGTHS)
+    kept = -np.mean(np.log(softmax(logits(FEATURES[300:]), axis=1)[np.arange(200), held]))
+    assert kept == pytest.approx(min(seen))
+    assert kept < np.log(3) + 0.02
