@@ -221,9 +221,16 @@ def test_several_findings_are_learnt_where_they_are_known(tmp_path):
 def test_one_of_several_diagnoses_is_named_or_referred(tmp_path):
     rows = ROWS.assign(diagnosis=ROWS["diagnosis"] + " " + np.where(ROWS["age"] > 54, "old", "young"))
     settings = {key: value for key, value in QUICK.items() if key != "positive"}
-    quick = {**settings, "training": {**QUICK["training"], "epochs": 1}}
+    quick = {
+        **settings,
+        "training": {**QUICK["training"], "epochs": 1},
+        "modality": "ultrasound",
+        "deferral": {"coverage": 0.8, "views": 1},
+        "sampling": "balanced",
+    }
     bundle = solvent.train(config(tmp_path, rows, quick), tmp_path / "bundle")
     found = bundle.score(rows.head(10))
+    pd.testing.assert_frame_equal(found, bundle.score(rows.head(10)))  # views are drawn by the image and the seed
     assert set(found["decision"]) <= {*rows["diagnosis"].unique(), "refer"}
     alone = found["prediction_set"].map(len) == 1
     assert ((found["decision"] != "refer") == alone).all()
