@@ -1,5 +1,7 @@
 """Fit a network to patients' images, calibrate it by patient; score patients with it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -38,19 +40,12 @@ def fit(settings: Medical, data: Data) -> Fitted:
     fitted = Fitted(models={"model": network.model}, facts=facts, batch_rows=finetune.BATCH_ROWS)
     valid = patients.cases(settings, data.valid)
     cells, patient, _ = patients.images_of(valid)
-    if settings.deferral.views:
-        found, _ = imaging.logits(settings, fitted, cells, settings.deferral.views)
-        logits = patients.combined(settings, found.mean(axis=0), patient)
-    else:
-        logits = patients.combined(settings, network.logits(cells), patient)
+    # By the way that scoring takes, and not by cached features, which may be of half the precision: what is promised is
+    # promised of the scores.
+    found, _ = imaging.logits(settings, fitted, cells, settings.deferral.views)
+    logits = patients.combined(settings, found.mean(axis=0), patient)
     facts |= asked.fit(calibrating, logits[valid.index.get_indexer(calibrating.index)])
-    return Fitted(
-        models={"model": network.model},
-        facts=facts,
-        valid=asked.answer(facts, logits).set_axis(valid.index),
-        files=files,
-        batch_rows=finetune.BATCH_ROWS,
-    )
+    return replace(fitted, facts=facts, valid=asked.answer(facts, logits).set_axis(valid.index), files=files)
 
 
 def scorer(settings: Medical, fitted: Fitted) -> Score:
