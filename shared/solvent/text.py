@@ -16,7 +16,7 @@ __all__ = ["BUCKETS", "Vocabulary", "Windows", "bucket", "in_buckets", "padded",
 
 # A sequence is padded to the next of these lengths, whatever stands beside it: its score depends on no other row, and
 # a compiled graph meets few shapes. The steps keep padding under a third from 16 tokens on.
-BUCKETS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+BUCKETS = (8, 16, 24, *(size for power in range(5, 17) for size in (2**power, 3 * 2 ** (power - 1))))
 SENTENCES = 200_000  # that a vocabulary is learnt from; of more texts every second one, or every third, ...
 LONGEST_SENTENCE = 1 << 20  # bytes; of a longer text the beginning is learnt from
 

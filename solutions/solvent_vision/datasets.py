@@ -26,10 +26,10 @@ DATASETS = (
             "columns": {"image": "photo", "label": "defect", "id": "part"},
             "settings": {
                 "backbone": "cnn",
-                "size": 96,
+                "size": 64,
                 "augmentation": {"flip": "both", "brightness": 0.1},
                 "check_labels": "always",
-                "training": {"epochs": 20, "patience": 6, "batch_size": 32, "learning_rate": 0.003},
+                "training": {"epochs": 14, "patience": 6, "batch_size": 32, "learning_rate": 0.003},
             },
         },
     ),

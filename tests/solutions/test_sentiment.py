@@ -5,46 +5,77 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from solvent import Data, devices
+from solvent import Data, Fitted, devices
 from solvent.labels import codes, outputs
 from solvent.metrics import point
 from solvent.schema import Schema
-from solvent_nlp.sentiment import model, reading, rivals
-from solvent_nlp.sentiment.ngrams import counts, inverse_document_frequency, weigh
+from solvent_nlp.sentiment import model, networks, reading, rivals
+from solvent_nlp.sentiment.ngrams import HASHED, counts, frequent, pieces, weigh, weights
 from solvent_nlp.sentiment.outcome import metrics
 from solvent_nlp.sentiment.sample import reviews
 from solvent_nlp.sentiment.settings import Sentiment, columns
 
-SETTINGS = Sentiment(ngrams={"buckets": 2**12})
+SETTINGS = Sentiment(ngrams={"most": 2**12})
 
 
-def test_counts_are_damped_and_a_word_has_one_bucket():
-    found = counts(SETTINGS, pd.Series(["tea", "tea tea tea tea"])).toarray()
-    half = SETTINGS.ngrams.buckets // 2
-    word = int(np.argmax(found[0, :half]))
-    assert found[0, word] == pytest.approx(1)
-    assert found[1, word] == pytest.approx(1 + np.log(4))
+def test_counts_are_damped_and_a_word_has_one_column():
+    found = counts(SETTINGS, pd.Series(["tea", "tea tea tea tea"]))[:, :HASHED].tocsc()
+    words = found[:, np.flatnonzero(found[0].toarray())].toarray()
+    np.testing.assert_allclose(words, [[1], [1 + np.log(4)]])
 
 
-def test_weights_are_scikit_learns_smoothed_inverse_document_frequency():
-    texts = pd.Series(["good tea", "bad tea", "good good bread", "soup"])
+def test_the_ngrams_of_the_most_texts_are_kept_half_words_half_characters():
+    texts = pd.Series(["tea is good"] * 3 + [f"cup{number}" for number in range(300)])
     found = counts(SETTINGS, texts)
-    reference = TfidfTransformer(smooth_idf=True).fit(found)
-    np.testing.assert_allclose(inverse_document_frequency(found), reference.idf_, rtol=1e-6)
+    settings = Sentiment(ngrams={"most": 256, "words": 1})
+    kept = frequent(settings, counts(settings, texts))
+    assert len(kept) == 256 and (np.diff(kept) > 0).all()
+    assert np.searchsorted(kept, HASHED) == 128
+    common = np.flatnonzero(counts(settings, pd.Series(["tea is good"])).toarray()[0, :HASHED])
+    assert len(common) == 3 and set(common) <= set(kept)
+    # where there are fewer, all of them are
+    assert len(frequent(SETTINGS, found[:3])) == found[0].nnz
+
+
+def test_an_ngram_counts_what_its_rarity_and_its_classes_say():
+    texts = pd.Series(["good tea", "good soup", "bad tea", "bad"])
+    settings = Sentiment(ngrams={"words": 1})
+    found, labels = counts(settings, texts), np.array([1, 1, 0, 0])
+    columns = frequent(settings, found)[:4]
+    word = {name: counts(settings, pd.Series([name]))[:, :HASHED].indices[0] for name in ("good", "soup", "bad", "tea")}
+    weighed = dict(zip(columns, weights(found, columns, labels, np.ones(4), 2), strict=True))
+    rarity = TfidfTransformer(smooth_idf=True).fit(found[:, columns]).idf_
+    # One more than the texts that have the word: of class 1 good 3, soup 2, tea 2, bad 1 of 8; of class 0 good 1,
+    # soup 1, tea 2, bad 3 of 7.
+    ratio = {"good": 3 / 8 * 7, "soup": 2 / 8 * 7, "tea": 2 / 8 * 7 / 2, "bad": 1 / 8 * 7 / 3}
+    for name, value in ratio.items():
+        by_hand = rarity[list(columns).index(word[name])] * np.sqrt(abs(np.log(value)))
+        assert weighed[word[name]] == pytest.approx(by_hand, rel=1e-5), name
 
 
 def test_words_and_characters_weigh_the_same():
     found = counts(SETTINGS, pd.Series(["good tea", "bad tea"]))
-    weighed = weigh(found, inverse_document_frequency(found)).toarray()
-    half = SETTINGS.ngrams.buckets // 2
-    np.testing.assert_allclose(np.linalg.norm(weighed[:, :half], axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(weighed[:, half:], axis=1), 1, rtol=1e-6)
+    columns = frequent(SETTINGS, found)
+    weighed = weigh(found, columns, weights(found, columns, np.array([0, 1]), np.ones(2), 2)).toarray()
+    border = np.searchsorted(columns, HASHED)
+    np.testing.assert_allclose(np.linalg.norm(weighed[:, :border], axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(weighed[:, border:], axis=1), 1, rtol=1e-6)
+
+
+def test_ngrams_are_words_where_spaces_part_them_and_characters_elsewhere():
+    assert list(pieces("Not good!", 2, 3)) == ["not", "good", "!", "not good", "good !"]
+    assert list(pieces("不好吃", 1, 2)) == ["不", "好", "吃", "不好", "好吃"]
+    assert list(pieces("tea 好吃 cup", 2, 2)) == ["tea", "好", "吃", "好吃", "cup"]
+    # A vowel sign stays with its letter, in Thai (no spaces) as in Hindi (spaces).
+    assert list(pieces("ไม่ดี", 2, 2)) == ["ไ", "ม่", "ดี", "ไม่", "ม่ดี"]
+    assert list(pieces("हिन्दी चाय", 2, 5)) == ["हिन्दी", "चाय", "हिन्दी चाय"]
+    assert list(pieces("", 2, 5)) == []
 
 
 def test_the_last_word_of_a_very_long_text_still_counts():
     long = "tea " * 50_000
-    first, second = counts(SETTINGS, pd.Series([long + "awful", long + "lovely"])).toarray()
-    assert not np.array_equal(first, second)
+    first, second = counts(SETTINGS, pd.Series([long + "awful", long + "lovely"]))
+    assert (first != second).nnz > 0
 
 
 def test_texts_without_spaces_or_letters_have_features():
@@ -93,7 +124,7 @@ def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkey
     train, valid, more, schema = contradicted
     monkeypatch.setattr(model, "halves", lambda table, *_: (table, table))
     settings = Sentiment(
-        ngrams={"buckets": 2**10},
+        ngrams={"most": 2**10},
         dropout=(0.2,),
         check_labels=False,
         training={"epochs": 3, "batch_size": 32, "learning_rate": 0.02},
@@ -108,6 +139,18 @@ def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkey
     assert temperatures[0] == pytest.approx(temperatures[1], rel=1e-4)
 
 
+def test_a_bow_is_a_dense_layer_on_the_weighed_ngrams():
+    texts = pd.Series(["good tea", "bad tea", "", "soup, soup and more soup"])
+    labels = np.array([1, 0, 1, 0])
+    bag = reading.learnt(SETTINGS, texts, labels, np.ones(4), 2)
+    network = networks.build(SETTINGS, bag, 0.3, 2)
+    values = np.random.default_rng(0).normal(size=(bag.size + 1, 2)).astype(np.float32)
+    network.get_layer("classes").set_weights([values])
+    logits = bag.logits(Fitted({"model": network}, batch_rows=bag.batch_rows).predict, bag.read(texts))
+    dense = weigh(counts(SETTINGS, texts), bag.columns, bag.weights).toarray()
+    np.testing.assert_allclose(logits, dense @ values[1:] + values[0], atol=1e-5)
+
+
 def test_no_texts_are_read_as_no_rows():
-    bag = reading.learnt(SETTINGS, pd.Series(["tea"]))
-    assert bag.read(pd.Series([], dtype=object)).shape == (0, SETTINGS.ngrams.buckets)
+    bag = reading.learnt(SETTINGS, pd.Series(["tea"]), np.array([0]), np.ones(1), 2)
+    assert bag.read(pd.Series([], dtype=object)) == []

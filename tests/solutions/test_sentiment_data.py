@@ -144,15 +144,19 @@ def test_mixed_reviews_hold_several_scripts_remains_of_html_and_texts_of_any_len
 
 @pytest.mark.parametrize("language", ["chinese", "arabic", "mixed"])
 def test_other_languages_train_report_and_score_with_no_setting_changed(language, tmp_path):
-    table = sample.tongues(4, language)
+    table = pd.concat([sample.tongues(seed, language) for seed in (4, 14, 24)], ignore_index=True)
     table.to_csv(tmp_path / "reviews.csv", index=False)
-    columns = {"text": "review", "label": "opinion"}
-    given = {"solution": "sentiment", "data": {"rows": str(tmp_path / "reviews.csv"), "columns": columns}}
+    # 360 reviews to learn from, as of a small shop; 1,260 to measure on, or 0.02 would be within chance
+    data = {
+        "rows": str(tmp_path / "reviews.csv"),
+        "columns": {"text": "review", "label": "opinion"},
+        "split": {"fractions": [0.2, 0.1, 0.7]},
+    }
+    given = {"solution": "sentiment", "data": data}
     bundle = solvent.train(given, tmp_path / "bundle")
     test = bundle.facts["test"]
     ours, baseline = (found["accuracy"]["value"] for found in (test["metrics"], test["baseline"]))
-    # Of 120 test rows. Issue 6 asks for 0.02 everywhere: on the others the bow is still further behind NB-SVM.
-    assert ours >= baseline - (0.02 if language == "chinese" else 0.06)
+    assert ours >= baseline - 0.02
     page = (bundle.path / "report.html").read_text(encoding="utf-8")
     assert {"chinese": "Han", "arabic": "Arabic", "mixed": "Thai"}[language] in page
     scored = score(bundle, tmp_path / "reviews.csv", tmp_path / "scores.csv")

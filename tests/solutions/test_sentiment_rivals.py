@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from solvent import Data
 from solvent.schema import Schema
-from solvent_nlp.sentiment import rivals, sample, suspects
+from solvent_nlp.sentiment import ngrams, rivals, sample, suspects
 from solvent_nlp.sentiment.settings import Sentiment, columns
 
 SETTINGS = Sentiment(target_precision=None)
@@ -37,7 +37,7 @@ def test_log_count_ratios_are_those_of_hand():
     counted = CountVectorizer(binary=True)
     found = counted.fit_transform(texts)
     labels = np.array([1, 1, 0, 0])
-    ratios = rivals.log_count_ratios(found, labels, np.ones(4), 2)
+    ratios = ngrams.log_count_ratios(found, labels, np.ones(4), 2)
     assert counted.get_feature_names_out().tolist() == ["bad", "good", "soup", "tea"]
     # One more than the texts that have the word. Of class 1: bad 1, good 3, soup 2, tea 2, together 8;
     # of class 0: bad 3, good 1, soup 1, tea 2, together 7.
@@ -47,23 +47,13 @@ def test_log_count_ratios_are_those_of_hand():
 
 def test_each_of_several_classes_is_counted_against_the_rest_and_a_weight_of_two_is_two_texts():
     found = CountVectorizer(binary=True).fit_transform(["tea", "tea cup", "cup"])
-    ratios = rivals.log_count_ratios(found, np.array([0, 1, 2]), np.array([1.0, 2, 1]), 3)
+    ratios = ngrams.log_count_ratios(found, np.array([0, 1, 2]), np.array([1.0, 2, 1]), 3)
     # cup and tea of class 1: 3 and 3 of 6; of the others: 2 and 2 of 4.
     np.testing.assert_allclose(ratios[1], [0, 0], atol=1e-12)
     # of class 0: 1 and 2 of 3; of the others: 4 and 3 of 7.
     np.testing.assert_allclose(ratios[0], np.log([(1 / 3) / (4 / 7), (2 / 3) / (3 / 7)]))
-    again = rivals.log_count_ratios(found[[0, 1, 1, 2]], np.array([0, 1, 1, 2]), np.ones(4), 3)
+    again = ngrams.log_count_ratios(found[[0, 1, 1, 2]], np.array([0, 1, 1, 2]), np.ones(4), 3)
     np.testing.assert_allclose(ratios, again)
-
-
-def test_ngrams_are_words_where_spaces_part_them_and_characters_elsewhere():
-    assert list(rivals.ngrams("Not good!", 3)) == ["not", "good", "!", "not good", "good !"]
-    assert list(rivals.ngrams("不好吃", 2)) == ["不", "好", "吃", "不好", "好吃"]
-    assert list(rivals.ngrams("tea 好吃 cup", 2)) == ["tea", "好", "吃", "好吃", "cup"]
-    # A vowel sign stays with its letter, in Thai (no spaces) as in Hindi (spaces).
-    assert list(rivals.ngrams("ไม่ดี", 2)) == ["ไ", "ม่", "ดี", "ไม่", "ม่ดี"]
-    assert list(rivals.ngrams("हिन्दी चाय", 5)) == ["हिन्दी", "चाय", "हिन्दी चाय"]
-    assert list(rivals.ngrams("", 5)) == []
 
 
 def test_texts_of_weight_zero_teach_nb_svm_nothing(tmp_path, monkeypatch):

@@ -32,8 +32,8 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     classes = list(data.schema.targets[0].levels)
     order.check(settings, classes)
     texts, labels = joined(data.train), codes(data.train, classes)
-    reader = reading.learnt(settings, texts)
     weights = training.row_weights(data.train, labels, classes, settings.training)
+    reader = reading.learnt(settings, texts, labels, weights, len(classes))
     rows = reader.rows(texts, labels, weights)
     chosen_on, truth = reader.read(joined(choosing)), codes(choosing, classes)
 

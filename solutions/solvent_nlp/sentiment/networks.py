@@ -22,16 +22,12 @@ def build(settings: Sentiment, reader: Reader, dropout: float, classes: int) -> 
         return pretrained.classifier(
             settings.encoder, dropout, classes, settings.windows.length, reader.padding, reader.end
         )
-    start = "glorot_uniform"
     if settings.model == "bow":
-        inputs = read = keras.Input((2 * (settings.ngrams.buckets // 2),), name="ngrams")
-        start = "zeros"
-    else:
-        inputs = keras.Input((None,), dtype="int32", name="token_ids")
-        read = {"cnn": _convolved, "lstm": _recurrent}[settings.model](settings, inputs, reader.size, dropout)
-    kept = keras.layers.Dropout(dropout)(read)
-    logits = keras.layers.Dense(classes, kernel_initializer=start, dtype="float32", name="classes")(kept)
-    return keras.Model(inputs, logits, name=f"{settings.model}_classifier")
+        return _weighed(reader.size, dropout, classes)
+    tokens = keras.Input((None,), dtype="int32", name="token_ids")
+    read = {"cnn": _convolved, "lstm": _recurrent}[settings.model](settings, tokens, reader.size, dropout)
+    logits = keras.layers.Dense(classes, dtype="float32", name="classes")(keras.layers.Dropout(dropout)(read))
+    return keras.Model(tokens, logits, name=f"{settings.model}_classifier")
 
 
 def loss() -> keras.losses.Loss:
@@ -46,6 +42,18 @@ def factors(settings: Sentiment, model: keras.Model) -> Mapping[str, float] | No
     from . import pretrained
 
     return pretrained.factors(model, settings.encoder)
+
+
+def _weighed(ngrams: int, dropout: float, classes: int) -> keras.Model:
+    """One dense layer on all n-grams, read from those that a text has; number 0, which every text has, is its bias."""
+    inputs = (
+        keras.Input((None,), dtype="int32", name="ngrams"),
+        keras.Input((None,), dtype="float32", name="amounts"),
+    )
+    weights = keras.layers.Embedding(ngrams + 1, classes, "zeros", dtype="float32", name="classes")(inputs[0])
+    kept = keras.layers.Dropout(dropout, dtype="float32")(inputs[1][:, 1:])
+    amounts = keras.ops.concatenate([inputs[1][:, :1], kept], axis=1)
+    return keras.Model(inputs, keras.ops.einsum("tn,tnc->tc", amounts, weights), name="bow_classifier")
 
 
 def _convolved(settings: Sentiment, tokens: keras.KerasTensor, vocabulary: int, dropout: float) -> keras.KerasTensor:

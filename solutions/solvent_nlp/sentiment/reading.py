@@ -6,27 +6,31 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 
 from solvent import text, training
 from solvent.solution import Asset
 
-from .ngrams import counts, inverse_document_frequency, weigh
+from .ngrams import HASHED, counts, frequent, weigh, weights
 from .settings import Augmentation, Sentiment
 
 __all__ = ["Bag", "Predict", "Reader", "Tokens", "learnt", "loaded"]
 
 Predict = Callable[[Any], np.ndarray]
+NGRAM = np.dtype([("ngram", np.int32), ("amount", np.float32)])
 
 
 class Reader(Protocol):
     """What all kinds of reading have in common.
 
     Attributes:
+        size: how many n-grams or tokens there are.
         batch_rows: how many texts, or pieces of them, the network reads at once.
     """
 
     batch_rows: int
+
+    @property
+    def size(self) -> int: ...
 
     def assets(self) -> Mapping[str, Asset]:
         """What the bundle keeps of it."""
@@ -46,39 +50,63 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Bag:
-    """Hashed n-grams, weighed by how rare they are.
+    """Hashed n-grams, weighed by how rare and how telling they are.
 
     Args:
-        rarity: the weight of each bucket, shape `(buckets,)`.
+        columns: which of all hashed n-grams are read, ascending, shape `(n-grams,)`.
+        weights: what each of them counts, shape `(n-grams,)`.
     """
 
     settings: Sentiment
-    rarity: np.ndarray
+    columns: np.ndarray
+    weights: np.ndarray
     batch_rows: int = 64
 
+    @property
+    def size(self) -> int:
+        return len(self.columns)
+
     def assets(self) -> Mapping[str, Asset]:
-        return {"inverse_document_frequency": self.rarity}
+        return {"ngram_columns": self.columns, "ngram_weights": self.weights}
 
     def meaning(self, classes: Sequence[str]) -> Mapping[str, str]:
         return {
-            "ngrams": "1 + ln(count) of each hashed n-gram, as scikit-learn's HashingVectorizer counts them, times "
-            "assets/inverse_document_frequency.npy; words (first half) and characters each scaled to length 1.",
+            "ngrams": f"0, which stands for every text, then the n-grams that the text has: 1 + their places in "
+            "assets/ngram_columns.npy, which says as which columns scikit-learn's HashingVectorizer counts them "
+            f"(words before {HASHED}, characters from there on); 0 behind them up to any length.",
+            "amounts": "1, then of each n-gram 1 + ln(count), times assets/ngram_weights.npy; words and characters "
+            "each scaled to length 1; 0 behind them.",
             "output_0": _logits_of(classes),
         }
 
     def rows(self, texts: pd.Series, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
-        features = self.read(texts)
-        return training.Rows(len(targets), lambda at: (features[at].toarray(), targets[at], weights[at]))
+        found = self.read(texts)
+        lengths = np.array([text.bucket(len(ngrams), self.size + 1) for ngrams in found])
 
-    def read(self, texts: pd.Series) -> scipy.sparse.csr_matrix:
+        def take(places: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+            ngrams = [found[place] for place in places]
+            return self.arrange(ngrams, int(lengths[places].max())), targets[places], weights[places]
+
+        return training.Rows(len(found), take, lengths)
+
+    def read(self, texts: pd.Series) -> Sequence[np.ndarray]:
+        """Of each text its n-grams, by their numbers, and their amounts."""
         if texts.empty:  # scikit-learn refuses them
-            return scipy.sparse.csr_matrix((0, len(self.rarity)), dtype=np.float32)
-        return weigh(counts(self.settings, texts), self.rarity)
+            return []
+        found = weigh(counts(self.settings, texts), self.columns, self.weights)
+        ngrams = np.rec.fromarrays([1 + found.indices, found.data], dtype=NGRAM)
+        every = np.array([(0, 1)], NGRAM)
+        return [np.concatenate([every, part]) for part in np.split(ngrams, found.indptr[1:-1])]
 
-    def logits(self, predict: Predict, read: scipy.sparse.csr_matrix) -> np.ndarray:
-        # in dense pieces: as a whole it would not fit in memory
-        starts = range(0, read.shape[0], self.batch_rows)
-        return predict(read[start : start + self.batch_rows].toarray() for start in starts)
+    def logits(self, predict: Predict, read: Sequence[np.ndarray]) -> np.ndarray:
+        return text.in_buckets(predict, read, self.arrange, self.batch_rows, self.size + 1)
+
+    def arrange(self, found: Sequence[np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the network takes: n-grams, int32, and amounts, float32, each of shape `(texts, length)`."""
+        both = np.zeros((len(found), length), NGRAM)
+        for row, ngrams in zip(both, found, strict=True):
+            row[: len(ngrams)] = ngrams
+        return np.ascontiguousarray(both["ngram"]), np.ascontiguousarray(both["amount"])
 
 
 @dataclass(frozen=True)
@@ -159,10 +187,17 @@ def _logits_of(classes: Sequence[str]) -> str:
     return f"logits of the classes {', '.join(classes)}; bundle.json's calibration turns them into probabilities."
 
 
-def learnt(settings: Sentiment, texts: pd.Series) -> Reader:
-    """A reader for the texts of the training rows."""
+def learnt(settings: Sentiment, texts: pd.Series, labels: np.ndarray, weight: np.ndarray, classes: int) -> Reader:
+    """A reader for the texts of the training rows.
+
+    Args:
+        labels: numbers of their classes, shape `(rows,)`.
+        weight: what each of them counts, shape `(rows,)`.
+    """
     if settings.model == "bow":
-        return Bag(settings, inverse_document_frequency(counts(settings, texts)))
+        found = counts(settings, texts)
+        columns = frequent(settings, found)
+        return Bag(settings, columns, weights(found, columns, labels, weight, classes))
     if settings.model == "encoder":
         from . import pretrained
 
@@ -174,7 +209,7 @@ def learnt(settings: Sentiment, texts: pd.Series) -> Reader:
 def loaded(settings: Sentiment, assets: Mapping[str, Asset]) -> Reader:
     """The reader of a bundle."""
     if settings.model == "bow":
-        return Bag(settings, np.asarray(assets["inverse_document_frequency"]))
+        return Bag(settings, np.asarray(assets["ngram_columns"]), np.asarray(assets["ngram_weights"]))
     if settings.model == "encoder":
         return _pretrained(settings, bytes(assets["tokenizer"]))
     return _subwords(settings, text.Vocabulary(bytes(assets["vocabulary"])))

@@ -1,7 +1,6 @@
 """The strong simple models that the network is measured against, fitted on the same rows."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,17 +17,16 @@ from solvent.solution import Score
 from solvent.split import halves
 
 from .answers import calibrated, outputs
+from .ngrams import log_count_ratios, pieces
 from .settings import Sentiment
-from .texts import UNSPACED, joined, words
+from .texts import joined
 
-__all__ = ["log_count_ratios", "logistic", "nb_svm", "ngrams", "regression", "tfidf"]
+__all__ = ["logistic", "nb_svm", "regression", "tfidf"]
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
-SMOOTHING, INTERPOLATION = 1.0, 0.25  # alpha and beta, as the paper has them
+INTERPOLATION = 0.25  # beta, as the paper has it
 
 FEW = 200  # training texts, of which none may share a sequence of characters
-
-UNSPACED_RUN = re.compile(rf"([{UNSPACED}]+)")
 
 Logits = Callable[[scipy.sparse.csr_matrix], np.ndarray]
 
@@ -77,7 +75,7 @@ def nb_svm(settings: Sentiment, data: Data) -> Score:
     """
     classes = len(data.schema.targets[0].levels)
     known: list[np.ndarray] = []  # the same for each strength
-    features = CountVectorizer(analyzer=lambda text: ngrams(text, settings.ngrams.characters[1]), binary=True)
+    features = CountVectorizer(analyzer=lambda text: pieces(text, 2, settings.ngrams.characters[1]), binary=True)
 
     def fit(strength: float, learnt: Rows, choosing: Rows) -> Logits:
         lines, offsets = [], []
@@ -100,38 +98,6 @@ def nb_svm(settings: Sentiment, data: Data) -> Score:
         return lambda found: found @ np.transpose(lines) + offsets
 
     return _chosen(settings, data, features, fit)
-
-
-def ngrams(text: str, longest: int) -> Iterator[str]:
-    """Words, signs, and pairs of neighbours; where no spaces part the words, characters and sequences of them.
-
-    Args:
-        longest: sequence of characters.
-    """
-    for place, piece in enumerate(UNSPACED_RUN.split(text.lower())):
-        reach, gap = (longest, "") if place % 2 else (2, " ")  # every second piece is a run without spaces
-        tokens = [piece[begin:end] for begin, end in words(piece)]
-        for length in range(1, reach + 1):
-            yield from (gap.join(tokens[at : at + length]) for at in range(len(tokens) - length + 1))
-
-
-def log_count_ratios(
-    found: scipy.sparse.csr_matrix, labels: np.ndarray, weight: np.ndarray, classes: int
-) -> np.ndarray:
-    """How much more of a class's n-grams each one is than of the other classes' n-grams, as a logarithm.
-
-    Args:
-        found: 1 where a text has an n-gram, shape `(rows, ngrams)`.
-        labels: from 0 to `classes - 1`, shape `(rows,)`.
-        weight: what a text counts, shape `(rows,)`.
-
-    Returns:
-        shape `(classes, ngrams)`.
-    """
-    counts = (found.T @ (np.eye(classes)[labels] * weight[:, None])).T
-    own, others = SMOOTHING + counts, SMOOTHING + counts.sum(axis=0) - counts
-    shares = [part / part.sum(axis=1, keepdims=True) for part in (own, others)]
-    return np.log(shares[0]) - np.log(shares[1])
 
 
 def _chosen(settings: Sentiment, data: Data, features: Any, fit: Callable[[float, Rows, Rows], Logits]) -> Score:

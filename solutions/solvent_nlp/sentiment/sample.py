@@ -30,7 +30,7 @@ def reviews(seed: int) -> Sample:
         rows=pd.DataFrame({"review": texts, "opinion": label}),
         columns={"text": "review", "label": "opinion"},
         settings={
-            "ngrams": {"buckets": 4096},
+            "ngrams": {"most": 4096},
             "dropout": [0.2],
             "training": {"epochs": 12, "patience": 4, "batch_size": 32, "learning_rate": 0.02},
         },

@@ -37,12 +37,12 @@ class Ngrams(Section):
     Args:
         words: longest sequence of words that is a feature.
         characters: shortest and longest sequence of characters inside words that is a feature.
-        buckets: features are hashed into so many buckets, half for words, half for characters.
+        most: so many features are kept at most, half words, half characters: those that stand in the most texts.
     """
 
     words: int = Field(2, ge=1, le=5)
     characters: tuple[int, int] = (2, 5)
-    buckets: int = Field(2**16, ge=2**8, le=2**20)
+    most: int = Field(2**16, ge=2**8, le=2**20)
 
     @field_validator("characters")
     @classmethod
@@ -123,7 +123,7 @@ class Augmentation(Section):
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "bow": {
         "dropout": (0.2, 0.5),
-        "training": {"epochs": 30, "batch_size": 64, "learning_rate": 0.01, "patience": 10},
+        "training": {"epochs": 30, "batch_size": 32, "learning_rate": 0.02, "patience": 10},
     },
     "cnn": {
         "dropout": (0.5,),
@@ -153,7 +153,7 @@ class Sentiment(Section):
     """Settings of text classification.
 
     Args:
-        model: `bow` weighs hashed sequences of words and characters (seconds to train); `cnn` and `lstm` learn subwords
+        model: `bow` weighs sequences of words and characters (seconds to train); `cnn` and `lstm` learn subwords
             and their order from nothing; `encoder` fine-tunes a pretrained one.
         ngrams: of the bow.
         network: of the cnn and the lstm.

@@ -9,7 +9,7 @@ from functools import cache
 
 import pandas as pd
 
-__all__ = ["BREAK", "cleaned", "joined", "words"]
+__all__ = ["BREAK", "UNSPACED_RUN", "cleaned", "joined", "words"]
 
 BREAK = " \u2016 "  # between a text and a second one: a sign that hardly any text holds
 # Names of elements, so that a text's own "<3" or "a <b" stays.
@@ -30,6 +30,7 @@ UNSEEN = re.compile(
 SPACE = re.compile(r"\s+")
 # Thai, Lao, Burmese, Khmer, kana, Chinese characters: words are written without spaces.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+UNSPACED_RUN = re.compile(rf"([{UNSPACED}]+)")
 
 
 def cleaned(text: str) -> str:
