@@ -74,7 +74,10 @@ def joined(table: pd.DataFrame) -> pd.Series:
 
 def words(text: str) -> Iterator[tuple[int, int]]:
     """Where each word begins and ends: in a script without spaces each character is one, and so is any other sign."""
-    return (found.span() for found in _word().finditer(text))
+    return (found.span() for found in (ASCII_WORD if text.isascii() else _word()).finditer(text))
+
+
+ASCII_WORD = re.compile(r"\w[\w']*|[^\w\s]")  # what `_word` says of such a text, several times faster
 
 
 @cache
