@@ -151,7 +151,7 @@ class Bundle:
 
     def source(self, given: Any) -> Source:
         """Where a table comes from, read as the training table was, in what is not named: with its decimal sign, and
-        with its names for the columns of a folder of images."""
+        with its names for the columns of a folder of images, and by which files are images."""
         source = Source.of(given)
         columns = {
             "image": [field for field in self.schema.features if field.kind == "image"],
@@ -159,7 +159,8 @@ class Bundle:
             "label": self.schema.by_role("entity") or self.schema.targets,
             "id": self.schema.by_role("id"),
         }
-        known = {name: fields[0].source for name, fields in columns.items() if fields}
+        known: dict[str, JSON] = {name: fields[0].source for name, fields in columns.items() if fields}
+        known["every"] = any(field.decoder is not None for field in columns["image"])
         known["decimal"] = self.facts["data"].get("decimal", ".")
         return source.model_copy(update={key: known[key] for key in set(known) - source.model_fields_set})
 

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 import solvent
 from solvent import Refused, TooManyBadRows, startup
 from solvent.augmentation import Augmentation
+from solvent.config import load
+from solvent.prepare import prepare
 from solvent_medical import checks
 from solvent_medical.presets import PRESETS
 from solvent_medical.sample import phantoms
@@ -129,6 +131,30 @@ def test_a_folder_of_patients_is_scored_one_row_each_and_a_broken_image_sets_its
     assert (apart["probability"].nunique() == 1).all()
     whole = apart["probability"].first().loc[found["patient_id"]]
     np.testing.assert_allclose(found["probability"], whole, atol=1e-6)
+
+
+def test_a_damaged_image_of_any_name_sets_its_patient_aside_and_is_not_passed_over(trained, tmp_path):
+    """Scanners give their files no ending, or any: what is left of a patient would be another examination."""
+    folder = files_of(tmp_path / "scans", PEOPLE[:6])
+    (folder / PEOPLE[1] / "IM000001").write_bytes(b"\0" * 400)
+    (folder / PEOPLE[2] / "0002.IMA").write_bytes(b"")
+    manifest = score.score(trained, trained.source(folder), tmp_path / "scores.csv", max_bad=0.5)
+    assert pd.read_csv(tmp_path / "scores.csv")["patient_id"].tolist() == [PEOPLE[place] for place in (0, 3, 4, 5)]
+    assert manifest["rows_set_aside"] == 2 * 3
+    aside = pd.read_parquet(tmp_path / manifest["quarantine"][0]["name"])["reasons"]
+    assert [sum(word in why for why in aside) for word in ("IM000001", "0002.IMA", "is empty")] == [1, 1, 1]
+
+
+def test_a_damaged_image_of_any_name_is_told_of_before_training_too(tmp_path):
+    for diagnosis, part in ROWS.groupby("diagnosis"):
+        (tmp_path / "scans" / diagnosis).mkdir(parents=True)
+        for number, image in enumerate(part["image"].iloc[:20]):
+            (tmp_path / "scans" / diagnosis / f"{number}.png").write_bytes(image)
+    (tmp_path / "scans" / "benign" / "IM000020").write_bytes(b"")
+    given = config(tmp_path, ROWS, {**QUICK, "independent_rows": "one image of each patient"})
+    given["data"] = {"rows": str(tmp_path / "scans"), "max_bad": 0}
+    with pytest.raises(Refused, match=r"1 of 41 rows can't be used.*\n.*IM000020.*is empty"):
+        prepare(load(given))
 
 
 def test_an_unreadable_image_fails_all_rows_of_its_patient_and_no_other(trained):
