@@ -20,7 +20,7 @@ CHOSEN_ON = "validation patients, calibrating half"
 
 
 def fit(settings: Medical, name: str, logit: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Temperature, operating point and limits of the prediction set for one question.
+    """Calibration, operating point and limits of the prediction set for one question.
 
     Args:
         name: what is looked for, for messages.
@@ -77,8 +77,9 @@ def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:
         The declared outputs by name, each of shape `(patients,)`.
     """
     both = _probability(facts["calibration"], logit)
-    possible = conformal.members(facts["sets"], both)
     flagged = both[:, 1] >= facts["operating_point"]["value"]
+    # An empty set gets the answer of the operating point: were it referred, to promise more could refer fewer.
+    possible = conformal.members(facts["sets"], both, otherwise=flagged.astype(np.int64))
     alone = possible.sum(axis=1) == 1
     words = np.where(flagged, POSITIVE, NEGATIVE).astype(object)
     sets = np.empty(len(both), dtype=object)

@@ -52,8 +52,8 @@ class Deferral(Section):
 
     Args:
         coverage: the share of patients, among the ill and among the others alike, whose set of possible answers holds
-            the right one. Who has not exactly one is referred: with several the images leave it open, with none
-            they are unlike what was seen of either.
+            the right one. Who has more than one is referred, and whose only one is not the operating point's answer.
+            The more is promised, the more are referred.
         views: augmented views of each image whose logits are averaged with its own, in calibration and scoring alike.
     """
 
@@ -89,8 +89,10 @@ class Medical(Recipe):
         reading: how DICOM files become pictures.
         operating_point: from which probability on a patient is flagged.
         deferral: when a patient is referred to people.
-        calibration: `temperature` makes all answers more or less sure; `platt` also moves them, which a network needs
-            that was trained on other shares of diagnoses (sampling, class weights). For yes and no.
+        calibration: `platt`: slope and intercept of the logit; of several diagnoses a temperature and a bias of each.
+            `temperature` alone makes all answers more or less sure and can't move them, which they need where a
+            patient's is the worst of several images, or where training saw other shares of diagnoses (sampling, class
+            weights). So it is not the default, though it is usual.
         sampling: `balanced` shows the images of rare diagnoses as often as those of common ones.
         synthetic: for too little data, made images beside the real ones; null, the default, makes none.
     """
@@ -103,7 +105,7 @@ class Medical(Recipe):
     reading: Reading = Reading()
     operating_point: OperatingPoint = OperatingPoint()
     deferral: Deferral = Deferral()
-    calibration: Literal["temperature", "platt"] = "temperature"
+    calibration: Literal["platt", "temperature"] = "platt"
     sampling: Literal["as_is", "balanced"] = "as_is"
     synthetic: Synthetic | None = None
 
@@ -132,9 +134,6 @@ class Medical(Recipe):
             "findings: each is a column of its own; name each once": len(set(self.findings)) < len(self.findings),
             "combine: of several diagnoses none is the worst; name the one that is looked for as positive, or use "
             "combine: mean": self.combine == "worst" and not named and not several,
-            "calibration: platt is for yes and no; name what is looked for as positive, or leave it out": (
-                self.calibration == "platt" and not named and not several
-            ),
             "training.class_weight: not for several findings; leave it out": (
                 several and self.training.class_weight is not None
             ),

@@ -326,7 +326,6 @@ def test_presets_are_admissible_and_say_why(name):
         ({"operating_point": {"sensitivity": 0.9, "specificity": 0.9}}, "one of them"),
         ({"findings": ["x"], "sampling": "balanced"}, "not for several findings"),
         ({"sampling": "balanced", "training": {"class_weight": "balanced"}}, "leave one out"),
-        ({"calibration": "platt"}, "yes and no"),
         ({"independent_rows": "yes"}, "at least 10 characters"),
         ({"deferral": {"views": 4}}, "augmentation"),
     ],
