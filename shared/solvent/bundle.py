@@ -95,7 +95,7 @@ class Bundle:
         models = {name: _load_model(folder / "models" / f"{name}.keras") for name in facts["models"]}
         fitted = Fitted(
             models=models,
-            facts=facts["facts"],
+            facts={**facts["facts"], **(facts["runtime"] or {}).get("facts", {})},  # what its promises need set anew
             assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").iterdir())},
             personal=frozenset(facts["personal"]),
             batch_rows=facts["batch_rows"],

@@ -15,6 +15,7 @@ from .schedule import refits
 from .schema import Schema
 from .schema.kinds import shown
 from .solution import (
+    JSON,
     Column,
     Columns,
     Figure,
@@ -39,6 +40,7 @@ __all__ = [
     "checked_cases",
     "checked_columns",
     "checked_explained",
+    "checked_facts",
     "checked_figures",
     "checked_findings",
     "checked_fitted",
@@ -172,6 +174,13 @@ def checked_outside(function: Any, value: Any) -> dict[str, str]:
         raise _broken(function, _kind(value), "a dictionary of hashes, by the setting that names each thing")
     if wrong := [name for name, item in value.items() if not (isinstance(name, str) and isinstance(item, str))]:
         raise _broken(function, f"{wrong[0]!r} with {_kind(value[wrong[0]])}", "a text for each name")
+    return dict(value)
+
+
+def checked_facts(function: Any, value: Any) -> dict[str, JSON]:
+    """The facts that a solution sets anew."""
+    if not isinstance(value, Mapping):
+        raise _broken(function, _kind(value), "a dictionary of facts")
     return dict(value)
 
 

@@ -473,6 +473,9 @@ class Solution(Generic[S]):
         joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, which is
             known by the entity alone; what passes through is that of its first row.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
+        recalibrate: facts that were set by validation rows and promise something of scores, such as an operating point,
+            set anew by the same rows for another form of the network (`optimize`), which `Fitted.predict` then asks.
+            It gets all validation rows with their targets.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.
     """
@@ -494,6 +497,7 @@ class Solution(Generic[S]):
     joins: bool = False
     near_copies: Severity = "note"
     checks: Callable[[S, Table], list[Finding]] = _nothing
+    recalibrate: Callable[[S, Fitted, Schema, Table], Mapping[str, JSON]] = _none
     slices: Callable[[S, Fitted, Table], Mapping[str, Series]] = _none
     figures: Callable[[S, Fitted, Table, Table], Iterable[Figure | Texts]] = _nothing
     explain: Callable[[S, Fitted, Table], Table] | None = None

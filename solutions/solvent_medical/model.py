@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 
 from solvent import Data, Fitted, finetune, imaging
-from solvent.solution import Score
+from solvent.schema import Schema
+from solvent.solution import JSON, Score
 from solvent.split import halves
 
 from . import made, patients
 from .answers import answers, task
 from .settings import Medical
 
-__all__ = ["fit", "outside", "scorer"]
+__all__ = ["fit", "outside", "recalibrate", "scorer"]
 
 PATIENT = "patient: another image of the same patient could not be read"
 
@@ -39,13 +40,27 @@ def fit(settings: Medical, data: Data) -> Fitted:
     facts["choices"] = [*facts["choices"], *tried]
     fitted = Fitted(models={"model": network.model}, facts=facts, batch_rows=finetune.BATCH_ROWS)
     valid = patients.cases(settings, data.valid)
-    cells, patient, _ = patients.images_of(valid)
-    # By the way that scoring takes, and not by cached features, which may be of half the precision: what is promised is
-    # promised of the scores.
-    found, _ = imaging.logits(settings, fitted, cells, settings.deferral.views)
-    logits = patients.combined(settings, found.mean(axis=0), patient)
+    logits = _of_patients(settings, fitted, valid)
     facts |= asked.fit(calibrating, logits[valid.index.get_indexer(calibrating.index)])
     return replace(fitted, facts=facts, valid=asked.answer(facts, logits).set_axis(valid.index), files=files)
+
+
+def recalibrate(settings: Medical, fitted: Fitted, schema: Schema, valid: pd.DataFrame) -> dict[str, JSON]:
+    """Calibration, operating point and prediction sets by the patients that set them in `fit`, for another network."""
+    _, rest = halves(valid, schema, fitted.facts["seed"])
+    calibrating = patients.cases(settings, rest)
+    asked = answers(settings, fitted.facts.get("classes", ()))
+    return asked.fit(calibrating, _of_patients(settings, fitted, calibrating))
+
+
+def _of_patients(settings: Medical, fitted: Fitted, cases: pd.DataFrame) -> np.ndarray:
+    """Logits by the way that scoring takes, shape `(patients, outputs)`: what is promised is promised of the scores.
+
+    Cached features would not do: they may be of half the precision.
+    """
+    cells, patient, _ = patients.images_of(cases)
+    found, _ = imaging.logits(settings, fitted, cells, settings.deferral.views)
+    return patients.combined(settings, found.mean(axis=0), patient)
 
 
 def scorer(settings: Medical, fitted: Fitted) -> Score:

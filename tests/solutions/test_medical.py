@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,9 @@ startup.tensorflow()
 import keras  # noqa: E402
 
 from solvent import imaging, metrics, score  # noqa: E402
-from solvent_medical import made  # noqa: E402
+from solvent.runtime import validation  # noqa: E402
+from solvent.runtime.optimize import optimize, sentence  # noqa: E402
+from solvent_medical import made, model, patients  # noqa: E402
 from solvent_medical.answers import Known, Questions  # noqa: E402
 from solvent_medical.measures import of_question  # noqa: E402
 from solvent_medical.subgroups import groups, levels_of  # noqa: E402
@@ -181,6 +185,27 @@ def test_intervals_are_over_patients_and_nothing_of_an_image_is_in_the_scores(tr
     assert len(scores) == test["rows"]
     assert "patient_id" not in scores
     assert {"north", "south", "island"} <= {item["level"] for item in trained.facts["slices"]}
+
+
+def test_a_network_in_another_form_is_calibrated_anew_by_the_patients_that_calibrated_it(trained, tmp_path):
+    """The gate of `optimize` asks for the headline alone, which a shifted network keeps: it would flag everybody."""
+    settings, fitted, valid = trained.settings, trained.fitted, validation.rows(trained)
+    again = model.recalibrate(settings, fitted, trained.schema, valid)
+    assert again["operating_point"] == pytest.approx(fitted.facts["operating_point"])
+    shifted = replace(fitted, forms={"model": lambda batch: 2 * fitted.models["model"](batch) + 100})
+    anew = replace(shifted, facts={**fitted.facts, **model.recalibrate(settings, shifted, trained.schema, valid)})
+    cases = patients.cases(settings, valid)
+    flagged = [model.scorer(settings, each)(cases)["flagged"].mean() for each in (fitted, shifted, anew)]
+    assert flagged[1] == 1
+    assert flagged[2] == pytest.approx(flagged[0], abs=0.02)
+
+    bundle = Path(shutil.copytree(trained.path, tmp_path / "bundle"))
+    record = optimize(bundle, "openvino-float32", max_drop=0.05)
+    assert record["facts"]["operating_point"]["chosen_on"] == "validation patients, calibrating half"
+    assert "set anew" in sentence(record)
+    loaded = solvent.Bundle.load(bundle)
+    assert loaded.fitted.facts["operating_point"] == record["facts"]["operating_point"]
+    assert loaded.score(ROWS.head(4))["probability"].notna().all()
 
 
 def test_explain_shows_two_ways_of_looking_and_random_weights_destroy_the_map(trained):
