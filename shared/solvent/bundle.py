@@ -91,7 +91,7 @@ class Bundle:
             if isinstance(function, Later):  # its module registers the Keras classes that the models are made of
                 importlib.import_module(function.module)
         if facts["personal"]:
-            log.warning("%s holds rows about people in: %s.", folder, ", ".join(facts["personal"]))
+            log.warning("%s holds rows or pictures of people in: %s.", folder, ", ".join(facts["personal"]))
         models = {name: _load_model(folder / "models" / f"{name}.keras") for name in facts["models"]}
         fitted = Fitted(
             models=models,

@@ -108,10 +108,10 @@ class Column:
     Args:
         role: `feature` for what the model reads; a domain may give its own name to a general role
             (a patient is an `entity`).
-        required: whether a missing *cell* fails its row, and a missing column refuses the table.
+        required: whether a missing *cell* fails its row, and a missing column refuses the table. A target that is not
+            required is not known for every row, and a missing cell is no mistake; its column has to be there.
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
-        incomplete: of a target: it is not known for every row, so that a missing cell is no mistake.
         decoder: of images that Pillow doesn't read.
     """
 
@@ -120,7 +120,6 @@ class Column:
     role: Role = "feature"
     required: bool = True
     shared: bool = False
-    incomplete: bool = False
     decoder: Decoder | None = None
     meaning: str = ""
 
@@ -372,7 +371,8 @@ class Fitted:
             `facts["meaning"][MODEL]` what goes in and comes out of a network, by the names that `export` gives them
             ("output_0"): units, range, layout.
         assets: tables, arrays or bytes that scoring needs.
-        personal: names of the assets that hold rows about people.
+        personal: names of what holds rows or pictures of people: of assets, of files, and `report.html` where its
+            figures show some.
         valid: the declared outputs for the cases of the validation rows, by models that had not seen them; needed
             where `fit` refits on these rows (`training.refit`).
         files: further files for people and other programs; scoring reads none of them. They lie in the bundle's folder

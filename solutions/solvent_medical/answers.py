@@ -155,7 +155,10 @@ class Diagnoses:
         return point(multiclass(labels.codes(cases, self.classes), chance, chance.argmax(axis=1))["log_loss"])
 
     def refuse_too_few(self, cases: pd.DataFrame) -> None:
-        """Nothing is promised of single diagnoses; with too few patients all are referred."""
+        """The sets hold the truth for a share of all patients; nothing is promised of each diagnosis."""
+        needed = conformal.rows_for(self.settings.deferral.coverage)
+        if len(cases) < needed:
+            raise decision.too_few(self.settings, f"{needed} patients", str(len(cases)))
 
     def fit(self, cases: pd.DataFrame, logits: np.ndarray) -> dict[str, JSON]:
         truth = labels.codes(cases, self.classes)

@@ -13,7 +13,7 @@ from solvent.metrics import calibration, conformal, operating_point
 
 from .settings import Medical
 
-__all__ = ["CHOSEN_ON", "NEGATIVE", "POSITIVE", "REFER", "answer", "fit", "refuse_too_few"]
+__all__ = ["CHOSEN_ON", "NEGATIVE", "POSITIVE", "REFER", "answer", "fit", "refuse_too_few", "too_few"]
 
 POSITIVE, NEGATIVE, REFER = "positive", "negative", "refer"
 CHOSEN_ON = "validation patients, calibrating half"
@@ -57,11 +57,17 @@ def refuse_too_few(settings: Medical, name: str, truth: np.ndarray) -> None:
     ill = int(known.sum())
     fewest, needed = min(ill, len(known) - ill), conformal.rows_for(settings.deferral.coverage)
     if fewest < needed:
-        raise Refused(
-            f"settings.deferral.coverage {settings.deferral.coverage:g} needs {needed} patients with and {needed} "
-            f"without {name} among the {CHOSEN_ON}; there are {ill} with and {len(known) - ill} without. Else every "
-            "patient would be referred. Lower it, or make the validation part larger: data.split.fractions."
-        )
+        needs = f"{needed} patients with and {needed} without {name}"
+        raise too_few(settings, needs, f"{ill} with and {len(known) - ill} without")
+
+
+def too_few(settings: Medical, needs: str, there: str) -> Refused:
+    """That the prediction sets need more calibrating patients."""
+    return Refused(
+        f"settings.deferral.coverage {settings.deferral.coverage:g} needs {needs} among the {CHOSEN_ON}; there are "
+        f"{there}. Else every patient would be referred. Lower it, or make the validation part larger: "
+        "data.split.fractions."
+    )
 
 
 def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from solvent.schema import Schema
 from solvent.solution import JSON, Score
 from solvent.split import halves
 
-from . import made, patients
+from . import identifying, made, patients
 from .answers import answers, task
 from .settings import Medical
 
 __all__ = ["fit", "outside", "recalibrate", "scorer"]
 
-PATIENT = "patient: another image of the same patient could not be read"
+PATIENT = "patient: another image of the same patient was set aside"
 
 
 def outside(settings: Medical) -> dict[str, str]:
@@ -42,7 +42,13 @@ def fit(settings: Medical, data: Data) -> Fitted:
     valid = patients.cases(settings, data.valid)
     logits = _of_patients(settings, fitted, valid)
     facts |= asked.fit(calibrating, logits[valid.index.get_indexer(calibrating.index)])
-    return replace(fitted, facts=facts, valid=asked.answer(facts, logits).set_axis(valid.index), files=files)
+    return replace(
+        fitted,
+        facts=facts,
+        valid=asked.answer(facts, logits).set_axis(valid.index),
+        files=files,
+        personal=frozenset({"report.html", *files}),  # patients' images, and what may come close to one
+    )
 
 
 def recalibrate(settings: Medical, fitted: Fitted, schema: Schema, valid: pd.DataFrame) -> dict[str, JSON]:
@@ -66,13 +72,16 @@ def _of_patients(settings: Medical, fitted: Fitted, cases: pd.DataFrame) -> np.n
 def scorer(settings: Medical, fitted: Fitted) -> Score:
     """Score checked rows, images or cases: all rows of a patient get the one score of that patient.
 
-    An image that can't be read fails its patient: what is left is another examination.
+    An image that can't be read, or whose file still identifies people, fails its patient: what is left is another
+    examination.
     """
     asked = answers(settings, fitted.facts.get("classes", ()))
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
         cells, patient, own = patients.images_of(table)
         found, unread = imaging.logits(settings, fitted, cells, settings.deferral.views)
+        if settings.identifying == "refuse":
+            unread = [why or whose for why, whose in zip(unread, identifying.reasons(cells), strict=True)]
         logits = patients.combined(settings, found.mean(axis=0), patient)
         scored = asked.answer(fitted.facts, logits).iloc[own].set_axis(table.index)
         errors = pd.Series(_errors(table, own, imaging.reasons(fitted, cells, unread)), index=table.index, dtype="str")

@@ -87,6 +87,8 @@ class Medical(Recipe):
         combine: how a patient's images make one answer: the `worst` of them, or their `mean`.
         modality: what took the images. It sets the augmentation, unless that is given.
         reading: how DICOM files become pictures.
+        identifying: whether files may be trained on and scored that still say whose they are; `refuse` refuses such a
+            table before training, and sets such patients aside in scoring.
         operating_point: from which probability on a patient is flagged.
         deferral: when a patient is referred to people.
         calibration: `platt`: slope and intercept of the logit; of several diagnoses a temperature and a bias of each.
@@ -103,6 +105,7 @@ class Medical(Recipe):
     combine: Literal["worst", "mean"] = "mean"
     modality: Modality | None = None
     reading: Reading = Reading()
+    identifying: Literal["refuse", "allow"] = "refuse"
     operating_point: OperatingPoint = OperatingPoint()
     deferral: Deferral = Deferral()
     calibration: Literal["platt", "temperature"] = "platt"
@@ -116,12 +119,16 @@ class Medical(Recipe):
         if not isinstance(given, Mapping) or given.get("modality") not in PRESETS or "augmentation" in given:
             return given
         about = BACKBONES.get(given.get("backbone", "vgg16"))
-        deferral = given.get("deferral")
+        deferral, tuned = (
+            part.model_dump() if isinstance(part, Section) else part or {}
+            for part in (given.get("deferral"), given.get("fine_tune"))
+        )
         seen = (
             (about is not None and about.constructor is None)
             or given.get("weights") == "none"
             or given.get("views")
-            or (isinstance(deferral, Mapping) and deferral.get("views"))
+            or (about is not None and tuned.get("blocks") == len(about.blocks))
+            or deferral.get("views")
         )
         return {**given, "augmentation": PRESETS[given["modality"]][0]} if seen else given
 
@@ -192,7 +199,7 @@ def columns(settings: Medical) -> Columns:
     inputs = (image, *groups) if settings.independent_rows else (image, patient, *groups)
     if settings.findings:
         targets = tuple(
-            Column(name=name, kind="category", incomplete=True, meaning="1 where it is there, 0 where not, else empty")
+            Column(name=name, kind="category", required=False, meaning="1 where it is there, 0 where not, else empty")
             for name in settings.findings
         )
         outputs = tuple(

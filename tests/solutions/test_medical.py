@@ -1,5 +1,6 @@
 """Medical: from images of patients to one answer each; leaks refused; groups; where it looked; intended use."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -169,6 +170,21 @@ def test_an_unreadable_image_fails_all_rows_of_its_patient_and_no_other(trained)
     assert found.loc[rows.index[[2, 3]]].drop(columns="error").isna().all(axis=None)
 
 
+def test_sites_devices_sexes_and_ages_of_patients_are_watched_for_drift(trained, tmp_path):
+    """The network does not see them, and its promises end with them."""
+    known = trained.reference["inputs"]
+    assert set(known) == {"site", "sex", "age", "device"}
+    taught = trained.facts["data"]["parts"]["train"]["rows"]
+    assert trained.reference["rows"] == taught / 2  # patients, each with two images
+    rows = ROWS.head(200).assign(site="elsewhere", age=ROWS["age"] + 60)
+    rows = pd.concat([rows, rows.iloc[[0] * 20]])  # one patient with many images counts once
+    rows.to_parquet(tmp_path / "new.parquet")
+    found = score.score(trained, trained.source(tmp_path / "new.parquet"), tmp_path / "out.csv")["drift"]
+    assert (found["rows"], found["reference_rows"]) == (100, taught / 2)
+    assert found["inputs"]["site"]["unseen"]["now"] == 1
+    assert found["inputs"]["age"]["psi"] > 1 > found["inputs"]["device"]["psi"]
+
+
 def test_evaluate_measures_patients_whatever_their_images(trained):
     measured = solvent.evaluate(trained, ROWS)
     assert measured["rows"] == len(PEOPLE)
@@ -183,7 +199,8 @@ def test_intervals_are_over_patients_and_nothing_of_an_image_is_in_the_scores(tr
     assert test["rows"] == 60 or abs(test["rows"] - 60) <= 3  # patients of 300, not their 600 images
     scores = pd.read_parquet(trained.path / "test_scores.parquet")
     assert len(scores) == test["rows"]
-    assert "patient_id" not in scores
+    assert set(scores["entity"]) <= set(PEOPLE)
+    assert scores["entity"].is_unique
     assert {"north", "south", "island"} <= {item["level"] for item in trained.facts["slices"]}
 
 
@@ -248,6 +265,27 @@ def test_the_loss_counts_only_what_is_known():
     assert np.all(np.asarray(focal.call(truth, logits)) <= np.asarray(each) + 1e-6)
 
 
+def test_an_image_that_is_bytes_is_told_by_its_hash_where_it_is_set_aside(trained, tmp_path):
+    """A file may say whose it is: the quarantine holds none."""
+    rows = ROWS.head(4).copy()
+    rows.loc[rows.index[0], "image"] = b"\0" * 128 + b"DICM Doe^Jane"
+    rows.to_parquet(tmp_path / "new.parquet")
+    manifest = score.score(trained, trained.source(tmp_path / "new.parquet"), tmp_path / "out.csv", max_bad=1)
+    aside = pd.read_parquet(tmp_path / manifest["quarantine"][0]["name"])["image"]
+    digest = hashlib.sha256(rows["image"].iloc[0]).hexdigest()
+    assert aside.iloc[0] == f"141 bytes, sha256 {digest}"
+    assert aside.str.contains("bytes, sha256 ").all()
+
+
+def test_a_bundle_with_pictures_of_people_says_so(trained, caplog):
+    assert trained.facts["personal"] == ["report.html"]
+    card = (trained.path / "MODEL_CARD.md").read_text()
+    assert "holds rows or pictures of people in: report.html" in card
+    assert "rows or pictures of people" in (trained.path / "report.html").read_text()
+    solvent.Bundle.load(trained.path)
+    assert "holds rows or pictures of people in: report.html" in caplog.text
+
+
 def test_several_findings_are_learnt_where_they_are_known(tmp_path):
     random = np.random.default_rng(0)
     ill = (ROWS["diagnosis"] == "malignant").astype(float)
@@ -259,6 +297,9 @@ def test_several_findings_are_learnt_where_they_are_known(tmp_path):
     bundle = solvent.train(given, tmp_path / "bundle")
     measured = bundle.facts["test"]["metrics"]
     assert measured["auc of mass"]["value"] > 0.8
+    scores = pd.read_parquet(bundle.path / "test_scores.parquet")
+    assert set(scores["truth_old"]) == {"0", "1"}
+    assert scores["truth"].isin(["0", "1"]).mean() > 0.5
     assert set(bundle.facts["facts"]["questions"]) == {"mass", "old"}
     assert "unknown_findings" in {item["name"] for item in bundle.facts["findings"]}
     found = bundle.score(rows.drop(columns=["mass", "old"]).head(6))
@@ -316,6 +357,14 @@ def test_made_images_are_tried_on_validation_patients_and_shown(tmp_path):
     assert "Made images" in (bundle.path / "report.html").read_text()
 
 
+def test_an_image_that_is_shown_several_times_is_not_on_both_sides_of_the_autoencoder():
+    cells = [str(number) for number in np.random.default_rng(0).integers(0, 50, 400)]
+    held = made._held(cells, np.random.default_rng(1))
+    assert 0 < held.mean() < 0.3
+    sides = pd.Series(held).groupby(cells).nunique()
+    assert (sides == 1).all()
+
+
 def test_the_loss_of_the_autoencoder_is_the_papers():
     pixels = made.SIDE * made.SIDE * 3
     truth, again = np.zeros((1, pixels), np.float32), np.full((1, pixels), 0.1, np.float32)
@@ -341,6 +390,9 @@ def test_presets_are_admissible_and_say_why(name):
         Medical(backbone="vgg16", positive="x", modality=name).augmentation == Augmentation()
     )  # reads each image once
     assert Medical(backbone="cnn", modality=name, augmentation={"zoom": 0.2}).augmentation.flip == "none"
+    # from the image on in the last stage
+    assert Medical(backbone="vgg16", modality=name, fine_tune={"blocks": 5}).augmentation == augmentation
+    assert Medical(backbone="vgg16", modality=name, fine_tune={"blocks": 4}).augmentation == Augmentation()
 
 
 @pytest.mark.parametrize(
@@ -403,7 +455,10 @@ def test_a_folder_of_dicom_files_is_scored_one_row_a_patient_and_no_element_is_w
             (tmp_path / "scans" / patient / name).write_bytes(Path(data.get_testdata_file(name)).read_bytes())
     broken = tmp_path / "scans" / "p3" / "CT_small.dcm"
     broken.write_bytes(broken.read_bytes()[:1000])
-    manifest = score.score(trained, trained.source(tmp_path / "scans"), tmp_path / "scores.csv", max_bad=0.5)
+    with pytest.raises(TooManyBadRows, match=r"still identifies a person: .*PatientName"):  # as in training
+        score.score(trained, trained.source(tmp_path / "scans"), tmp_path / "none.csv", max_bad=0.5)
+    allowed = replace(trained, settings=trained.settings.model_copy(update={"identifying": "allow"}))
+    manifest = score.score(allowed, trained.source(tmp_path / "scans"), tmp_path / "scores.csv", max_bad=0.5)
     found = pd.read_csv(tmp_path / "scores.csv")
     assert found["patient_id"].tolist() == ["p1", "p2"]
     assert (manifest["rows_scored"], manifest["rows_set_aside"]) == (2, 1)

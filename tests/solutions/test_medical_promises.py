@@ -9,6 +9,7 @@ from solvent.metrics import point
 from solvent_medical import decision, patients
 from solvent_medical.answers import answers
 from solvent_medical.curves import net_benefit, risk_coverage
+from solvent_medical.datasets import DATASETS
 from solvent_medical.measures import metrics, of_question
 from solvent_medical.settings import Medical
 
@@ -113,6 +114,18 @@ def test_too_few_patients_for_a_promise_are_refused_before_training_and_the_mess
     with pytest.raises(Refused, match=r"needs 9 patients with and 9 without ill .* 30 with and 5 without"):
         decision.refuse_too_few(SETTINGS, "ill", np.repeat([1.0, 0.0, np.nan], [30, 5, 40]))
     decision.refuse_too_few(SETTINGS, "ill", np.repeat([1.0, 0.0], [29, 9]))
+    diagnoses = answers(Medical(deferral={"coverage": 0.9}), ["a", "b", "c"])
+    with pytest.raises(Refused, match=r"0\.9 needs 9 patients among the .* there are 8"):
+        diagnoses.refuse_too_few(pd.DataFrame({"label": ["a"] * 8}))
+    diagnoses.refuse_too_few(pd.DataFrame({"label": ["a"] * 9}))
+
+
+def test_the_settings_that_come_with_chest_x_rays_ask_for_no_more_patients_than_there_are():
+    (chest,) = (item for item in DATASETS if item.name == "chestmnist")
+    settings = Medical(**chest.config["settings"])
+    rarest = np.repeat([1.0, 0.0], [6, 5600])  # a hernia has 0.2 % of 5,610 calibrating images
+    for name in settings.findings:
+        decision.refuse_too_few(settings, name, rarest)
 
 
 def test_a_specificity_may_be_asked_for_instead():
