@@ -39,6 +39,7 @@ from .dicom import guarded, is_dicom, read
 __all__ = ["Tag", "identified", "identifying", "reasons"]
 
 NAME = "names a person"
+PRIVATE = "is a maker's own, which may hold anything"
 WHY = {
     "is an identifier that a hospital or an authority gave": """
         PatientID OtherPatientIDs AccessionNumber AdmissionID IssuerOfPatientID IssuerOfAdmissionID ServiceEpisodeID
@@ -71,6 +72,7 @@ WHY = {
         MedicalAlerts Allergies SpecialNeeds ReasonForStudy TextComments TextString TextValue
         AdmittingDiagnosesDescription DischargeDiagnosisDescription ReasonForTheRequestedProcedure
         ConfidentialityConstraintOnPatientDataDescription PatientTransportArrangements""",
+    PRIVATE: "PrivateInformation",
 }
 REASONS = {keyword: why for why, keywords in WHY.items() for keyword in keywords.split()}
 PSEUDONYMS = ("PatientName", "PatientID", "ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID")
@@ -78,7 +80,6 @@ SHOWN = {
     "BurnedInAnnotation": "says that text about the patient is burnt into the pixels",
     "RecognizableVisualFeatures": "says that the picture shows a person, such as by a face",
 }
-PRIVATE = "is a maker's own, which may hold anything"
 OLDEST = 89  # years: so few people are older that an age tells who they are (45 CFR 164.514(b)(2)(i)(C))
 OLD = f"is an age over {OLDEST}"
 AGE = "PatientAge"

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,10 +31,16 @@ import keras  # noqa: E402
 from solvent import imaging, metrics, score  # noqa: E402
 from solvent.runtime import validation  # noqa: E402
 from solvent.runtime.optimize import optimize, sentence  # noqa: E402
-from solvent_medical import made, model, patients  # noqa: E402
+from solvent_medical import (  # noqa: E402
+    made,
+    model,
+    patients,
+    subgroups,
+)
 from solvent_medical.answers import Known, Questions  # noqa: E402
+from solvent_medical.group_figures import forests, tables  # noqa: E402
 from solvent_medical.measures import of_question  # noqa: E402
-from solvent_medical.subgroups import groups, levels_of  # noqa: E402
+from solvent_medical.subgroups import levels_of  # noqa: E402
 
 SAMPLE = phantoms(3)
 ROWS = SAMPLE.rows
@@ -425,7 +432,7 @@ def test_a_group_in_which_the_model_is_worse_is_marked_and_no_other():
         {"decision": words, "probability": chance, "flagged": flagged, "confidence": chance, "prediction_set": sets}
     )
     settings = Medical(backbone="cnn", positive="x")
-    found = list(groups(settings, truth, rows, scored, ""))
+    found = list(subgroups.of_question(settings, truth, rows, scored, ""))
     worse = {(group.column, group.level) for group in found if "sensitivity" in group.worse and "auc" in group.worse}
     assert worse == {("site", "c")}
     part = rows["site"] == "a"
@@ -433,6 +440,61 @@ def test_a_group_in_which_the_model_is_worse_is_marked_and_no_other():
     first = next(group for group in found if group.level == "a")
     assert first.measured["auc"].value == pytest.approx(metrics.point(alone["auc"]))
     assert first.measured["auc"].low < first.measured["auc"].value < first.measured["auc"].high
+
+
+def test_a_group_in_which_diagnoses_are_named_worse_is_marked_and_small_ones_are_said_to_be_left_out():
+    random = np.random.default_rng(1)
+    site = random.choice(["a", "b", "c"], 600, p=[0.5, 0.48, 0.02])
+    truth = random.integers(0, 3, 600)
+    chance = random.dirichlet([1, 1, 1], 600) * 0.2
+    chance[np.arange(600), np.where((site == "b") & (random.random(600) < 0.5), (truth + 1) % 3, truth)] += 0.8
+    names = np.array(["x", "y", "z"])
+    said = names[chance.argmax(axis=1)]
+    scored = pd.DataFrame({"class": said, "decision": said, "prediction_set": [[name] for name in said]})
+    scored = scored.assign(**{f"probability_{name}": chance[:, place] for place, name in enumerate(names)})
+    found = list(subgroups.of_diagnoses(pd.DataFrame({"site": site, "label": names[truth]}), scored))
+    assert {group.level: set(group.worse) for group in found} == {
+        "a": set(),
+        "b": {"auc", "accuracy", "set_coverage"},
+        "c": set(),
+    }
+    alone = found[0].measured["accuracy"].value
+    assert alone == pytest.approx((said == names[truth])[site == "a"].mean())
+    figure = next(figure for figure in forests("", found) if figure.title == "Accuracy by group")
+    assert "worse than for all others in site b" in figure.caption
+    assert "fewer than 20 of their patients count: site c" in figure.caption
+
+
+def test_all_findings_have_their_groups_in_one_table():
+    """Those too whose curves are not drawn."""
+    random = np.random.default_rng(2)
+    rows = pd.DataFrame({"site": random.choice(["a", "b"], 400)})
+    names = [f"finding {number}" for number in range(6)]
+    found = {}
+    for place, name in enumerate(names):
+        truth = random.integers(0, 2, 400).astype(float)
+        blind = (rows["site"] == "b").to_numpy() & (place == 5)
+        chance = np.where(blind, 0.5, 0.2 + 0.6 * truth)
+        sets = [["positive"] if yes else ["negative"] for yes in truth]
+        scored = pd.DataFrame(
+            {"decision": "x", "probability": chance, "flagged": chance > 0.6, "confidence": 1.0, "prediction_set": sets}
+        )
+        found[name] = list(subgroups.of_question(Medical(positive="x"), truth, rows, scored, ""))
+    auc, sensitivity = tables(found, drawn=names[:4])
+    assert "Warning: worse in site b (finding 5)." in auc.caption
+    assert "drawn of finding 4, finding 5." in auc.caption
+    assert "site b (finding 5)" in sensitivity.caption
+    axes = matplotlib.figure.Figure().subplots()
+    auc.draw(axes)
+    assert sorted(text.get_text() for text in axes.texts) == ["0.50", *["1.00"] * 11]
+
+
+def test_rare_levels_are_one_group_and_none_is_left_out():
+    sites = pd.Series([f"site {number}" for number in range(12) for _ in range(12 - number)])
+    found = levels_of(sites)
+    assert found.notna().all()
+    assert len(found.cat.categories) == 9
+    assert (found == "4 other levels").sum() == 4 + 3 + 2 + 1
 
 
 def test_ages_stand_in_bands_and_a_missing_one_in_none():
