@@ -219,7 +219,7 @@ def score(
     if as_json:
         _print(manifest)
     else:
-        joined = f"{manifest['rows_joined']} joined to another of their own, " if manifest["rows_joined"] else ""
+        joined = f"{manifest['rows_joined']} joined to one of these, " if manifest["rows_joined"] else ""
         click.echo(f"{manifest['rows_scored']} rows scored, {joined}{manifest['rows_set_aside']} set aside: {output}")
 
 

@@ -32,13 +32,19 @@ def fit(settings: Medical, data: Data) -> Fitted:
     asked.refuse_too_few(calibrating)
     learnt = task(settings, asked, data.train, choosing, data.schema, data.seed)
     network = finetune.learn(settings, learnt, data)
-    tried, files = [], {}
+    models, tried, files = {}, [], {}
     if settings.synthetic is not None:
         network, choice, sheet = made.tried(settings, learnt, network, data)
         tried, files = [choice], {made.SHEET: sheet}
+    for number in range(2, settings.members + 1):
+        inner = replace(data, seed=data.seed + number - 1, work=data.work / f"member-{number}")
+        other = finetune.learn(settings, learnt, inner)
+        models[f"member-{number}"] = other.model
+        tried += [{**choice, "what": f"member {number}: {choice['what']}"} for choice in other.choices]
     facts = imaging.facts(settings, data, network, asked.meaning)
     facts["choices"] = [*facts["choices"], *tried]
-    fitted = Fitted(models={"model": network.model}, facts=facts, batch_rows=finetune.BATCH_ROWS)
+    facts["meaning"] = dict.fromkeys(("model", *models), facts["meaning"]["model"])
+    fitted = Fitted(models={"model": network.model, **models}, facts=facts, batch_rows=finetune.BATCH_ROWS)
     valid = patients.cases(settings, data.valid)
     logits = _of_patients(settings, fitted, valid)
     facts |= asked.fit(calibrating, logits[valid.index.get_indexer(calibrating.index)])

@@ -96,6 +96,8 @@ class Medical(Recipe):
             patient's is the worst of several images, or where training saw other shares of diagnoses (sampling, class
             weights). So it is not the default, though it is usual.
         sampling: `balanced` shows the images of rare diagnoses as often as those of common ones.
+        members: networks that are trained from other random starts and whose logits are averaged: an ensemble is surer
+            where it should be, and takes as many times as long. Heat maps are of the first.
         synthetic: for too little data, made images beside the real ones; null, the default, makes none.
     """
 
@@ -110,6 +112,7 @@ class Medical(Recipe):
     deferral: Deferral = Deferral()
     calibration: Literal["platt", "temperature"] = "platt"
     sampling: Literal["as_is", "balanced"] = "as_is"
+    members: int = Field(1, ge=1, le=20)
     synthetic: Synthetic | None = None
 
     @model_validator(mode="before")
@@ -146,6 +149,9 @@ class Medical(Recipe):
             ),
             "sampling: not for several findings; leave it out": several and self.sampling == "balanced",
             "synthetic: not for several findings; leave it out": several and self.synthetic is not None,
+            "synthetic: made images are tried with one network; leave members out": (
+                self.synthetic is not None and self.members > 1
+            ),
             "sampling: balanced, and training.class_weight both make up for rare diagnoses; leave one out": (
                 self.sampling == "balanced" and self.training.class_weight is not None
             ),

@@ -11,11 +11,12 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from pydantic import ValidationError
 
 import solvent
-from solvent import Refused, TooManyBadRows, startup
+from solvent import Refused, TooManyBadRows, cli, startup
 from solvent.augmentation import Augmentation
 from solvent.config import load
 from solvent.prepare import prepare
@@ -115,9 +116,10 @@ def test_without_patients_a_reason_is_demanded_and_shown(tmp_path):
 
 def test_the_intended_use_is_demanded_and_carried_everywhere(trained, tmp_path):
     given = config(tmp_path, ROWS)
-    del given["intended_use"]
-    with pytest.raises(Refused, match=r"intended_use: is missing.*not a medical device"):
-        solvent.train(given, tmp_path / "bundle")
+    for nothing in (None, "", " ", " . "):
+        given["intended_use"] = nothing
+        with pytest.raises(Refused, match=r"intended_use: is missing.*not a medical device"):
+            load(given)
     manifest = score.score(trained, trained.source(files_of(tmp_path / "scans", PEOPLE[:3])), tmp_path / "out.csv")
     for text in (
         (trained.path / "report.html").read_text(),
@@ -138,6 +140,10 @@ def test_a_folder_of_patients_is_scored_one_row_each_and_a_broken_image_sets_its
     assert "image" not in found
     counts = {name: manifest[f"rows_{name}"] for name in ("read", "scored", "set_aside", "joined")}
     assert counts == {"read": 24, "scored": 11, "set_aside": 2, "joined": 11}
+    said = CliRunner().invoke(
+        cli.main, ["score", str(trained.path), str(folder), str(tmp_path / "by-command.csv"), "--max-bad", "0.2"]
+    )
+    assert said.stdout.startswith("11 rows scored, 11 joined to one of these, 2 set aside: ")
     table = ROWS[ROWS["patient_id"].isin(PEOPLE[:12])]
     apart = trained.score(table).groupby(table["patient_id"])
     assert (apart["probability"].nunique() == 1).all()
@@ -351,6 +357,20 @@ def test_patients_with_two_diagnoses_are_refused_unless_one_is_looked_for():
     assert checks.checks(Medical(backbone="cnn", positive="y"), rows)[0].severity == "note"
 
 
+def test_an_ensemble_is_the_mean_of_its_networks(tmp_path):
+    quick = {**QUICK, "members": 2, "training": {**QUICK["training"], "epochs": 1}}
+    rows = ROWS.drop(columns=["site", "sex", "age", "device"])
+    bundle = solvent.train(config(tmp_path, rows, quick), tmp_path / "bundle")
+    models, cells = bundle.fitted.models, list(ROWS["image"].head(6))
+    assert sorted(models) == ["member-2", "model"] == sorted(bundle.facts["facts"]["meaning"])
+    alone = [
+        imaging.logits(bundle.settings, replace(bundle.fitted, models={"model": model}), cells, 0)[0]
+        for model in models.values()
+    ]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    np.testing.assert_allclose(imaging.logits(bundle.settings, bundle.fitted, cells, 0)[0], np.mean(alone, axis=0))
+
+
 def test_made_images_are_tried_on_validation_patients_and_shown(tmp_path):
     quick = {**QUICK, "synthetic": {"share": 0.3, "epochs": 3}, "training": {**QUICK["training"], "epochs": 1}}
     bundle = solvent.train(config(tmp_path, ROWS, quick), tmp_path / "bundle")
@@ -412,6 +432,7 @@ def test_presets_are_admissible_and_say_why(name):
         ({"sampling": "balanced", "training": {"class_weight": "balanced"}}, "leave one out"),
         ({"independent_rows": "yes"}, "at least 10 characters"),
         ({"deferral": {"views": 4}}, "augmentation"),
+        ({"members": 3, "synthetic": {}}, "leave members out"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(given, words):
