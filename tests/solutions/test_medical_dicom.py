@@ -391,7 +391,8 @@ def ct(units: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("path", sorted((FILES / "dicomdirtests").glob("[79]*/*/*")), ids=lambda path: path.name)
-def test_each_small_ct_mr_and_cr_is_as_pydicom_has_it(path):
+def test_each_small_ct_mr_and_cr_is_as_pydicom_has_it(path, monkeypatch):
+    monkeypatch.setattr(dicom, "squared", lambda picture, *_: picture)  # pydicom leaves the shape of pixels to viewers
     found = shown(path.read_bytes())
     np.testing.assert_allclose(found, by_pydicom(pydicom.dcmread(path)), atol=1.01)
 
