@@ -347,10 +347,15 @@ def _shown(value: Any) -> str:
 
 
 def score_table(schema: Schema, scored: Scored) -> Table:
-    """The cases' ids, truth, weights and scores; a rival's outputs stand under its name."""
+    """The cases' ids, entities, truth, weights and scores; a rival's outputs stand under its name.
+
+    The first target is `truth`, of several the others are `truth_NAME`.
+    """
     columns: dict[str, Any] = {}
     for item in schema.by_role("id"):
         columns["id"] = scored.rows[item.name]
+    for item in schema.by_role("entity"):
+        columns["entity"] = scored.rows[item.name]
     if not columns:  # photos are then known by the end of their path
         for item in schema.features:
             if item.kind == "image":
@@ -358,6 +363,7 @@ def score_table(schema: Schema, scored: Scored) -> Table:
                 columns["image"] = cells.map(lambda cell: images.short(cell) if isinstance(cell, str) else "the image")
     for item in schema.targets[:1]:
         columns["truth"] = scored.rows[item.name]
+    columns |= {f"truth_{item.name}": scored.rows[item.name] for item in schema.targets[1:]}
     for item in schema.by_role("weight"):
         columns["weight"] = scored.rows[item.name]
     for name, table in scored.by_model.items():

@@ -102,7 +102,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             drawn = run.solution.figures(run.settings, trial.fitted, scored.rows, scored.ours) if scored else []
             figures = promises.checked_figures(run.solution.figures, drawn)
             figures = [figure for figure in figures if not (folds and figure.unseen)]
-            reference = drift.reference(trial.data.train, trial.data.schema, trial.valid_scores)
+            reference = drift.reference(_one_a_score(run, trial.data), trial.data.schema, trial.valid_scores)
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
     findings = [*prepared.findings, *trial.fitted.findings]
     for item in trial.fitted.findings:
@@ -150,6 +150,14 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
     }
     kept = {} if scores is None else {"test_scores.parquet": scores}
     bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
+
+
+def _one_a_score(run: configs.Run, data: Data) -> Table:
+    """The training rows as scoring counts them: one of each entity, where the rows of an entity share one score."""
+    entities = data.schema.by_role("entity")
+    if not run.solution.joins or not entities:
+        return data.train
+    return data.train[~data.train[entities[0].name].duplicated()]
 
 
 def _slices(run: configs.Run, trials: Sequence[Trial]) -> dict[str, Series]:

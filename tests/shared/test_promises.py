@@ -246,7 +246,7 @@ def test_a_fitted_without_models_is_good():
         ),
         (
             Fitted({}, assets={"items": b""}, personal=frozenset({"users"})),
-            "personal asset 'users' that is no asset; expected names among ['items'].",
+            "personal 'users' that is no asset or file; expected names among ['items', 'report.html'].",
         ),
         (
             Fitted({}, assets={"items": b""}, personal="items"),

@@ -897,8 +897,8 @@ def test_personal_assets_are_said() -> None:
     bundle, _ = loans()
     bundle["personal"], bundle["training"] = ["histories"], []
     for text in (_Page(report.html(bundle)).text, report.model_card(bundle)):
-        assert re.search(r"rows about people in its assets?:? ?histories", text)
-    assert "No asset is declared to hold rows about people" in report.model_card(loans()[0])
+        assert re.search(r"rows or pictures of people in:? ?histories", text)
+    assert "No asset or file is declared to hold rows or pictures of people" in report.model_card(loans()[0])
 
 
 def test_the_headline_in_one_line() -> None:

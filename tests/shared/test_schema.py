@@ -510,8 +510,8 @@ def test_a_target_that_is_not_known_for_every_row_may_be_missing_and_any_other_m
     columns = Columns(
         inputs=(Column(name="text", kind="text"),),
         targets=(
-            Column(name="edema", kind="category", incomplete=True),
-            Column(name="mass", kind="category", incomplete=True),
+            Column(name="edema", kind="category", required=False),
+            Column(name="mass", kind="category", required=False),
         ),
     )
     table = pd.DataFrame({"text": ["a", "b", "c"], "edema": [1, None, 0], "mass": [None, None, 1]})
@@ -519,6 +519,6 @@ def test_a_target_that_is_not_known_for_every_row_may_be_missing_and_any_other_m
     found = checked(schema, table)
     assert len(found.good) == 3
     assert found.good["edema"].fillna("unknown").tolist() == ["1", "unknown", "0"]
-    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))).field("mass").incomplete
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))).field("mass").required is False
     whole = learnt(Columns(targets=(TARGET,), features=("number",)), {"target": "bad"}, loans(x=[1, 2, 3, 4]))
     assert len(checked(whole, loans(x=[1, 2, 3, 4]).assign(bad=["yes", None, "no", "no"])).bad) == 1

@@ -19,9 +19,8 @@ class Field:
         name: inside the house.
         source: the user's own name of the column.
         kind: None until `Schema.learn` has found it, and for what only passes through.
-        required: whether a missing cell makes its row bad.
+        required: whether a missing cell makes its row bad; of a target, in training.
         shared: whether equal texts or images in it are ordinary, and no copies.
-        incomplete: a target that is not known for every row.
         decoder: of images that Pillow doesn't read.
         named: whether the solution names this column; others have a general role, or are features by their kind.
         allowed: the declared range, both ends included.
@@ -39,7 +38,6 @@ class Field:
     kind: Kind | None = None
     required: bool = False
     shared: bool = False
-    incomplete: bool = False
     decoder: Decoder | None = None
     named: bool = False
     unit: str | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .. import tables
+from .. import images, tables
 from ..errors import Refused, SolventError
 from ..schema import kinds, reason_kinds, without_cells
 from ..solution import Output, Score, Type
@@ -116,7 +116,8 @@ class Scored:
     Args:
         rows: how many it had.
         scored: a row for each row that could be scored, in the source's order.
-        set_aside: `row` (from 1, in the source), `reasons`, and the cells as they were.
+        set_aside: `row` (from 1, in the source), `reasons`, and the cells as they were; of images that are bytes, what
+            tells them.
         reasons: rows by kind of reason, the cells' own values left out.
         notes: rows by what was noticed about them, though they were scored.
         inputs: the scored rows as they were checked, in the house's names.
@@ -289,7 +290,7 @@ def score_part(
     return Scored(
         rows=len(raw),
         scored=tables.typed(scored, layout.types),
-        set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad], mask),
+        set_aside=_set_aside(_without_files(raw.loc[bad, sources], schema), [reasons[index] for index in bad], mask),
         reasons=Counter(kind for index in bad for kind in reason_kinds(reasons[index])),
         notes=_notes(checked.notes, mask),
         inputs=good,
@@ -303,6 +304,16 @@ def _refuse_other_rows(found: pd.DataFrame, good: pd.DataFrame) -> None:
         raise SolventError(
             f"The scorer returned {len(found)} rows for {len(good)}, or in another order. Expected the same index."
         )
+
+
+def _without_files(cells: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The cells, with the size and sha256 of image files in the place of their bytes, which may say whose they are."""
+
+    def told(cell: Any) -> Any:
+        return f"{len(cell):,} bytes, sha256 {images.content_hash(cell)}" if isinstance(cell, bytes) else cell
+
+    held = [each.source for each in schema.features if each.kind == "image" and each.source in cells]
+    return cells.assign(**{name: cells[name].astype(object).map(told) for name in held})
 
 
 def _set_aside(cells: pd.DataFrame, reasons: Sequence[str], mask: Collection[str]) -> pa.Table:
