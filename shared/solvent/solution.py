@@ -88,7 +88,9 @@ class Column:
     Args:
         role: `feature` for what the model reads; a domain may give its own name to a general role
             (a patient is an `entity`).
-        required: whether a missing *cell* fails its row, and a missing column refuses the table.
+        required: whether a missing *cell* fails its row, and a missing column refuses the table. A target that is not
+            required may be left out of a training table, such as the ratings where there are only views.
+        scored_only: a table that is scored may have it; training reads it never and needs it nowhere.
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
     """
@@ -98,6 +100,7 @@ class Column:
     role: Role = "feature"
     required: bool = True
     shared: bool = False
+    scored_only: bool = False
     meaning: str = ""
 
 

@@ -1,0 +1,153 @@
+"""From models to lists: seen items out, rules applied, the best first, each with its score and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from solvent.solution import Score
+
+from . import hybrid, likeness, rules
+from .catalogue import Catalogue
+from .interactions import Histories, Known
+from .part import Part
+from .settings import Recommender
+from .topk import best
+
+__all__ = ["Engine", "scorer"]
+
+CELLS = 2**24  # scores of all parts that are held at once
+WIDER = 10  # times the length of a list: candidates that rules choose from
+LATEST = 300  # items of a history that reasons are looked for in
+
+
+@dataclass(frozen=True)
+class Engine:
+    """All that lists are made from.
+
+    Args:
+        weights: what `hybrid.learn` or `hybrid.alone` gives.
+        parts: those that it names.
+        own: of `likeness.vectors`.
+    """
+
+    settings: Recommender
+    weights: Mapping[str, Any]
+    parts: Mapping[str, Part]
+    known: Known
+    catalogue: Catalogue
+    own: scipy.sparse.csr_array
+
+
+def scorer(engine: Engine) -> Score:
+    """Make the function from rows to lists.
+
+    Raises:
+        Refused: if a rule names a column that the items don't have.
+    """
+    scoring, catalogue = engine.settings.scoring, engine.catalogue
+    usable = rules.usable(scoring, catalogue)
+    first = rules.pinned(scoring, catalogue)
+    first = first[usable[first]]
+    liked = engine.known.histories
+    counts = np.bincount(liked.item[liked.liked], minlength=len(catalogue))
+    share = counts / max(len(engine.known.users), 1)
+    novelty = -np.log2(np.maximum(counts, 1) / max(len(engine.known.users), 1))
+    ids, rows = catalogue.ids.to_numpy(), max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
+
+    def some(table: pd.DataFrame) -> pd.DataFrame:
+        histories, _ = engine.known.asked(table, catalogue.ids)
+        total, brought = hybrid.combined(
+            engine.weights,
+            {name: hybrid.standard(part.scores(histories)) for name, part in engine.parts.items()},
+            hybrid.bucket(histories),
+            catalogue.known,
+        )
+        total[:, ~usable] = -np.inf
+        if not scoring.seen:
+            total[histories.owner, histories.item] = -np.inf
+        found = _chosen(engine, first, total)
+        mean = lambda values: [float(values[places].mean()) if len(places) else np.nan for places in found]  # noqa: E731
+        return pd.DataFrame(
+            {
+                "items": _cells([ids[places].tolist() for places in found]),
+                "scores": _cells([total[row, places].tolist() for row, places in enumerate(found)]),
+                "reasons": _cells(
+                    [
+                        _reasons(engine, histories.of(row), places, {name: all_[row] for name, all_ in brought.items()})
+                        if scoring.reasons
+                        else None
+                        for row, places in enumerate(found)
+                    ]
+                ),
+                "candidates": int(usable.sum()),
+                "popularity": mean(share),
+                "novelty": mean(novelty),
+                "diversity": likeness.diversity(engine.own, found),
+            },
+            index=table.index,
+        )
+
+    def score(table: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([some(table.iloc[begin : begin + rows]) for begin in range(0, len(table), rows)])
+
+    return score
+
+
+def _cells(values: list[Any]) -> np.ndarray:
+    """Lists as cells, which numpy must not take for a matrix."""
+    found = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        found[place] = value
+    return found
+
+
+def _chosen(engine: Engine, first: np.ndarray, total: np.ndarray) -> list[np.ndarray]:
+    """The places of each user's list."""
+    scoring = engine.settings.scoring
+    plain = not (len(first) or scoring.per_category or scoring.diversity)
+    tops = best(total, scoring.length * (1 if plain else WIDER))
+    found = []
+    for row, top in enumerate(tops):
+        places = top[top >= 0]
+        if not plain:
+            own = first[~np.isneginf(total[row, first])]
+            rest = places[~np.isin(places, own)]
+            places = rules.arranged(
+                scoring,
+                own,
+                rest,
+                total[row, rest],
+                lambda some: likeness.matrix(engine.own, some),
+                engine.catalogue.categories,
+            )
+        found.append(places)
+    return found
+
+
+def _reasons(
+    engine: Engine, had: np.ndarray, places: np.ndarray, brought: Mapping[str, np.ndarray]
+) -> list[str]:
+    """Why each item is there: the part that brought the most to its score, and what in the history spoke for it."""
+    if not len(places):
+        return []
+    names = list(brought)
+    part_of = np.argmax(np.stack([brought[name][places] for name in names]), axis=0)
+    if engine.settings.scoring.pinned:
+        fixed = set(rules.pinned(engine.settings.scoring, engine.catalogue).tolist())
+    else:
+        fixed = set()
+    had, found = had[-LATEST:], [""] * len(places)
+    for number, name in enumerate(names):
+        part, mine = engine.parts[name], np.flatnonzero(part_of == number)
+        links = part.links(had, places[mine]) if part.links and len(had) and len(mine) else None
+        for at, place in enumerate(mine):
+            strongest = None if links is None else int(np.argmax(links[:, at]))
+            speaks = strongest is not None and links[strongest, at] > 0
+            found[place] = part.reason.format(engine.catalogue.titles[had[strongest]]) if speaks else part.plain
+    return ["pinned" if int(place) in fixed else text for place, text in zip(places, found, strict=True)]
