@@ -115,4 +115,3 @@ def _check_columns(columns: Items, table: pd.DataFrame) -> None:
             f"items: there is no column {listed(map(repr, missing))}.{suggestion(missing[0], names)} "
             f"It has: {listed(names)}. Name yours in settings.items."
         )
-

@@ -35,7 +35,8 @@ def _raw(catalogue: Catalogue) -> list[scipy.sparse.csr_array]:
 
 
 def features(assets: Mapping[str, np.ndarray], catalogue: Catalogue) -> scipy.sparse.csr_array:
-    """What each item is: categories, words and numbers, each part of length 1 where it is there, the whole of length 1.
+    """What each item is: categories and words, each part of length 1 where it is there, numbers of length 1 at most, at
+    three deviations from the mean; then the whole of length 1.
 
     Returns:
         float32, shape `(items, features)`.
@@ -47,7 +48,8 @@ def features(assets: Mapping[str, np.ndarray], catalogue: Catalogue) -> scipy.sp
     mean, deviation = assets["numbers"]
     standard = np.nan_to_num((catalogue.numbers() - mean) / deviation)
     if standard.shape[1]:
-        parts.append(scipy.sparse.csr_array(normalize(np.clip(standard, -3, 3).astype(np.float32))))
+        scaled = np.clip(standard, -3, 3) / (3 * np.sqrt(standard.shape[1]))
+        parts.append(scipy.sparse.csr_array(scaled.astype(np.float32)))
     return scipy.sparse.csr_array(normalize(scipy.sparse.hstack(parts, format="csr")).astype(np.float32))
 
 

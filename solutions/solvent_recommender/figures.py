@@ -36,9 +36,12 @@ def _lists(
     rows: pd.DataFrame,
     scored: pd.DataFrame,
 ) -> Texts:
-    """Users from those of whom least is known to those of whom most is; what they had later is marked."""
+    """A user of whom nothing is known, if there is one, and others from little to much; what they had later is marked."""
     order = np.argsort(counts, kind="stable")
-    picked = order[np.unique(np.linspace(0, len(order) - 1, min(USERS, len(order))).astype(int))]
+    some = order[counts[order] > 0]
+    cold = order[counts[order] == 0][: 1 if len(some) >= USERS - 1 else USERS - len(some)]
+    left = min(USERS - len(cold), len(some))
+    picked = np.concatenate([cold, some[np.linspace(0, len(some) - 1, left).astype(int)]])
     titles = dict(zip(catalogue.ids, catalogue.titles, strict=True))
     found = []
     for row in picked:
@@ -47,13 +50,17 @@ def _lists(
         reasons = scored["reasons"].iloc[row]
         for place, item in enumerate(scored["items"].iloc[row][:SHOWN]):
             why = f" ({reasons[place]})" if isinstance(reasons, list) else ""
-            pieces += [(f"{place + 1}. ", 0.0), (titles.get(item, item), 1.0 if item in wanted else 0.0), (f"{why}\n", 0.0)]
+            pieces += [
+                (f"{place + 1}. ", 0.0),
+                (titles.get(item, item), 1.0 if item in wanted else 0.0),
+                (f"{why}\n", 0.0),
+            ]
         last = "; ".join(catalogue.titles[place] for place in liked[row][::-1][:LIKED]) or "nothing yet"
         caption = f"user {rows['user'].iloc[row]}, {counts[row]} items liked, lately: {last}"
         found.append(Marked(pieces=tuple(pieces), caption=caption))
     return Texts(
         title="Lists to judge by eye",
-        caption="Test users from the one of whom least is known to the one of whom most is. Marked: what they liked "
+        caption="Test users from one of whom little is known to the one of whom most is. Marked: what they liked "
         "in the held-out time.",
         items=tuple(found),
         unseen=True,

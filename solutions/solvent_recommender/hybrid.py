@@ -7,22 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from .catalogue import Catalogue
 from .interactions import Histories
 from .part import Part
 from .topk import best
 
-__all__ = ["alone", "bucket", "combined", "learn", "standard"]
+__all__ = ["alone", "bucket", "combined", "learn", "newcomers", "standard"]
 
 EDGES = (1, 5, 20, 100)  # liked items from which on more is known of a user
 FEWEST = 50  # users who choose weights of their own for their bucket
 CANDIDATES = 100  # of each part for each user
-STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
-PASSES = 4
+STEPS = (0.0, 0.25, 0.5, 0.8, 1.25, 2.0, 4.0)  # times the weight, and times a small one
+PASSES = 3
+BAGS = 8
 MOST_USERS = 5_000
 AT_ONCE = 256
 TIE = 1e-4
+NEAREST = 20
 
 
 def alone(part: str) -> dict[str, Any]:
@@ -30,7 +33,7 @@ def alone(part: str) -> dict[str, Any]:
     if part == "popularity":
         return {"parts": [part], "weights": [[1.0]] * (len(EDGES) + 1)}
     rows = [[1.0, TIE]] * (len(EDGES) + 1)
-    return {"parts": [part, "popularity"], "weights": rows, "new": [[0.0, 1.0]] * len(rows)}
+    return {"parts": [part, "popularity"], "weights": rows}
 
 
 def bucket(histories: Histories) -> np.ndarray:
@@ -52,33 +55,61 @@ def standard(scores: np.ndarray) -> np.ndarray:
 
 
 def combined(
-    facts: Mapping[str, Any], standards: Mapping[str, np.ndarray], buckets: np.ndarray, known: int
+    facts: Mapping[str, Any], standards: Mapping[str, np.ndarray], histories: Histories, like: scipy.sparse.csr_array
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The hybrid's scores, and what each part brought to them.
 
-    An item that no part but the content knows counts as much as known items of such content do.
+    A new item, of which no part knows who liked it, counts as much as the known items that it is like do; those that
+    the user had are left out of that mean, since what speaks for an item is never the item itself.
 
     Args:
         facts: what `learn` found.
         standards: what `standard` gives of each part's scores.
-        buckets: of the users.
-        known: items that were learnt from.
+        histories: of the users.
+        like: what `newcomers` gives.
 
     Returns:
-        shape `(users, items)`, -inf where no part knows an item; each part's share by its name.
+        shape `(users, items)`, -inf for a new item that is like none; each part's share by its name.
     """
-    weights = np.asarray(facts["weights"], np.float32)[buckets]
+    weights = np.asarray(facts["weights"], np.float32)[bucket(histories)]
     brought = {
         name: weights[:, [place]] * np.nan_to_num(standards[name]) for place, name in enumerate(facts["parts"])
     }
     total = np.sum(list(brought.values()), axis=0)
-    total[:, known:] = -np.inf
-    if "content" in standards and "new" in facts:
-        offset, slope = np.asarray(facts["new"], np.float32)[buckets].T[:, :, None]
-        new = standards["content"][:, known:]
-        total[:, known:] = np.where(np.isnan(new), -np.inf, offset + slope * np.nan_to_num(new))
-        brought["content"][:, known:] = np.nan_to_num(new)
+    known = like.shape[1]
+    if like.shape[0]:
+        free = np.ones((known, len(histories)), np.float32)  # items first: that is how a sparse matrix multiplies
+        old = histories.item < known
+        free[histories.item[old], histories.owner[old]] = 0
+        weight = like @ free
+        mean = (like @ (free * total[:, :known].T)) / np.where(weight > 0, weight, 1)
+        total[:, known:] = np.where(weight > 0, mean, -np.inf).T
     return total, brought
+
+
+def newcomers(own: scipy.sparse.csr_array, known: int) -> scipy.sparse.csr_array:
+    """How much each known item tells of each new one: its likeness, over the sum of the 20 nearest ones'.
+
+    Args:
+        own: the items' content, rows of length 1, shape `(items, features)`.
+        known: items that were learnt from.
+
+    Returns:
+        shape `(new items, known items)`; an empty row for an item that is like none.
+    """
+    blocks = [scipy.sparse.csr_array((0, known), dtype=np.float32)]
+    for begin in range(known, own.shape[0], AT_ONCE):
+        found = (own[begin : begin + AT_ONCE] @ own[:known].T).toarray()
+        near = best(found, NEAREST)
+        value = np.take_along_axis(found, near, axis=1)
+        total = value.sum(axis=1, keepdims=True)
+        value = (value / np.where(total > 0, total, 1)).astype(np.float32)
+        row = np.repeat(np.arange(len(found)), near.shape[1])
+        block = scipy.sparse.csr_array((value.ravel(), (row, near.ravel())), shape=found.shape)
+        block.eliminate_zeros()
+        block.sort_indices()
+        blocks.append(block)
+    return scipy.sparse.vstack(blocks, format="csr")
 
 
 @dataclass(frozen=True)
@@ -129,26 +160,24 @@ def learn(
         at: the length of the lists.
 
     Returns:
-        `parts`, `edges`, `weights` (buckets, parts), `users` of each bucket, `ndcg` of each part alone and of the sum;
-        with content also `new`: what a new item counts, by bucket, as [offset, slope] of its content's score.
+        `parts`, `edges`, `weights` (buckets, parts), `users` of each bucket, `ndcg` of each part alone and of the sum.
     """
     chosen = np.arange(len(histories))
     if len(chosen) > MOST_USERS:
         chosen = np.sort(np.random.default_rng(seed).choice(len(histories), MOST_USERS, replace=False))
     asked = histories.take(chosen)
     names = list(parts)
-    trial, lines = _trial(parts, asked, [relevant[at] for at in chosen], missed[chosen], catalogue)
+    trial = _trial(parts, asked, [relevant[at] for at in chosen], missed[chosen], catalogue)
     alone = {name: trial.ndcg(np.eye(len(names))[place], at) for place, name in enumerate(names)}
-    start = np.eye(len(names))[int(np.argmax(list(alone.values())))]
-    overall = _ascend(trial, start, at)
+    random = np.random.default_rng([seed, 1])
+    overall = _bagged(trial, np.full(len(names), 1 / len(names)), at, random)
     buckets = bucket(asked)
     users = np.bincount(buckets, minlength=len(EDGES) + 1)
     weights = [
-        _ascend(trial.of(buckets == number), overall, at) if count >= FEWEST else overall
+        _bagged(trial.of(buckets == number), overall, at, random) if count >= FEWEST else overall
         for number, count in enumerate(users)
     ]
-    weights = [row / row.sum() for row in weights]
-    found: dict[str, Any] = {
+    return {
         "parts": names,
         "edges": list(EDGES),
         "weights": [[round(float(value), 4) for value in row] for row in weights],
@@ -156,9 +185,19 @@ def learn(
         "ndcg": {**alone, "sum": trial.ndcg(overall, at)},
         "at": at,
     }
-    if "content" in names:
-        found["new"] = _new(lines, np.array(weights), buckets)
-    return found
+
+
+def _bagged(trial: Trial, start: np.ndarray, at: int, random: np.random.Generator) -> np.ndarray:
+    """The mean of the weights that halves of the users choose: those of all users alone follow their chance too much.
+
+    Source: Caruana et al., Ensemble selection from libraries of models, 2004 (bagged selection).
+    """
+    found = []
+    for _ in range(BAGS):
+        half = random.permutation(len(trial.count))[: -(-len(trial.count) // 2)]
+        weights = _ascend(trial.of(half), start, at)
+        found.append(weights / weights.sum())
+    return np.asarray(np.mean(found, axis=0))
 
 
 def _ascend(trial: Trial, start: np.ndarray, at: int) -> np.ndarray:
@@ -167,9 +206,9 @@ def _ascend(trial: Trial, start: np.ndarray, at: int) -> np.ndarray:
     for _ in range(PASSES):
         before = reached
         for place in range(len(weights)):
-            for step in STEPS:
+            for value_tried in [step * max(weights[place], weights.sum() / 50) for step in STEPS]:
                 tried = weights.copy()
-                tried[place] = step
+                tried[place] = value_tried
                 if tried.any() and (value := trial.ndcg(tried, at)) > reached + 1e-6:
                     weights, reached = tried, value
         if reached <= before:
@@ -183,15 +222,13 @@ def _trial(
     relevant: Sequence[np.ndarray],
     missed: np.ndarray,
     catalogue: Catalogue,
-) -> tuple[Trial, np.ndarray]:
-    """Each user's candidates; and sums for lines from the content's score to every part's, shape `(users, parts, 5)`."""
+) -> Trial:
+    """Each user's candidates: the best of every part."""
     width = CANDIDATES * len(parts)
     count = np.array([len(items) for items in relevant]) + missed
     scores = np.zeros((len(histories), width, len(parts)), np.float32)
     filled = np.zeros((len(histories), width), dtype=bool)
     hit = np.zeros((len(histories), width), dtype=bool)
-    lines = np.zeros((len(histories), len(parts), 5))
-    names = list(parts)
     for begin in range(0, len(histories), AT_ONCE):
         rows = np.arange(begin, min(begin + AT_ONCE, len(histories)))
         asked = histories.take(rows)
@@ -207,27 +244,4 @@ def _trial(
             hit[target, : len(places)] = np.isin(places, relevant[target])
             for number, found in enumerate(standards):
                 scores[target, : len(places), number] = np.nan_to_num(found[row, places])
-        if "content" in names:
-            x = standards[names.index("content")]
-            for number, found in enumerate(standards):
-                both = usable & ~np.isnan(x) & ~np.isnan(found)
-                a, b = np.where(both, x, 0).astype(np.float64), np.where(both, found, 0).astype(np.float64)
-                lines[rows, number] = np.stack(
-                    [both.sum(axis=1), a.sum(axis=1), b.sum(axis=1), (a * a).sum(axis=1), (a * b).sum(axis=1)], axis=1
-                )
-    return Trial(scores, hit, filled, np.maximum(count, 1)), lines
-
-
-def _new(lines: np.ndarray, weights: np.ndarray, buckets: np.ndarray) -> list[list[float]]:
-    """The line from the content's score to the sum of all, by bucket; that of all users where a bucket has none."""
-    found = []
-    for number in range(len(EDGES) + 1):
-        rows = buckets == number if (buckets == number).any() else np.ones(len(buckets), dtype=bool)
-        count, x, y, xx, xy = np.einsum("upk,p->uk", lines[rows], weights[number]).sum(axis=0)
-        total = weights[number].sum()
-        count, x, xx = count / total, x / total, xx / total
-        spread = xx - x * x / count if count else 0.0
-        slope = (xy - x * y / count) / spread if spread > 1e-9 else 0.0
-        offset = (y - slope * x) / count if count else 0.0
-        found.append([round(float(offset), 6), round(float(slope), 6)])
-    return found
+    return Trial(scores, hit, filled, np.maximum(count, 1))

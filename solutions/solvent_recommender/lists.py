@@ -34,6 +34,7 @@ class Engine:
         weights: what `hybrid.learn` or `hybrid.alone` gives.
         parts: those that it names.
         own: of `likeness.vectors`.
+        like: of `hybrid.newcomers`.
     """
 
     settings: Recommender
@@ -42,6 +43,7 @@ class Engine:
     known: Known
     catalogue: Catalogue
     own: scipy.sparse.csr_array
+    like: scipy.sparse.csr_array
 
 
 def scorer(engine: Engine) -> Score:
@@ -65,29 +67,27 @@ def scorer(engine: Engine) -> Score:
         total, brought = hybrid.combined(
             engine.weights,
             {name: hybrid.standard(part.scores(histories)) for name, part in engine.parts.items()},
-            hybrid.bucket(histories),
-            catalogue.known,
+            histories,
+            engine.like,
         )
         total[:, ~usable] = -np.inf
         if not scoring.seen:
             total[histories.owner, histories.item] = -np.inf
         found = _chosen(engine, first, total)
-        mean = lambda values: [float(values[places].mean()) if len(places) else np.nan for places in found]  # noqa: E731
+        why: list[Any] = [None] * len(found)
+        if scoring.reasons:
+            why = [
+                _reasons(engine, first, histories.of(row), places, {name: each[row] for name, each in brought.items()})
+                for row, places in enumerate(found)
+            ]
         return pd.DataFrame(
             {
                 "items": _cells([ids[places].tolist() for places in found]),
                 "scores": _cells([total[row, places].tolist() for row, places in enumerate(found)]),
-                "reasons": _cells(
-                    [
-                        _reasons(engine, histories.of(row), places, {name: all_[row] for name, all_ in brought.items()})
-                        if scoring.reasons
-                        else None
-                        for row, places in enumerate(found)
-                    ]
-                ),
+                "reasons": _cells(why),
                 "candidates": int(usable.sum()),
-                "popularity": mean(share),
-                "novelty": mean(novelty),
+                "popularity": [float(share[places].mean()) if len(places) else np.nan for places in found],
+                "novelty": [float(novelty[places].mean()) if len(places) else np.nan for places in found],
                 "diversity": likeness.diversity(engine.own, found),
             },
             index=table.index,
@@ -131,23 +131,36 @@ def _chosen(engine: Engine, first: np.ndarray, total: np.ndarray) -> list[np.nda
 
 
 def _reasons(
-    engine: Engine, had: np.ndarray, places: np.ndarray, brought: Mapping[str, np.ndarray]
+    engine: Engine, first: np.ndarray, had: np.ndarray, places: np.ndarray, brought: Mapping[str, np.ndarray]
 ) -> list[str]:
     """Why each item is there: the part that brought the most to its score, and what in the history spoke for it."""
     if not len(places):
         return []
-    names = list(brought)
+    names, known = list(brought), engine.catalogue.known
     part_of = np.argmax(np.stack([brought[name][places] for name in names]), axis=0)
-    if engine.settings.scoring.pinned:
-        fixed = set(rules.pinned(engine.settings.scoring, engine.catalogue).tolist())
-    else:
-        fixed = set()
     had, found = had[-LATEST:], [""] * len(places)
     for number, name in enumerate(names):
-        part, mine = engine.parts[name], np.flatnonzero(part_of == number)
+        part, mine = engine.parts[name], np.flatnonzero((part_of == number) & (places < known))
         links = part.links(had, places[mine]) if part.links and len(had) and len(mine) else None
-        for at, place in enumerate(mine):
-            strongest = None if links is None else int(np.argmax(links[:, at]))
-            speaks = strongest is not None and links[strongest, at] > 0
-            found[place] = part.reason.format(engine.catalogue.titles[had[strongest]]) if speaks else part.plain
-    return ["pinned" if int(place) in fixed else text for place, text in zip(places, found, strict=True)]
+        _name(engine, found, mine, had, links, part.reason, part.plain)
+    new = np.flatnonzero(places >= known)
+    if len(new):
+        links = (engine.own[had] @ engine.own[places[new]].T).toarray() if len(had) else None
+        _name(engine, found, new, had, links, "similar to {}", "new")
+    return ["pinned" if place in first else text for place, text in zip(places, found, strict=True)]
+
+
+def _name(
+    engine: Engine,
+    found: list[str],
+    mine: np.ndarray,
+    had: np.ndarray,
+    links: np.ndarray | None,
+    reason: str,
+    plain: str,
+) -> None:
+    """Write the reasons of some places of a list: the title of what spoke for each the most, if anything did."""
+    for at, place in enumerate(mine):
+        strongest = None if links is None else int(np.argmax(links[:, at]))
+        speaks = strongest is not None and links[strongest, at] > 0
+        found[place] = reason.format(engine.catalogue.titles[had[strongest]]) if speaks else plain

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from solvent import Data, Fitted, Refused
 from solvent.metrics import point, ranking
 from solvent.solution import Score
 
-from . import content, ease, hybrid, likeness, neighbours, popularity
+from . import content, ease, hybrid, likeness, neighbours, popularity, two_tower
+from . import towers as towers  # its layers are registered before a bundle is read
 from .cases import cases
 from .catalogue import Catalogue, side_table
 from .interactions import Known
 from .lists import Engine
 from .lists import scorer as lists
 from .part import Part
-from .settings import Recommender
+from .settings import Recommender, headline
 from .topk import best
+from .two_tower import Predict
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = ["choose", "engine", "fit", "fitted_parts", "needed", "scorer"]
 
 MODULES: Mapping[str, Any] = {"popularity": popularity, "neighbours": neighbours, "ease": ease, "content": content}
 AT_ONCE = 256  # users
+PERSONAL = ("ease_rows", "ease_inverse")  # EASE by users, where these are fewer than items
+MOST_MONITORED = 5_000  # users by whom a network's epochs are compared
 
 
 def fit(settings: Recommender, data: Data) -> Fitted:
@@ -44,28 +53,57 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     for name in needed(settings, settings.used):
         chosen[name], tried = choose(settings, name, known, catalogue, held)
         choices += tried
-    assets = fitted_parts(settings, chosen, known, catalogue)
+    models, assets, epochs = _learnt(settings, data, chosen, known, catalogue, held, None)
     weights = hybrid.alone(settings.model)
     if settings.model == "hybrid":
-        weights = _weighed(settings, ready(assets, catalogue), known, catalogue, held, data.seed)
-    valid = lists(engine(settings, assets, weights, known, catalogue))(held)
+        parts = ready(assets, catalogue, Fitted(models).predict)
+        weights = _weighed(settings, parts, known, catalogue, held, data.seed)
+    valid = lists(engine(settings, Fitted(models, assets=assets), weights, known, catalogue))(held)
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
-    assets = fitted_parts(settings, chosen, known, catalogue)
+    models, assets, _ = _learnt(settings, data, chosen, known, catalogue, held, epochs)
+    facts = {"weights": weights, "choices": choices, "users": len(known.users), "items": len(known.items)}
     return Fitted(
-        {},
-        {"weights": weights, "choices": choices, "users": len(known.users), "items": len(known.items)},
+        models,
+        {**facts, "epochs": epochs} if epochs else facts,
         {**assets, "histories": known.events(), "items": table},
-        personal=frozenset({"histories"}),
+        personal=frozenset({"histories", *(name for name in PERSONAL if name in assets)}),
         valid=valid,
     )
 
 
+def _learnt(
+    settings: Recommender,
+    data: Data,
+    chosen: Mapping[str, Any],
+    known: Known,
+    catalogue: Catalogue,
+    held: pd.DataFrame,
+    epochs: int | None,
+) -> tuple[dict[str, keras.Model], dict[str, np.ndarray], int | None]:
+    """All models that the settings use.
+
+    Args:
+        epochs: of the network; None while validation cases say when to stop.
+
+    Returns:
+        networks, assets, and after how many epochs the network was best.
+    """
+    assets = fitted_parts(settings, chosen, known, catalogue)
+    if "two_tower" not in settings.used:
+        return {}, assets, None
+    some = held.sample(min(len(held), MOST_MONITORED), random_state=data.seed)
+    measure = partial(_measured, settings, known=known, catalogue=catalogue, held=some) if epochs is None else None
+    models, found, record = two_tower.fit(settings, data, known, catalogue, headline(settings), measure, epochs)
+    return models, {**assets, **{f"two_tower_{name}": value for name, value in found.items()}}, record["best_epoch"]
+
+
 def needed(settings: Recommender, used: Iterable[str]) -> list[str]:
-    """The models that are fitted: those that are used, popularity for users of whom nothing is known, and the content
+    """The models without a network that are fitted: those that are used, popularity for users of whom nothing is known, and the content
     by which a list's variety is measured."""
-    return list(dict.fromkeys([*used, "popularity", *(["content"] if settings.items.described else [])]))
+    wanted = dict.fromkeys([*used, "popularity", *(["content"] if settings.items.described else [])])
+    return [name for name in wanted if name in MODULES]
 
 
 def fitted_part(
@@ -141,19 +179,25 @@ def _measured(settings: Recommender, part: Part, known: Known, catalogue: Catalo
     return point(ranking(held["item"], found, settings.at[:1])[f"ndcg@{settings.at[0]}"])
 
 
-def ready(assets: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Part]:
+def ready(assets: Mapping[str, Any], catalogue: Catalogue, predict: Predict) -> dict[str, Part]:
     """The models whose assets are there."""
-    return {name: module.load(own, catalogue) for name, module in MODULES.items() if (own := _of(assets, name))}
+    found = {name: module.load(own, catalogue) for name, module in MODULES.items() if (own := _of(assets, name))}
+    if own := _of(assets, "two_tower"):
+        found["two_tower"] = two_tower.load(own, catalogue, predict)
+    return found
 
 
 def engine(
-    settings: Recommender, assets: Mapping[str, Any], weights: Mapping[str, Any], known: Known, catalogue: Catalogue
+    settings: Recommender, fitted: Fitted, weights: Mapping[str, Any], known: Known, catalogue: Catalogue
 ) -> Engine:
     """What makes lists: the models that the weights name."""
-    parts = ready(assets, catalogue)
-    described = settings.items.described
-    own = likeness.vectors(known, catalogue, _of(assets, "content") if described else None)
-    return Engine(settings, weights, {name: parts[name] for name in weights["parts"]}, known, catalogue, own)
+    parts = ready(fitted.assets, catalogue, fitted.predict)
+    described = _of(fitted.assets, "content")
+    own = likeness.vectors(known, catalogue, described if settings.items.described else None)
+    like = scipy.sparse.csr_array((len(catalogue) - catalogue.known, catalogue.known), dtype=np.float32)
+    if settings.items.described:
+        like = hybrid.newcomers(own, catalogue.known)
+    return Engine(settings, weights, {name: parts[name] for name in weights["parts"]}, known, catalogue, own, like)
 
 
 def _of(assets: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -164,4 +208,4 @@ def scorer(settings: Recommender, fitted: Fitted) -> Score:
     """Make lists from a bundle's models; `items` may have been replaced by tonight's."""
     known = Known.restored(fitted.assets["histories"])
     catalogue = Catalogue.of(settings, known.items, fitted.assets["items"])
-    return lists(engine(settings, fitted.assets, fitted.facts["weights"], known, catalogue))
+    return lists(engine(settings, fitted, fitted.facts["weights"], known, catalogue))

@@ -8,24 +8,26 @@ import scipy.sparse
 from .catalogue import Catalogue
 from .interactions import Histories, Known
 from .part import Part
+from .topk import best
 
 __all__ = ["choices", "fit", "load", "similarities"]
 
 NEIGHBOURS = 200
-SHRINKS = (0.0, 10.0, 50.0)
-AT_ONCE = 1024
+SHRINK = 10.0
+AT_ONCE = 512
 
 
-def choices(known: Known) -> list[float]:
-    """How much evidence is asked for: so many common users halve a likeness."""
-    return list(SHRINKS)
+def choices(known: Known) -> list[None]:
+    """Nothing is chosen: `SHRINK` moved the NDCG by 0.005 on two sets of ratings."""
+    return [None]
 
 
-def similarities(liked: scipy.sparse.csr_array, distance: str, shrink: float) -> scipy.sparse.csr_array:
+def similarities(liked: scipy.sparse.csr_array, distance: str) -> scipy.sparse.csr_array:
     """How like two items are by who liked them, in [0, 1], 0 with themselves; each item's nearest ones only.
 
     `cosine` is that of their columns. `manhattan` is 1 less half the distance of the columns, each summing to 1: of
-    columns of zeros and ones that is the number of common users over the larger number of users.
+    columns of zeros and ones that is the number of common users over the larger number of users. Where few users had
+    both, it counts less: `SHRINK` of them halve it.
 
     Args:
         liked: shape `(users, items)`.
@@ -35,35 +37,29 @@ def similarities(liked: scipy.sparse.csr_array, distance: str, shrink: float) ->
 
     Source: Sarwar et al., Item-based collaborative filtering recommendation algorithms, 2001.
     """
-    users = liked.sum(axis=0)
+    users = np.maximum(liked.sum(axis=0), 1)
     columns = liked.T.tocsr()
     blocks = []
     for begin in range(0, columns.shape[0], AT_ONCE):
-        common = (columns[begin : begin + AT_ONCE] @ liked).tocoo()
-        row, column = common.coords
-        own, other = users[row + begin], users[column]
-        scale = np.sqrt(own * other) if distance == "cosine" else np.maximum(own, other)
-        value = common.data / scale * (common.data / (common.data + shrink))
-        value[row + begin == column] = 0
-        found = scipy.sparse.csr_array((value.astype(np.float32), (row, column)), shape=common.shape)
-        blocks.append(_nearest(found, NEIGHBOURS))
+        common = (columns[begin : begin + AT_ONCE] @ liked).toarray()
+        own = users[begin : begin + AT_ONCE, None]
+        scale = np.sqrt(own * users) if distance == "cosine" else np.maximum(own, users)
+        value = common / scale * (common / (common + SHRINK))
+        value[np.arange(len(value)), begin + np.arange(len(value))] = 0
+        near = np.sort(best(value, NEIGHBOURS), axis=1)
+        found = np.take_along_axis(value, near, axis=1).astype(np.float32)
+        row = np.repeat(np.arange(len(value)), near.shape[1])
+        block = scipy.sparse.csr_array((found.ravel(), (row, near.ravel())), shape=value.shape)
+        block.eliminate_zeros()
+        blocks.append(block)
     return scipy.sparse.vstack(blocks, format="csr") if blocks else scipy.sparse.csr_array((0, 0), dtype=np.float32)
 
 
-def _nearest(found: scipy.sparse.csr_array, count: int) -> scipy.sparse.csr_array:
-    """The largest values of each row; of equal ones those of the first columns."""
-    row = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
-    order = np.lexsort((found.indices, -found.data, row))
-    rank = np.arange(len(order)) - found.indptr[row[order]]
-    kept = order[(rank < count) & (found.data[order] > 0)]
-    return scipy.sparse.csr_array((found.data[kept], (row[kept], found.indices[kept])), shape=found.shape)
-
-
-def fit(known: Known, catalogue: Catalogue, shrink: float, distance: str = "cosine") -> dict[str, np.ndarray]:
+def fit(known: Known, catalogue: Catalogue, choice: None, distance: str = "cosine") -> dict[str, np.ndarray]:
     """The likenesses as the three arrays of a sparse matrix."""
-    found = similarities(known.histories.matrix(len(known.items)), distance, shrink)
+    found = similarities(known.histories.matrix(len(known.items)), distance)
     found.sort_indices()
-    return {"values": found.data, "columns": found.indices, "starts": found.indptr}
+    return {"values": found.data, "columns": found.indices.astype(np.int32), "starts": found.indptr.astype(np.int64)}
 
 
 def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue) -> Part:

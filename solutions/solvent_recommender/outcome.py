@@ -52,7 +52,9 @@ def slices(settings: Recommender, fitted: Fitted, rows: pd.DataFrame) -> Mapping
     known = Known.restored(fitted.assets["histories"])
     histories, _ = known.asked(rows[["user"]], known.items)
     count = np.searchsorted((1, 20), histories.counts(), side="right")
-    user = pd.Categorical.from_codes(count, ["cold: nothing liked yet", "light: up to 19", "heavy: 20 and more"], ordered=True)
+    user = pd.Categorical.from_codes(
+        count, ["cold: nothing liked yet", "light: up to 19", "heavy: 20 and more"], ordered=True
+    )
     there = set(known.items)
     new = [not there.issuperset(items) for items in rows["item"]]
     some = pd.Categorical.from_codes(np.array(new, dtype=np.int64), ["none", "some"], ordered=True)

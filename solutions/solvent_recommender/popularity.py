@@ -22,7 +22,7 @@ def choices(known: Known) -> list[float | None]:
 def fit(known: Known, catalogue: Catalogue, half_life: float | None) -> dict[str, np.ndarray]:
     """The decayed count of each known item."""
     found = known.histories
-    weight = np.ones(len(found.item)) if half_life is None else 0.5 ** (found.age / half_life)
+    weight = np.ones(len(found.item)) if half_life is None else 0.5 ** (found.age.astype(np.float64) / half_life)
     counts = np.bincount(found.item[found.liked], weight[found.liked], minlength=len(known.items))
     return {"counts": counts.astype(np.float32)}
 

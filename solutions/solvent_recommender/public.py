@@ -1,4 +1,4 @@
-"""Readers of the public data sets: from the files as they are published to a table of interactions, and one of items."""
+"""Readers of the public data sets: from the files as they are published to interactions and items."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,6 +44,8 @@ def movielens_100k_films(files: Mapping[str, Path]) -> pd.DataFrame:
         names = [line.partition("|")[0] for line in lines if line.strip()]
     raw = pd.read_csv(files["u.item"], sep="|", encoding="latin-1", header=None)
     flags = raw.iloc[:, -len(names) :].to_numpy() > 0
-    genres = ["|".join(name for name, flag in zip(names, row, strict=True) if flag and name != "unknown") for row in flags]
+    genres = [
+        "|".join(name for name, flag in zip(names, row, strict=True) if flag and name != "unknown") for row in flags
+    ]
     found = pd.DataFrame({"item": raw[0], "title": raw[1], "genres": genres})
     return found.assign(genres=found["genres"].where(found["genres"] != ""))

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from solvent import Data, Refitted
+from solvent import Data, Fitted, Refitted
 
 from . import hybrid
 from .cases import cases
@@ -37,8 +37,9 @@ def _alone(settings: Recommender, data: Data, name: str) -> Refitted:
     known = Known.of(settings, data.train)
     catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
     chosen = {each: choose(settings, each, known, catalogue, held)[0] for each in needed(settings, [name])}
-    valid = scorer(engine(quiet, fitted_parts(settings, chosen, known, catalogue), weights, known, catalogue))(held)
+    fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
+    valid = scorer(engine(quiet, fitted, weights, known, catalogue))(held)
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
     catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
-    assets = fitted_parts(settings, chosen, known, catalogue)
-    return Refitted(scorer(engine(quiet, assets, weights, known, catalogue)), valid)
+    fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
+    return Refitted(scorer(engine(quiet, fitted, weights, known, catalogue)), valid)

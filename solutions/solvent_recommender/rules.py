@@ -25,9 +25,7 @@ def usable(scoring: Scoring, catalogue: Catalogue) -> np.ndarray:
     for name, values in scoring.only.items():
         allowed = [kinds.canonical(value) for value in values]
         cells = kinds.read(catalogue.column(name).astype(object), "list").values
-        found &= [
-            isinstance(cell, list) and not set(map(kinds.canonical, cell)).isdisjoint(allowed) for cell in cells
-        ]
+        found &= [isinstance(cell, list) and not set(map(kinds.canonical, cell)).isdisjoint(allowed) for cell in cells]
     return found
 
 

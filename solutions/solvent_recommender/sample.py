@@ -18,7 +18,7 @@ OWN = 0.85  # of what a user has is of their kind
 
 
 def tastes(seed: int) -> Sample:
-    """160 users, each with a taste for one of four kinds of items; 16 of 64 items each, most of their kind, in a year."""
+    """160 users, each with a taste for one of four kinds of items; 16 of 64 items each in a year."""
     random = np.random.default_rng(seed)
     names = list(KINDS)
     kind = np.arange(ITEMS) % len(names)

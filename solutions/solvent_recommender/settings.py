@@ -9,7 +9,7 @@ from solvent import Column, Columns, Goal, Output, Section, Split, Training
 
 __all__ = ["MODELS", "Items", "Recommender", "Scoring", "Towers", "columns", "headline", "split"]
 
-MODELS = ("popularity", "neighbours", "ease", "content")
+MODELS = ("popularity", "neighbours", "ease", "content", "two_tower")
 Model = Literal["popularity", "neighbours", "ease", "content", "two_tower"]
 Value = str | float | bool
 
@@ -102,7 +102,7 @@ class Recommender(Section):
     at: tuple[Annotated[int, Field(ge=1)], ...] = Field((10, 5, 20), min_length=1)
     scoring: Scoring = Scoring()
     training: Training = Training(
-        epochs=40, batch_size=1024, learning_rate=3e-3, patience=5, schedule="constant", refit=True
+        epochs=15, batch_size=1024, learning_rate=3e-3, patience=3, schedule="constant", refit=True
     )
 
     @model_validator(mode="after")
@@ -142,11 +142,16 @@ def columns(settings: Recommender) -> Columns:
             Output(name="reasons", type="list", nullable=True, meaning="why each is there"),
             Output(name="candidates", type="integer", meaning="items that were ranked, the seen ones among them"),
             Output(
-                name="popularity", type="float", nullable=True, meaning="mean share of the known users who had the items"
+                name="popularity",
+                type="float",
+                nullable=True,
+                meaning="mean share of the known users who had the items",
             ),
             Output(
-                name="novelty", type="float", nullable=True, meaning="mean of -log2 of that share, in bits; an item that "
-                "nobody had counts as if one user had"
+                name="novelty",
+                type="float",
+                nullable=True,
+                meaning="mean of -log2 of that share, in bits; an item that nobody had counts as if one user had",
             ),
             Output(
                 name="diversity",
