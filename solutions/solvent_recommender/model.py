@@ -56,9 +56,9 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     models, assets, epochs = _learnt(settings, data, chosen, known, catalogue, held, None)
     weights = hybrid.alone(settings.model)
     if settings.model == "hybrid":
-        parts = ready(assets, catalogue, Fitted(models).predict)
+        parts = ready(assets, catalogue, Fitted(models, batch_rows=two_tower.BATCH_ROWS).predict)
         weights = _weighed(settings, parts, known, catalogue, held, data.seed)
-    valid = lists(engine(settings, Fitted(models, assets=assets), weights, known, catalogue))(held)
+    valid = lists(engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weights, known, catalogue))(held)
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
@@ -70,6 +70,7 @@ def fit(settings: Recommender, data: Data) -> Fitted:
         {**assets, "histories": known.events(), "items": table},
         personal=frozenset({"histories", *(name for name in PERSONAL if name in assets)}),
         valid=valid,
+        batch_rows=two_tower.BATCH_ROWS,
     )
 
 

@@ -46,6 +46,7 @@ def tastes(seed: int) -> Sample:
         rows=table,
         settings={
             "items": {"title": "title", "categories": "kind", "text": "text", "numbers": ["price"]},
+            "towers": {"width": 16, "history": 16},
             "training": {"epochs": 4, "batch_size": 256},
         },
         floor=0.35,

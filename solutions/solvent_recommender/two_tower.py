@@ -19,9 +19,10 @@ from .settings import Recommender, Towers
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["described", "fit", "load", "rows"]
+__all__ = ["BATCH_ROWS", "described", "fit", "load", "rows"]
 
 TOPICS = 64  # numbers that stand for the categories, words and numbers of an item
+BATCH_ROWS = 256  # in each call of a tower
 AT_ONCE = 256  # users whose scores are one matrix product, so that none depends on who else is asked for
 
 Predict = Callable[..., Any]
@@ -124,7 +125,8 @@ def fit(
     pairs = Pairs(models["users"], models["items"], settings.towers.temperature)
 
     def monitor() -> dict[str, float]:
-        return {goal.metric: measure(load(assets, catalogue, Fitted(models).predict))} if measure else {}
+        predict = Fitted(models, batch_rows=BATCH_ROWS).predict
+        return {goal.metric: measure(load(assets, catalogue, predict))} if measure else {}
 
     how: Training = settings.training
     if measure is None:
