@@ -36,7 +36,7 @@ def _lists(
     rows: pd.DataFrame,
     scored: pd.DataFrame,
 ) -> Texts:
-    """A user of whom nothing is known, if there is one, and others from little to much; what they had later is marked."""
+    """One user of whom nothing is known and others from little to much; what they had later is marked."""
     order = np.argsort(counts, kind="stable")
     some = order[counts[order] > 0]
     cold = order[counts[order] == 0][: 1 if len(some) >= USERS - 1 else USERS - len(some)]
@@ -74,7 +74,9 @@ def _by_popularity(settings: Recommender, known: Known, rows: pd.DataFrame, scor
     rank = pd.Series(np.argsort(np.argsort(-counts, kind="stable")), index=known.items) / max(len(counts), 1)
     at = settings.at[0]
     shown = rank.reindex([item for items in scored["items"] for item in items[:at]]).dropna()
-    held = rank.reindex([item for items in rows["item"] for item in items]).dropna()
+    wanted = rank.reindex([item for items in rows["item"] for item in items])
+    held, new = wanted.dropna(), wanted.isna().mean()
+    cold = (known.users.get_indexer(rows["user"]) < 0).mean()
     right = hits(list(rows["item"]), list(scored["items"]), at)
 
     def draw(axes: object) -> None:
@@ -89,7 +91,8 @@ def _by_popularity(settings: Recommender, known: Known, rows: pd.DataFrame, scor
     return Figure(
         title="How popular the recommended items are",
         caption=f"Left are the most popular ones. {right.any(axis=1).mean():.0%} of the {len(rows):,} test users have "
-        f"a held-out item among their first {at}.",
+        f"a held-out item among their first {at}. {cold:.0%} of these users are new, and {new:.0%} of the held-out "
+        "items were had by nobody before.",
         draw=draw,
         unseen=True,
     )

@@ -33,7 +33,7 @@ def alone(part: str) -> dict[str, Any]:
     if part == "popularity":
         return {"parts": [part], "weights": [[1.0]] * (len(EDGES) + 1)}
     rows = [[1.0, TIE]] * (len(EDGES) + 1)
-    return {"parts": [part, "popularity"], "weights": rows}
+    return {"parts": [part, "popularity"], "weights": rows, "alone": True}
 
 
 def bucket(histories: Histories) -> np.ndarray:
@@ -60,7 +60,8 @@ def combined(
     """The hybrid's scores, and what each part brought to them.
 
     A new item, of which no part knows who liked it, counts as much as the known items that it is like do; those that
-    the user had are left out of that mean, since what speaks for an item is never the item itself.
+    the user had are left out of that mean, since what speaks for an item is never the item itself. Where a model stands
+    alone, it scores the new items that it knows something of.
 
     Args:
         facts: what `learn` found.
@@ -72,9 +73,7 @@ def combined(
         shape `(users, items)`, -inf for a new item that is like none; each part's share by its name.
     """
     weights = np.asarray(facts["weights"], np.float32)[bucket(histories)]
-    brought = {
-        name: weights[:, [place]] * np.nan_to_num(standards[name]) for place, name in enumerate(facts["parts"])
-    }
+    brought = {name: weights[:, [place]] * np.nan_to_num(standards[name]) for place, name in enumerate(facts["parts"])}
     total = np.sum(list(brought.values()), axis=0)
     known = like.shape[1]
     if like.shape[0]:
@@ -84,6 +83,9 @@ def combined(
         weight = like @ free
         mean = (like @ (free * total[:, :known].T)) / np.where(weight > 0, weight, 1)
         total[:, known:] = np.where(weight > 0, mean, -np.inf).T
+        if facts.get("alone"):
+            own = standards[facts["parts"][0]][:, known:]
+            total[:, known:] = np.where(np.isnan(own), total[:, known:], own)
     return total, brought
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from .catalogue import Catalogue
 from .interactions import Histories, Known
 from .part import Part
 from .settings import Recommender
-from .topk import best
+from .topk import best, search
 
 __all__ = ["Engine", "scorer"]
 
@@ -61,19 +61,11 @@ def scorer(engine: Engine) -> Score:
     share = counts / max(len(engine.known.users), 1)
     novelty = -np.log2(np.maximum(counts, 1) / max(len(engine.known.users), 1))
     ids, rows = catalogue.ids.to_numpy(), max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
+    ranked = _by_vectors(engine, usable) if _searches(engine) else _by_scores(engine, usable, first)
 
     def some(table: pd.DataFrame) -> pd.DataFrame:
         histories, _ = engine.known.asked(table, catalogue.ids)
-        total, brought = hybrid.combined(
-            engine.weights,
-            {name: hybrid.standard(part.scores(histories)) for name, part in engine.parts.items()},
-            histories,
-            engine.like,
-        )
-        total[:, ~usable] = -np.inf
-        if not scoring.seen:
-            total[histories.owner, histories.item] = -np.inf
-        found = _chosen(engine, first, total)
+        found, scores, brought = ranked(histories)
         why: list[Any] = [None] * len(found)
         if scoring.reasons:
             why = [
@@ -83,7 +75,7 @@ def scorer(engine: Engine) -> Score:
         return pd.DataFrame(
             {
                 "items": _cells([ids[places].tolist() for places in found]),
-                "scores": _cells([total[row, places].tolist() for row, places in enumerate(found)]),
+                "scores": _cells(scores),
                 "reasons": _cells(why),
                 "candidates": int(usable.sum()),
                 "popularity": [float(share[places].mean()) if len(places) else np.nan for places in found],
@@ -97,6 +89,61 @@ def scorer(engine: Engine) -> Score:
         return pd.concat([some(table.iloc[begin : begin + rows]) for begin in range(0, len(table), rows)])
 
     return score
+
+
+Ranked = tuple[list[np.ndarray], list[list[float]], Mapping[str, np.ndarray]]
+
+
+def _by_scores(engine: Engine, usable: np.ndarray, first: np.ndarray) -> Callable[[Histories], Ranked]:
+    """Lists by the weighted sum of all parts' scores."""
+
+    def ranked(histories: Histories) -> Ranked:
+        standards = {name: hybrid.standard(part.scores(histories)) for name, part in engine.parts.items()}
+        total, brought = hybrid.combined(engine.weights, standards, histories, engine.like)
+        total[:, ~usable] = -np.inf
+        if not engine.settings.scoring.seen:
+            total[histories.owner, histories.item] = -np.inf
+        found = _chosen(engine, first, total)
+        return found, [total[row, places].tolist() for row, places in enumerate(found)], brought
+
+    return ranked
+
+
+def _searches(engine: Engine) -> bool:
+    """Whether lists are a mere search for vectors: one model that has them alone, and no rule that reorders."""
+    scoring = engine.settings.scoring
+    part = engine.parts[engine.weights["parts"][0]]
+    reorders = scoring.pinned or scoring.per_category or scoring.diversity
+    return bool(engine.weights.get("alone") and part.vectors and not reorders)
+
+
+def _by_vectors(engine: Engine, usable: np.ndarray) -> Callable[[Histories], Ranked]:
+    """Lists by the products of vectors; by the other part, popularity, for users without a history."""
+    name, other = engine.weights["parts"]
+    users_of, vectors = engine.parts[name].vectors or (None, None)
+    assert users_of is not None and vectors is not None
+    there = np.flatnonzero(usable & vectors.any(axis=1))
+    place = np.full(len(usable), -1)
+    place[there] = np.arange(len(there))
+    own, by_scores = np.ascontiguousarray(vectors[there]), _by_scores(engine, usable, np.array([], np.int64))
+
+    def ranked(histories: Histories) -> Ranked:
+        users = users_of(histories)
+        kept = (place[histories.item] >= 0) & (not engine.settings.scoring.seen)
+        seen = (histories.owner[kept], place[histories.item[kept]])
+        places, products = search(users, own, engine.settings.scoring.length, seen)
+        found = [there[row[row >= 0]] for row in places]
+        scores = [row[: len(each)].tolist() for row, each in zip(products, found, strict=True)]
+        unknown = ~users.any(axis=1)
+        brought = {name: np.where(unknown, 0.0, 1.0)[:, None], other: np.where(unknown, 1.0, 0.0)[:, None]}
+        if unknown.any():
+            rows = np.flatnonzero(unknown)
+            replaced, values, _ = by_scores(histories.take(rows))
+            for row, each, value in zip(rows, replaced, values, strict=True):
+                found[row], scores[row] = each, value
+        return found, scores, {key: np.broadcast_to(each, (len(found), len(usable))) for key, each in brought.items()}
+
+    return ranked
 
 
 def _cells(values: list[Any]) -> np.ndarray:

@@ -58,7 +58,9 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     if settings.model == "hybrid":
         parts = ready(assets, catalogue, Fitted(models, batch_rows=two_tower.BATCH_ROWS).predict)
         weights = _weighed(settings, parts, known, catalogue, held, data.seed)
-    valid = lists(engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weights, known, catalogue))(held)
+    valid = lists(
+        engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weights, known, catalogue)
+    )(held)
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
@@ -101,8 +103,8 @@ def _learnt(
 
 
 def needed(settings: Recommender, used: Iterable[str]) -> list[str]:
-    """The models without a network that are fitted: those that are used, popularity for users of whom nothing is known, and the content
-    by which a list's variety is measured."""
+    """The models without a network that are fitted: those that are used, popularity for users of whom nothing is known,
+    and the content by which a list's variety is measured."""
     wanted = dict.fromkeys([*used, "popularity", *(["content"] if settings.items.described else [])])
     return [name for name in wanted if name in MODULES]
 

@@ -21,9 +21,12 @@ class Part:
             `(had, items)`; None where a model recommends to all alike.
         reason: what is said of an item that this model brought; {} is the item that speaks for it the most.
         plain: what is said where no item does.
+        vectors: where scores are products of vectors: a function from users to theirs, shape `(users, width)`, and the
+            items', shape `(items, width)`.
     """
 
     scores: Callable[[Histories], np.ndarray]
     links: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     reason: str
     plain: str
+    vectors: tuple[Callable[[Histories], np.ndarray], np.ndarray] | None = None

@@ -69,12 +69,14 @@ class Towers(Section):
         history: a user is read by so many of their last items.
         temperature: similarities are divided by it.
         dropout: share of a history that each training step leaves out.
+        hard_negatives: an item is held against so many of the batch's other items, the likeliest ones; null for all.
     """
 
     width: int = Field(64, ge=4, le=1024)
     history: int = Field(200, ge=1, le=5000)
     temperature: float = Field(0.1, gt=0, le=10)
     dropout: float = Field(0.3, ge=0, lt=1)
+    hard_negatives: int | None = Field(None, ge=1)
 
 
 class Recommender(Section):

@@ -99,12 +99,16 @@ class Pairs(keras.Model):
     Source: Yi et al., Sampling-bias-corrected neural modeling for large corpus item recommendations, 2019.
     """
 
-    def __init__(self, users: keras.Model, items: keras.Model, temperature: float) -> None:
+    def __init__(self, users: keras.Model, items: keras.Model, settings: Towers) -> None:
         import tensorflow_recommenders as tfrs
 
         super().__init__(name="pairs")
         self.users, self.items = users, items
-        task = tfrs.tasks.Retrieval(temperature=temperature, remove_accidental_hits=True)
+        task = tfrs.tasks.Retrieval(
+            temperature=settings.temperature,
+            num_hard_negatives=settings.hard_negatives,
+            remove_accidental_hits=True,
+        )
 
         def loss(user: Any, item: Any, share: Any, number: Any) -> Any:
             found = task(

@@ -122,7 +122,7 @@ def fit(
         "users": user_tower(len(known.items), settings.towers),
         "items": item_tower(len(known.items), about.shape[1], settings.towers),
     }
-    pairs = Pairs(models["users"], models["items"], settings.towers.temperature)
+    pairs = Pairs(models["users"], models["items"], settings.towers)
 
     def monitor() -> dict[str, float]:
         predict = Fitted(models, batch_rows=BATCH_ROWS).predict
@@ -153,10 +153,14 @@ def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predic
     unknown = (number == 0) & ("topics" not in assets or ~about.any(axis=1))
     length = int(assets["length"][0])
 
-    def scores(histories: Histories) -> np.ndarray:
+    def users_of(histories: Histories) -> np.ndarray:
         asked = padded(histories, np.arange(len(histories)), catalogue.known, length, None)
-        users = predict({"history": asked}, "users")
+        users: np.ndarray = predict({"history": asked}, "users")
         users[~asked.any(axis=1)] = 0  # of whom nothing is known
+        return users
+
+    def scores(histories: Histories) -> np.ndarray:
+        users = users_of(histories)
         found = np.empty((len(users), len(vectors)), np.float32)
         for begin in range(0, len(users), AT_ONCE):
             some = users[begin : begin + AT_ONCE]
@@ -169,4 +173,5 @@ def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predic
     def links(had: np.ndarray, items: np.ndarray) -> np.ndarray:
         return vectors[had] @ vectors[items].T
 
-    return Part(scores, links, reason="because of {}", plain="others like you had it")
+    vectors[unknown] = 0
+    return Part(scores, links, "because of {}", "others like you had it", (users_of, vectors))

@@ -11,7 +11,7 @@ from solvent_recommender.interactions import Histories, Known
 from solvent_recommender.outcome import gini
 from solvent_recommender.part import Part
 from solvent_recommender.settings import Recommender
-from solvent_recommender.topk import best
+from solvent_recommender.topk import best, search
 
 SETTINGS = Recommender()
 
@@ -175,3 +175,18 @@ def test_gini_is_that_of_hand():
     assert gini(np.array([12]), 4) == pytest.approx(0.75)  # one of four gets all: 1 - 1/4
     assert gini(np.array([1, 2, 3]), 3) == pytest.approx(2 / 9)
     assert np.isnan(gini(np.array([]), 3))
+
+
+def test_the_search_finds_what_a_full_sort_finds_and_nothing_that_was_seen():
+    random = np.random.default_rng(0)
+    users, items = random.normal(size=(3000, 8)).astype(np.float32), random.normal(size=(50, 8)).astype(np.float32)
+    scores = users @ items.T
+    seen = np.nonzero(random.random(scores.shape) < 0.2)
+    scores[seen] = -np.inf
+    places, products = search(users, items, 7, seen)
+    np.testing.assert_array_equal(places, np.argsort(-scores, axis=1)[:, :7])
+    np.testing.assert_allclose(products, -np.sort(-scores, axis=1)[:, :7], rtol=1e-5)
+    alone, _ = search(users[5:6], items, 60)
+    assert sorted(alone[0]) == list(range(50))
+    everything = (np.zeros(50, int), np.arange(50))
+    assert (search(users[:2], items, 3, everything)[0][0] == -1).all()

@@ -203,3 +203,30 @@ def test_the_bundle_says_that_it_holds_rows_about_people(bundle):
 def test_a_part_that_is_named_twice_is_refused():
     with pytest.raises(ValueError, match="each model once"):
         Recommender(parts=("ease", "ease"))
+
+
+def test_two_towers_alone_find_tastes_and_the_search_is_that_of_all_scores(folder, made):
+    """A rule that reorders nothing makes the same lists by way of all scores."""
+    config = {
+        "solution": TARGET,
+        "data": {
+            "rows": str(folder / "rows.parquet"),
+            "columns": dict(made.columns),
+            "side": {"items": str(folder / "items.parquet")},
+        },
+        "settings": {**made.settings, "model": "two_tower", "training": {"epochs": 6, "batch_size": 256}},
+    }
+    bundle = train(config, folder / "towers")
+    assert bundle.facts["test"]["metrics"]["ndcg@10"]["value"] > 0.4
+    users = asked(*[f"U{number:03d}" for number in range(40)], "new", "other", history=[None] * 41 + [["seed-03"]])
+    searched = bundle.score(users)
+    scored = with_scoring(bundle, per_category=1000).score(users)
+    shared = [len(set(a[:10]) & set(b[:10])) for a, b in zip(searched["items"], scored["items"], strict=True)]
+    assert np.mean(shared) > 9.9  # by way of all scores, popularity parts what is nearly equal
+    assert searched["items"].iloc[40] == scored["items"].iloc[40]
+    assert set(searched["reasons"].iloc[40]) == {"popular now"}
+    assert kinds(searched["items"].iloc[41][:3]) == ["seed"] * 3
+    new = made.side["items"].iloc[[0]].assign(item="fresh", title="Fresh tea")
+    lists = bundle.scorer({"items": pd.concat([made.side["items"], new])})
+    found = lists(pd.DataFrame({"user": ["x"], "history": [["tea-04", "tea-08", "tea-12"]]}))
+    assert "fresh" in found["items"].iloc[0][:14]

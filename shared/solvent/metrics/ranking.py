@@ -36,7 +36,8 @@ def ranking(
         precision@k (of k places, also where a list is shorter), map@k (precision at each hit, summed and divided by
         all that is relevant), mrr@k, hit_rate@k.
 
-    Source: Jarvelin and Kekalainen, Cumulated gain-based evaluation of IR techniques, 2002; trec_eval 9 (ndcg_cut, map_cut).
+    Source: Jarvelin and Kekalainen, Cumulated gain-based evaluation of IR techniques, 2002; trec_eval 9
+    (ndcg_cut, map_cut).
     """
     longest = max(at)
     found = hits(relevant, ranked, longest)
