@@ -68,7 +68,7 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     facts = {"weights": weights, "choices": choices, "users": len(known.users), "items": len(known.items)}
     return Fitted(
         models,
-        {**facts, "epochs": epochs} if epochs else facts,
+        {**facts, "epochs": epochs},
         {**assets, "histories": known.events(), "items": table},
         personal=frozenset({"histories", *(name for name in PERSONAL if name in assets)}),
         valid=valid,
@@ -83,23 +83,29 @@ def _learnt(
     known: Known,
     catalogue: Catalogue,
     held: pd.DataFrame,
-    epochs: int | None,
-) -> tuple[dict[str, keras.Model], dict[str, np.ndarray], int | None]:
+    epochs: Mapping[str, int] | None,
+) -> tuple[dict[str, keras.Model], dict[str, np.ndarray], dict[str, int]]:
     """All models that the settings use.
 
     Args:
-        epochs: of the network; None while validation cases say when to stop.
+        epochs: of each network; None while validation cases say when to stop.
 
     Returns:
-        networks, assets, and after how many epochs the network was best.
+        networks, assets, and after how many epochs each network was best.
     """
     assets = fitted_parts(settings, chosen, known, catalogue)
-    if "two_tower" not in settings.used:
-        return {}, assets, None
     some = held.sample(min(len(held), MOST_MONITORED), random_state=data.seed)
     measure = partial(_measured, settings, known=known, catalogue=catalogue, held=some) if epochs is None else None
-    models, found, record = two_tower.fit(settings, data, known, catalogue, headline(settings), measure, epochs)
-    return models, {**assets, **{f"two_tower_{name}": value for name, value in found.items()}}, record["best_epoch"]
+    models: dict[str, keras.Model] = {}
+    best_epochs = {}
+    for name in two_tower.NETWORKS:
+        if name in settings.used:
+            count = None if epochs is None else epochs[name]
+            found = two_tower.fit(settings, name, data, known, catalogue, headline(settings), measure, count)
+            models |= found[0]
+            assets |= {f"{name}_{key}": value for key, value in found[1].items()}
+            best_epochs[name] = found[2]["best_epoch"]
+    return models, assets, best_epochs
 
 
 def needed(settings: Recommender, used: Iterable[str]) -> list[str]:
@@ -185,8 +191,9 @@ def _measured(settings: Recommender, part: Part, known: Known, catalogue: Catalo
 def ready(assets: Mapping[str, Any], catalogue: Catalogue, predict: Predict) -> dict[str, Part]:
     """The models whose assets are there."""
     found = {name: module.load(own, catalogue) for name, module in MODULES.items() if (own := _of(assets, name))}
-    if own := _of(assets, "two_tower"):
-        found["two_tower"] = two_tower.load(own, catalogue, predict)
+    for name in two_tower.NETWORKS:
+        if own := _of(assets, name):
+            found[name] = two_tower.load(name, own, catalogue, predict)
     return found
 
 

@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 
 from solvent import Column, Columns, Goal, Output, Section, Split, Training
 
-__all__ = ["MODELS", "Items", "Recommender", "Scoring", "Towers", "columns", "headline", "split"]
+__all__ = ["PARTS", "Items", "Recommender", "Scoring", "Towers", "columns", "headline", "split"]
 
-MODELS = ("popularity", "neighbours", "ease", "content", "two_tower")
-Model = Literal["popularity", "neighbours", "ease", "content", "two_tower"]
+PARTS = ("popularity", "neighbours", "ease", "content", "two_tower")
+Model = Literal["popularity", "neighbours", "ease", "content", "two_tower", "next_item"]
 Value = str | float | bool
 
 
@@ -90,12 +90,12 @@ class Recommender(Section):
         distance: of the neighbours: how far two items lie apart, by who had them.
         ease_items: EASE knows the so many commonest items; its cost grows with their cube, or with that of the users
             where these are fewer.
-        towers: of the two towers.
+        towers: of the two towers, and of the next item.
         at: lengths at which lists are measured; NDCG at the first is the headline.
     """
 
-    model: Literal["hybrid", "popularity", "neighbours", "ease", "content", "two_tower"] = "hybrid"
-    parts: tuple[Model, ...] = Field(MODELS, min_length=1)
+    model: Model | Literal["hybrid"] = "hybrid"
+    parts: tuple[Model, ...] = Field(PARTS, min_length=1)
     items: Items = Items()
     liked_from: float | None = None
     distance: Literal["cosine", "manhattan"] = "cosine"

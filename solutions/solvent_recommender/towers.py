@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from .settings import Towers
 
-__all__ = ["Pairs", "item_tower", "user_tower"]
+__all__ = ["Pairs", "item_tower", "sequence_tower", "user_tower"]
 
 LEAST_SHARE = 1e-6
 
@@ -24,6 +24,34 @@ def user_tower(items: int, settings: Towers) -> keras.Model:
     hidden = keras.layers.Dense(2 * settings.width, activation="gelu")(mean)
     moved = keras.layers.Dense(settings.width)(hidden)
     vector = keras.layers.UnitNormalization(dtype="float32", name="user")(keras.layers.add([mean, moved]))
+    return keras.Model({"history": history}, vector, name="users")
+
+
+def sequence_tower(items: int, settings: Towers) -> keras.Model:
+    """From the items that a user liked, the newest first, to a vector of length 1: the newest one attends to all, by
+    what they are and how long ago they were.
+
+    That is the last place of a block of causal self-attention, the only one that is asked for.
+
+    Source: Kang and McAuley, Self-attentive sequential recommendation, 2018.
+    """
+    history = keras.Input((settings.history,), dtype="int32", name="history")
+    places = keras.ops.cumsum(keras.ops.ones_like(history), axis=1) - 1
+    embedded = keras.layers.add(
+        [
+            keras.layers.Embedding(items + 1, settings.width, name="had")(history),
+            keras.layers.Embedding(settings.history, settings.width, name="how_long_ago")(places),
+        ]
+    )
+    embedded = keras.layers.Dropout(settings.dropout)(embedded)
+    newest = embedded[:, :1]
+    attention = keras.layers.MultiHeadAttention(2, settings.width // 2, name="attends")
+    filled = keras.ops.expand_dims(keras.ops.not_equal(history, 0), 1)
+    read = attention(newest, embedded, attention_mask=filled)
+    joined = keras.layers.LayerNormalization()(keras.layers.add([newest, read]))
+    moved = keras.layers.Dense(settings.width)(keras.layers.Dense(2 * settings.width, activation="gelu")(joined))
+    flat = keras.layers.Flatten()(keras.layers.add([joined, moved]))
+    vector = keras.layers.UnitNormalization(dtype="float32", name="user")(flat)
     return keras.Model({"history": history}, vector, name="users")
 
 

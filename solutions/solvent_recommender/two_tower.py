@@ -1,4 +1,8 @@
-"""Two towers: a network for users and one for items, whose vectors are near where the two belong together."""
+"""Two towers: a network for users and one for items, whose vectors are near where the two belong together.
+
+`two_tower` reads a history as a bag, and learns each item from all others that its user liked. `next_item` reads its
+order, and learns each item from those before it.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,10 @@ from .settings import Recommender, Towers
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["BATCH_ROWS", "described", "fit", "load", "rows"]
+__all__ = ["BATCH_ROWS", "NETWORKS", "described", "fit", "load", "rows"]
 
 TOPICS = 64  # numbers that stand for the categories, words and numbers of an item
+NETWORKS = ("two_tower", "next_item")
 BATCH_ROWS = 256  # in each call of a tower
 AT_ONCE = 256  # users whose scores are one matrix product, so that none depends on who else is asked for
 
@@ -53,18 +58,31 @@ def topics(assets: Mapping[str, np.ndarray], catalogue: Catalogue) -> np.ndarray
     return np.asarray(found * np.sqrt(found.shape[1]), np.float32)
 
 
-def padded(histories: Histories, places: np.ndarray, items: int, length: int, leave: np.ndarray | None) -> np.ndarray:
-    """The last liked items of some users, each one more than its place, zeros after them, shape `(users, length)`.
+def padded(
+    histories: Histories,
+    places: np.ndarray,
+    items: int,
+    length: int,
+    leave: np.ndarray | None = None,
+    until: np.ndarray | None = None,
+) -> np.ndarray:
+    """The last liked items of some users, the newest first, each one more than its place, zeros after them.
 
     Args:
         items: places from here on are new, and left out.
         leave: an item of each user that is left out.
+        until: so many of each user's events are read, the oldest ones.
+
+    Returns:
+        shape `(users, length)`.
     """
     asked = histories.take(places)
     kept = asked.liked & (asked.item < items)
     owner = asked.owner
     if leave is not None:
         kept &= asked.item != leave[owner]
+    if until is not None:
+        kept &= np.arange(len(owner)) - asked.start[owner] < until[owner]
     owner, item = owner[kept], asked.item[kept]
     sizes = np.bincount(owner, minlength=len(places))
     last = np.cumsum(sizes)[owner] - 1 - np.arange(len(owner))  # 0 for the newest
@@ -74,16 +92,18 @@ def padded(histories: Histories, places: np.ndarray, items: int, length: int, le
     return found
 
 
-def rows(known: Known, content_of: np.ndarray, settings: Towers) -> training.Rows:
-    """A row for each liked item: what else its user liked, and the item."""
+def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) -> training.Rows:
+    """A row for each liked item: what else its user liked, or what they liked before it, and the item."""
     found = known.histories
     liked = np.flatnonzero(found.liked)
     owner, item = found.owner[liked], found.item[liked]
+    before = liked - found.start[owner]
     share = np.bincount(item, minlength=len(known.items)).astype(np.float32) / max(len(item), 1)
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
         wanted = item[positions]
-        history = padded(found, owner[positions], len(known.items), settings.history, wanted)
+        until = before[positions] if ordered else None
+        history = padded(found, owner[positions], len(known.items), settings.history, wanted, until)
         inputs = {
             "history": history,
             "item": (wanted + 1).astype(np.int32),
@@ -97,6 +117,7 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers) -> training.Row
 
 def fit(
     settings: Recommender,
+    name: str,
     data: Data,
     known: Known,
     catalogue: Catalogue,
@@ -107,6 +128,7 @@ def fit(
     """Train the towers.
 
     Args:
+        name: `two_tower` or `next_item`.
         measure: a part's headline on validation cases; None for a refit on them, for `epochs` epochs.
 
     Returns:
@@ -114,27 +136,29 @@ def fit(
     """
     from solvent import Fitted
 
-    from .towers import Pairs, item_tower, user_tower
+    from .towers import Pairs, item_tower, sequence_tower, user_tower
 
+    ordered = name == "next_item"
+    tower = sequence_tower if ordered else user_tower
     assets = {**described(known, catalogue, settings), "length": np.array([settings.towers.history])}
     about = topics(assets, catalogue)
     models = {
-        "users": user_tower(len(known.items), settings.towers),
-        "items": item_tower(len(known.items), about.shape[1], settings.towers),
+        f"{name}_users": tower(len(known.items), settings.towers),
+        f"{name}_items": item_tower(len(known.items), about.shape[1], settings.towers),
     }
-    pairs = Pairs(models["users"], models["items"], settings.towers)
+    pairs = Pairs(*models.values(), settings.towers)
 
     def monitor() -> dict[str, float]:
         predict = Fitted(models, batch_rows=BATCH_ROWS).predict
-        return {goal.metric: measure(load(assets, catalogue, predict))} if measure else {}
+        return {goal.metric: measure(load(name, assets, catalogue, predict))} if measure else {}
 
     how: Training = settings.training
     if measure is None:
         how = how.model_copy(update={"epochs": epochs, "patience": None})
     record = training.fit(
         pairs,
-        rows(known, about[: len(known.items)], settings.towers),
-        stage="two_tower" if measure else "two_tower-refit",
+        rows(known, about[: len(known.items)], settings.towers, ordered),
+        stage=name if measure else f"{name}-refit",
         training=how,
         loss=None,
         monitor=monitor if measure else None,
@@ -144,18 +168,18 @@ def fit(
     return models, assets, record
 
 
-def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict) -> Part:
+def load(name: str, assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict) -> Part:
     """The likeness of a user's vector to each item's; a new item has one by its content."""
     about = topics(assets, catalogue)
     place = np.arange(1, len(catalogue) + 1)
     number = np.where(place <= catalogue.known, place, 0).astype(np.int32)
-    vectors = predict({"item": number, "content": about}, "items")
+    vectors = predict({"item": number, "content": about}, f"{name}_items")
     unknown = (number == 0) & ("topics" not in assets or ~about.any(axis=1))
     length = int(assets["length"][0])
 
     def users_of(histories: Histories) -> np.ndarray:
-        asked = padded(histories, np.arange(len(histories)), catalogue.known, length, None)
-        users: np.ndarray = predict({"history": asked}, "users")
+        asked = padded(histories, np.arange(len(histories)), catalogue.known, length)
+        users: np.ndarray = predict({"history": asked}, f"{name}_users")
         users[~asked.any(axis=1)] = 0  # of whom nothing is known
         return users
 
@@ -174,4 +198,5 @@ def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predic
         return vectors[had] @ vectors[items].T
 
     vectors[unknown] = 0
-    return Part(scores, links, "because of {}", "others like you had it", (users_of, vectors))
+    said = ("next after {}", "next") if name == "next_item" else ("because of {}", "others like you had it")
+    return Part(scores, links, *said, (users_of, vectors))

@@ -230,3 +230,38 @@ def test_two_towers_alone_find_tastes_and_the_search_is_that_of_all_scores(folde
     lists = bundle.scorer({"items": pd.concat([made.side["items"], new])})
     found = lists(pd.DataFrame({"user": ["x"], "history": [["tea-04", "tea-08", "tea-12"]]}))
     assert "fresh" in found["items"].iloc[0][:14]
+
+
+def test_the_next_item_follows_from_the_order_of_a_history(tmp_path):
+    """Everyone walks round a circle of 24 items from some place; only the order says which way."""
+    random = np.random.default_rng(0)
+    steps = [
+        (f"u{user}", (start + step) % 24) for user, start in enumerate(random.integers(0, 24, 300)) for step in range(7)
+    ]
+    rows = pd.DataFrame(steps, columns=["user", "item"])
+    rows["time"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.tile(np.arange(7), 300), unit="D")
+    tables.write(rows, tmp_path / "walks.parquet")
+    config = {
+        "solution": TARGET,
+        "data": {
+            "rows": str(tmp_path / "walks.parquet"),
+            "split": {"by": "last", "within": "user", "fractions": [0.7, 0.15, 0.15]},
+        },
+        "settings": {
+            "model": "next_item",
+            "towers": {"width": 16, "history": 8, "dropout": 0.1},
+            "training": {"epochs": 15, "batch_size": 128, "learning_rate": 0.01, "patience": 5},
+        },
+    }
+    bundle = train(config, tmp_path / "bundle")
+    histories = [[str(at % 24) for at in range(begin, begin + 4)] for begin in range(24)]
+    found = bundle.score(pd.DataFrame({"user": [f"n{at}" for at in range(24)], "history": histories}))
+    expected = [str((begin + 4) % 24) for begin in range(24)]
+    assert np.mean([items[0] == wanted for items, wanted in zip(found["items"], expected, strict=True)]) > 0.8
+    back = [history[::-1] for history in histories]
+    turned = bundle.score(pd.DataFrame({"user": [f"n{at}" for at in range(24)], "history": back}))
+    assert turned["items"].to_list() != found["items"].to_list()
+    assert (
+        bundle.facts["test"]["metrics"]["ndcg@10"]["value"]
+        > bundle.facts["rivals"]["EASE"]["metrics"]["ndcg@10"]["value"]
+    )
