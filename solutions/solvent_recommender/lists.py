@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 
 from solvent.solution import Score
 
-from . import hybrid, likeness, rules
-from .catalogue import Catalogue
-from .interactions import Histories, Known
-from .part import Part
-from .settings import Recommender
+from . import hybrid, likeness, reasons, rules
+from .engine import Engine
+from .interactions import Histories
 from .topk import best, search
 
-__all__ = ["Engine", "scorer"]
+__all__ = ["scorer"]
 
 CELLS = 2**24  # scores of all parts that are held at once
 WIDER = 10  # times the length of a list: candidates that rules choose from
-LATEST = 300  # items of a history that reasons are looked for in
-
-
-@dataclass(frozen=True)
-class Engine:
-    """All that lists are made from.
-
-    Args:
-        weights: what `hybrid.learn` or `hybrid.alone` gives.
-        parts: those that it names.
-        own: of `likeness.vectors`.
-        like: of `hybrid.newcomers`.
-    """
-
-    settings: Recommender
-    weights: Mapping[str, Any]
-    parts: Mapping[str, Part]
-    known: Known
-    catalogue: Catalogue
-    own: scipy.sparse.csr_array
-    like: scipy.sparse.csr_array
 
 
 def scorer(engine: Engine) -> Score:
@@ -61,6 +36,7 @@ def scorer(engine: Engine) -> Score:
     share = counts / max(len(engine.known.users), 1)
     novelty = -np.log2(np.maximum(counts, 1) / max(len(engine.known.users), 1))
     ids, rows = catalogue.ids.to_numpy(), max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
+    popular = reasons.popular(engine)
     ranked = _by_vectors(engine, usable) if _searches(engine) else _by_scores(engine, usable, first)
 
     def some(table: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +45,14 @@ def scorer(engine: Engine) -> Score:
         why: list[Any] = [None] * len(found)
         if scoring.reasons:
             why = [
-                _reasons(engine, first, histories.of(row), places, {name: each[row] for name, each in brought.items()})
+                reasons.told(
+                    engine,
+                    first,
+                    popular,
+                    histories.of(row),
+                    places,
+                    {name: each[row] for name, each in brought.items()},
+                )
                 for row, places in enumerate(found)
             ]
         return pd.DataFrame(
@@ -175,39 +158,3 @@ def _chosen(engine: Engine, first: np.ndarray, total: np.ndarray) -> list[np.nda
             )
         found.append(places)
     return found
-
-
-def _reasons(
-    engine: Engine, first: np.ndarray, had: np.ndarray, places: np.ndarray, brought: Mapping[str, np.ndarray]
-) -> list[str]:
-    """Why each item is there: the part that brought the most to its score, and what in the history spoke for it."""
-    if not len(places):
-        return []
-    names, known = list(brought), engine.catalogue.known
-    part_of = np.argmax(np.stack([brought[name][places] for name in names]), axis=0)
-    had, found = had[-LATEST:], [""] * len(places)
-    for number, name in enumerate(names):
-        part, mine = engine.parts[name], np.flatnonzero((part_of == number) & (places < known))
-        links = part.links(had, places[mine]) if part.links and len(had) and len(mine) else None
-        _name(engine, found, mine, had, links, part.reason, part.plain)
-    new = np.flatnonzero(places >= known)
-    if len(new):
-        links = (engine.own[had] @ engine.own[places[new]].T).toarray() if len(had) else None
-        _name(engine, found, new, had, links, "similar to {}", "new")
-    return ["pinned" if place in first else text for place, text in zip(places, found, strict=True)]
-
-
-def _name(
-    engine: Engine,
-    found: list[str],
-    mine: np.ndarray,
-    had: np.ndarray,
-    links: np.ndarray | None,
-    reason: str,
-    plain: str,
-) -> None:
-    """Write the reasons of some places of a list: the title of what spoke for each the most, if anything did."""
-    for at, place in enumerate(mine):
-        strongest = None if links is None else int(np.argmax(links[:, at]))
-        speaks = strongest is not None and links[strongest, at] > 0
-        found[place] = reason.format(engine.catalogue.titles[had[strongest]]) if speaks else plain

@@ -14,12 +14,12 @@ from solvent import Data, Fitted, Refused
 from solvent.metrics import point, ranking
 from solvent.solution import Score
 
-from . import content, ease, hybrid, likeness, neighbours, popularity, two_tower
+from . import content, ease, hybrid, likeness, neighbours, popularity, two_tower, weights
 from . import towers as towers  # its layers are registered before a bundle is read
 from .cases import cases
 from .catalogue import Catalogue, side_table
+from .engine import Engine
 from .interactions import Known
-from .lists import Engine
 from .lists import scorer as lists
 from .part import Part
 from .settings import Recommender, headline
@@ -54,18 +54,18 @@ def fit(settings: Recommender, data: Data) -> Fitted:
         chosen[name], tried = choose(settings, name, known, catalogue, held)
         choices += tried
     models, assets, epochs = _learnt(settings, data, chosen, known, catalogue, held, None)
-    weights = hybrid.alone(settings.model)
+    weighed = hybrid.alone(settings.model)
     if settings.model == "hybrid":
         parts = ready(assets, catalogue, Fitted(models, batch_rows=two_tower.BATCH_ROWS).predict)
-        weights = _weighed(settings, parts, known, catalogue, held, data.seed)
+        weighed = _weighed(settings, parts, known, catalogue, held, data.seed)
     valid = lists(
-        engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weights, known, catalogue)
+        engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weighed, known, catalogue)
     )(held)
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
     models, assets, _ = _learnt(settings, data, chosen, known, catalogue, held, epochs)
-    facts = {"weights": weights, "choices": choices, "users": len(known.users), "items": len(known.items)}
+    facts = {"weights": weighed, "choices": choices, "users": len(known.users), "items": len(known.items)}
     return Fitted(
         models,
         {**facts, "epochs": epochs},
@@ -145,7 +145,7 @@ def _weighed(
 ) -> dict[str, Any]:
     """The hybrid's weights, by validation cases."""
     places = [catalogue.ids.get_indexer(pd.Index(items, dtype=object)) for items in held["item"]]
-    return hybrid.learn(
+    return weights.learn(
         {name: parts[name] for name in settings.parts},
         known.asked(held, catalogue.ids)[0],
         [found[found >= 0] for found in places],
@@ -198,7 +198,7 @@ def ready(assets: Mapping[str, Any], catalogue: Catalogue, predict: Predict) -> 
 
 
 def engine(
-    settings: Recommender, fitted: Fitted, weights: Mapping[str, Any], known: Known, catalogue: Catalogue
+    settings: Recommender, fitted: Fitted, weighed: Mapping[str, Any], known: Known, catalogue: Catalogue
 ) -> Engine:
     """What makes lists: the models that the weights name."""
     parts = ready(fitted.assets, catalogue, fitted.predict)
@@ -207,7 +207,7 @@ def engine(
     like = scipy.sparse.csr_array((len(catalogue) - catalogue.known, catalogue.known), dtype=np.float32)
     if settings.items.described:
         like = hybrid.newcomers(own, catalogue.known)
-    return Engine(settings, weights, {name: parts[name] for name in weights["parts"]}, known, catalogue, own, like)
+    return Engine(settings, weighed, {name: parts[name] for name in weighed["parts"]}, known, catalogue, own, like)
 
 
 def _of(assets: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from solvent_recommender import content, ease, hybrid, neighbours, popularity
+from solvent_recommender import content, ease, hybrid, neighbours, popularity, weights
 from solvent_recommender.cases import cases
 from solvent_recommender.catalogue import Catalogue
 from solvent_recommender.interactions import Histories, Known
@@ -141,12 +141,12 @@ def test_the_hybrid_finds_the_part_that_knows():
     def part(scores):
         return Part(lambda asked: scores[: len(asked)], None, "", "")
 
-    found = hybrid.learn(
+    found = weights.learn(
         {"right": part(right), "wrong": part(wrong)}, histories, list(wanted), np.zeros(80, int), catalogue(known), 5, 0
     )
-    weights = np.array(found["weights"])
-    assert (weights[:, 0] > 0.75).all()
-    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-3)
+    learnt = np.array(found["weights"])
+    assert (learnt[:, 0] > 0.75).all()
+    np.testing.assert_allclose(learnt.sum(axis=1), 1, atol=1e-3)
     assert found["ndcg"]["sum"] >= found["ndcg"]["wrong"] + 0.3
 
 
