@@ -12,6 +12,8 @@ __all__ = ["best", "search"]
 
 CELLS = 2**25  # scores that are held at once, 128 MB
 MOST_QUERIES = 1024
+GROUP = 128  # columns whose maximum is looked at first
+NOTHING = np.float32(-1e30)  # a product under this is none
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:
@@ -58,39 +60,54 @@ def search(
 
     count = min(count, len(items))
     rows = max(1, min(MOST_QUERIES, CELLS // max(len(items), 1)))
-    columns = tf.constant(np.ascontiguousarray(items.T))
+    grouped = len(items) > 2 * GROUP * count
+    columns = tf.constant(_columns(items, GROUP if grouped else 1))
     places = np.empty((len(queries), count), np.int64)
     products = np.empty((len(queries), count), np.float32)
     for begin in range(0, len(queries), rows):
         some = queries[begin : begin + rows]
-        block = np.zeros((rows, queries.shape[1]), np.float32)
-        block[: len(some)] = some
-        if seen is None:
-            found = _product(count)(tf.constant(block), columns)
-        else:
-            first, last = np.searchsorted(seen[0], (begin, begin + len(some)))
-            pairs = np.stack([seen[0][first:last] - begin, seen[1][first:last]], axis=1)
-            found = _without(count)(tf.constant(block), columns, tf.constant(pairs, tf.int64))
+        block = np.ones((rows, queries.shape[1] + 1), np.float32)
+        block[: len(some), :-1] = some
+        first, last = (0, 0) if seen is None else np.searchsorted(seen[0], (begin, begin + len(some)))
+        pairs = np.zeros((0, 2), np.int64)
+        if seen is not None:
+            pairs = np.stack([seen[0][first:last] - begin, seen[1][first:last]], axis=1).astype(np.int64)
+        found = _searched(count, grouped, last > first)(tf.constant(block), columns, tf.constant(pairs))
         products[begin : begin + rows], places[begin : begin + rows] = (each.numpy()[: len(some)] for each in found)
-    return np.where(np.isneginf(products), -1, places), products
+    return np.where(products <= NOTHING, -1, places), np.where(products <= NOTHING, -np.inf, products)
+
+
+def _columns(items: np.ndarray, multiple: int) -> np.ndarray:
+    """The items as columns, and more columns that none wants up to a multiple: queries have a 1 for the last row."""
+    width = -(-len(items) // multiple) * multiple
+    found = np.zeros((items.shape[1] + 1, width), np.float32)
+    found[:-1, : len(items)] = items.T
+    found[-1, len(items) :] = 2 * NOTHING
+    return found
 
 
 @cache
-def _product(count: int) -> Callable[..., Any]:
+def _searched(count: int, grouped: bool, without: bool) -> Callable[..., Any]:
+    """The product of a block, pairs of a row and a column left out, and the best of each row.
+
+    Of many columns, `tf.math.top_k` costs three times the product. So neighbouring columns are grouped: the best ones
+    lie in the groups with the largest maxima, and only these are searched.
+    """
     import tensorflow as tf
 
-    return tf.function(lambda block, columns: tf.math.top_k(block @ columns, count), reduce_retracing=True)
-
-
-@cache
-def _without(count: int) -> Callable[..., Any]:
-    """The same, where pairs of a row and a column are left out."""
-    import tensorflow as tf
-
-    @tf.function(input_signature=[_spec(tf.float32), _spec(tf.float32), _spec(tf.int64)])
+    @tf.function(autograph=False, input_signature=[_spec(tf.float32), _spec(tf.float32), _spec(tf.int64)])
     def found(block: Any, columns: Any, pairs: Any) -> Any:
-        nothing = tf.fill(tf.shape(pairs)[:1], -np.inf)
-        return tf.math.top_k(tf.tensor_scatter_nd_update(block @ columns, pairs, nothing), count)
+        scores = block @ columns
+        if without:
+            nothing = tf.fill(tf.shape(pairs)[:1], np.float32(2 * NOTHING))
+            scores = tf.tensor_scatter_nd_update(scores, pairs, nothing)
+        if not grouped:
+            return tf.math.top_k(scores, count)
+        groups = tf.reshape(scores, (tf.shape(scores)[0], -1, GROUP))
+        near = tf.sort(tf.math.top_k(tf.reduce_max(groups, axis=2), count).indices, axis=1)
+        candidates = tf.reshape(tf.gather(groups, near, batch_dims=1), (-1, count * GROUP))
+        values, at = tf.math.top_k(candidates, count)
+        return values, tf.gather(near, at // GROUP, batch_dims=1) * GROUP + at % GROUP
 
     return found
 
