@@ -46,6 +46,11 @@ def fit(settings: Recommender, data: Data) -> Fitted:
             f"{settings.scoring.length}. Make the lists as long, or measure shorter ones."
         )
     held = cases(settings, data.valid)
+    if held.empty:
+        raise Refused(
+            "No user liked anything in the validation rows, so nothing can be chosen by them. Lower "
+            "settings.liked_from, or give that part more rows in data.split.fractions."
+        )
     known = Known.of(settings, data.train)
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)

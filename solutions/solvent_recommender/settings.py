@@ -108,11 +108,16 @@ class Recommender(Section):
     )
 
     @model_validator(mode="after")
-    def _each_part_once(self) -> Self:
+    def _fits_together(self) -> Self:
         if len(set(self.parts)) < len(self.parts):
             raise ValueError("parts: name each model once")
         if len(set(self.at)) < len(self.at):
             raise ValueError("at: name each length once")
+        if not self.training.refit:
+            raise ValueError(
+                "training.refit: all models are fitted on the validation rows too once they are chosen, since the "
+                "newest rows tell the most; leave it out"
+            )
         return self
 
     @property

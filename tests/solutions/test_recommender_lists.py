@@ -200,6 +200,24 @@ def test_the_bundle_says_that_it_holds_rows_about_people(bundle):
     assert Bundle.load(bundle.path).fitted.personal == bundle.fitted.personal
 
 
+def test_validation_rows_that_nobody_liked_are_refused(folder, made):
+    place = np.arange(len(made.rows))
+    rated = made.rows.assign(rating=np.where(place < 0.6 * len(place), 4, 1) + place % 2)
+    tables.write(rated, folder / "rated.parquet")
+    config = {
+        "solution": TARGET,
+        "data": {"rows": str(folder / "rated.parquet"), "columns": dict(made.columns)},
+        "settings": {"parts": ["popularity"], "liked_from": 4},
+    }
+    with pytest.raises(Refused, match="No user liked anything in the validation rows"):
+        train(config, folder / "refused")
+
+
+def test_a_training_that_would_not_refit_is_refused():
+    with pytest.raises(ValueError, match="newest rows tell the most"):
+        Recommender(training={"refit": False})
+
+
 def test_a_part_that_is_named_twice_is_refused():
     with pytest.raises(ValueError, match="each model once"):
         Recommender(parts=("ease", "ease"))
