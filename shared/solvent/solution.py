@@ -108,7 +108,9 @@ class Column:
     Args:
         role: `feature` for what the model reads; a domain may give its own name to a general role
             (a patient is an `entity`).
-        required: whether a missing *cell* fails its row, and a missing column refuses the table.
+        required: whether a missing *cell* fails its row, and a missing column refuses the table. A target that is not
+            required may be left out of a training table, such as the ratings where there are only views.
+        scored_only: a table that is scored may have it; training reads it never and needs it nowhere.
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
         incomplete: of a target: it is not known for every row, so that a missing cell is no mistake.
@@ -122,6 +124,7 @@ class Column:
     shared: bool = False
     incomplete: bool = False
     decoder: Decoder | None = None
+    scored_only: bool = False
     meaning: str = ""
 
 

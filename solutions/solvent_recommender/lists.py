@@ -1,0 +1,160 @@
+"""From models to lists: seen items out, rules applied, the best first, each with its score and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from solvent.solution import Score
+
+from . import hybrid, likeness, reasons, rules
+from .engine import Engine
+from .interactions import Histories
+from .topk import best, search
+
+__all__ = ["scorer"]
+
+CELLS = 2**24  # scores of all parts that are held at once
+WIDER = 10  # times the length of a list: candidates that rules choose from
+
+
+def scorer(engine: Engine) -> Score:
+    """Make the function from rows to lists.
+
+    Raises:
+        Refused: if a rule names a column that the items don't have.
+    """
+    scoring, catalogue = engine.settings.scoring, engine.catalogue
+    usable = rules.usable(scoring, catalogue)
+    first = rules.pinned(scoring, catalogue)
+    first = first[usable[first]]
+    liked = engine.known.histories
+    counts = np.bincount(liked.item[liked.liked], minlength=len(catalogue))
+    share = counts / max(len(engine.known.users), 1)
+    novelty = -np.log2(np.maximum(counts, 1) / max(len(engine.known.users), 1))
+    ids, rows = catalogue.ids.to_numpy(), max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
+    popular = reasons.popular(engine)
+    ranked = _by_vectors(engine, usable) if _searches(engine) else _by_scores(engine, usable, first)
+
+    def some(table: pd.DataFrame) -> pd.DataFrame:
+        histories, _ = engine.known.asked(table, catalogue.ids)
+        found, scores, brought = ranked(histories)
+        why: list[Any] = [None] * len(found)
+        if scoring.reasons:
+            why = [
+                reasons.told(
+                    engine,
+                    first,
+                    popular,
+                    histories.of(row),
+                    places,
+                    {name: each[row] for name, each in brought.items()},
+                )
+                for row, places in enumerate(found)
+            ]
+        return pd.DataFrame(
+            {
+                "items": _cells([ids[places].tolist() for places in found]),
+                "scores": _cells(scores),
+                "reasons": _cells(why),
+                "candidates": int(usable.sum()),
+                "popularity": [float(share[places].mean()) if len(places) else np.nan for places in found],
+                "novelty": [float(novelty[places].mean()) if len(places) else np.nan for places in found],
+                "diversity": likeness.diversity(engine.own, found),
+            },
+            index=table.index,
+        )
+
+    def score(table: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([some(table.iloc[begin : begin + rows]) for begin in range(0, len(table), rows)])
+
+    return score
+
+
+Ranked = tuple[list[np.ndarray], list[list[float]], Mapping[str, np.ndarray]]
+
+
+def _by_scores(engine: Engine, usable: np.ndarray, first: np.ndarray) -> Callable[[Histories], Ranked]:
+    """Lists by the weighted sum of all parts' scores."""
+
+    def ranked(histories: Histories) -> Ranked:
+        standards = {name: hybrid.standard(part.scores(histories)) for name, part in engine.parts.items()}
+        total, brought = hybrid.combined(engine.weights, standards, histories, engine.like)
+        total[:, ~usable] = -np.inf
+        if not engine.settings.scoring.seen:
+            total[histories.owner, histories.item] = -np.inf
+        found = _chosen(engine, first, total)
+        return found, [total[row, places].tolist() for row, places in enumerate(found)], brought
+
+    return ranked
+
+
+def _searches(engine: Engine) -> bool:
+    """Whether lists are a mere search for vectors: one model that has them alone, and no rule that reorders."""
+    scoring = engine.settings.scoring
+    part = engine.parts[engine.weights["parts"][0]]
+    reorders = scoring.pinned or scoring.per_category or scoring.diversity
+    return bool(engine.weights.get("alone") and part.vectors and not reorders)
+
+
+def _by_vectors(engine: Engine, usable: np.ndarray) -> Callable[[Histories], Ranked]:
+    """Lists by the products of vectors; by the other part, popularity, for users without a history."""
+    name, other = engine.weights["parts"]
+    users_of, vectors = engine.parts[name].vectors or (None, None)
+    assert users_of is not None and vectors is not None
+    there = np.flatnonzero(usable & vectors.any(axis=1))
+    place = np.full(len(usable), -1)
+    place[there] = np.arange(len(there))
+    own, by_scores = np.ascontiguousarray(vectors[there]), _by_scores(engine, usable, np.array([], np.int64))
+
+    def ranked(histories: Histories) -> Ranked:
+        users = users_of(histories)
+        kept = (place[histories.item] >= 0) & (not engine.settings.scoring.seen)
+        seen = (histories.owner[kept], place[histories.item[kept]])
+        places, products = search(users, own, engine.settings.scoring.length, seen)
+        found = [there[row[row >= 0]] for row in places]
+        scores = [row[: len(each)].tolist() for row, each in zip(products, found, strict=True)]
+        unknown = ~users.any(axis=1)
+        brought = {name: np.where(unknown, 0.0, 1.0)[:, None], other: np.where(unknown, 1.0, 0.0)[:, None]}
+        if unknown.any():
+            rows = np.flatnonzero(unknown)
+            replaced, values, _ = by_scores(histories.take(rows))
+            for row, each, value in zip(rows, replaced, values, strict=True):
+                found[row], scores[row] = each, value
+        return found, scores, {key: np.broadcast_to(each, (len(found), len(usable))) for key, each in brought.items()}
+
+    return ranked
+
+
+def _cells(values: list[Any]) -> np.ndarray:
+    """Lists as cells, which numpy must not take for a matrix."""
+    found = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        found[place] = value
+    return found
+
+
+def _chosen(engine: Engine, first: np.ndarray, total: np.ndarray) -> list[np.ndarray]:
+    """The places of each user's list."""
+    scoring = engine.settings.scoring
+    plain = not (len(first) or scoring.per_category or scoring.diversity)
+    tops = best(total, scoring.length * (1 if plain else WIDER))
+    found = []
+    for row, top in enumerate(tops):
+        places = top[top >= 0]
+        if not plain:
+            own = first[~np.isneginf(total[row, first])]
+            rest = places[~np.isin(places, own)]
+            places = rules.arranged(
+                scoring,
+                own,
+                rest,
+                total[row, rest],
+                lambda some: likeness.matrix(engine.own, some),
+                engine.catalogue.categories,
+            )
+        found.append(places)
+    return found

@@ -1,0 +1,45 @@
+"""The strong simple models that the report shows beside ours: chosen on validation cases, refitted on all rows."""
+
+import pandas as pd
+
+from solvent import Data, Fitted, Refitted
+
+from . import hybrid
+from .cases import cases
+from .catalogue import Catalogue, side_table
+from .interactions import Known
+from .lists import scorer
+from .model import choose, engine, fitted_parts, needed
+from .settings import Recommender
+
+__all__ = ["ease", "neighbours", "popularity"]
+
+
+def popularity(settings: Recommender, data: Data) -> Refitted:
+    """What most users liked lately: the half-life is chosen."""
+    return _alone(settings, data, "popularity")
+
+
+def neighbours(settings: Recommender, data: Data) -> Refitted:
+    """What is near to what a user liked; popularity for a user who liked nothing yet."""
+    return _alone(settings, data, "neighbours")
+
+
+def ease(settings: Recommender, data: Data) -> Refitted:
+    """EASE, its strength chosen; popularity for a user who liked nothing yet."""
+    return _alone(settings, data, "ease")
+
+
+def _alone(settings: Recommender, data: Data, name: str) -> Refitted:
+    quiet = settings.model_copy(update={"scoring": settings.scoring.model_copy(update={"reasons": False})})
+    weights = hybrid.alone(name)
+    held = cases(settings, data.valid)
+    known = Known.of(settings, data.train)
+    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
+    chosen = {each: choose(settings, each, known, catalogue, held)[0] for each in needed(settings, [name])}
+    fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
+    valid = scorer(engine(quiet, fitted, weights, known, catalogue))(held)
+    known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
+    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
+    fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
+    return Refitted(scorer(engine(quiet, fitted, weights, known, catalogue)), valid)
