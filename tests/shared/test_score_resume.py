@@ -335,6 +335,21 @@ def test_too_many_of_them_are_refused_with_the_cure(tmp_path: Path, monkeypatch:
         parts_of(tmp_path, machines(tmp_path / "m.csv", "aabbccdda"))
 
 
+@pytest.mark.parametrize("chunk_rows", [1, 2, 100])
+def test_a_solution_that_joins_gives_each_entity_one_row_and_counts_the_others(tmp_path: Path, chunk_rows: int) -> None:
+    source = machines(tmp_path / "m.csv", "aaabbcddd")
+    source.write_text(source.read_text().replace("b,24", "b,unknown"))
+    made = bundle(tmp_path, {"entity": "machine"}, joins=True)
+    manifest = score(made, source, tmp_path / "out.parquet", chunk_rows=chunk_rows, max_bad=0.5)
+    assert pq.read_table(tmp_path / "out.parquet").select(["machine", "points"]).to_pylist() == [
+        {"machine": "a", "points": 20},
+        {"machine": "c", "points": 25},
+        {"machine": "d", "points": 26},
+    ]
+    counted = {name: manifest[f"rows_{name}"] for name in ("read", "scored", "set_aside", "joined")}
+    assert counted == {"read": 9, "scored": 3, "set_aside": 2, "joined": 4}
+
+
 # What a job adds
 
 

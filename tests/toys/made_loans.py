@@ -46,6 +46,7 @@ class Fake:
     sha256: str = "5" * 64
     facts: Mapping[str, Any] = field(default_factory=lambda: {"solution": "loans", "personal": ["histories"]})
     settings: Any = None
+    joins: bool = False
     reference: Mapping[str, Any] = field(default_factory=lambda: {"rows": 0, "inputs": {}, "outputs": {}})
     function: Callable[[pd.DataFrame], pd.DataFrame] = by_income
 
