@@ -79,6 +79,29 @@ class Towers(Section):
     hard_negatives: int | None = Field(None, ge=1)
 
 
+class Ranking(Section):
+    """How ratings are predicted, where `ratings` is set.
+
+    Args:
+        width: of the vectors that stand for users and items.
+        history: a user is read by so many of the items that they rated last, too.
+        crosses: layers that cross the numbers of both.
+        dropout: share of a history that each training step leaves out.
+        penalty: on the squares of the vectors, those of a rating's user and item with every rating.
+        weight_penalty: on the squares of the cross layers' weights.
+    """
+
+    width: int = Field(32, ge=2, le=1024)
+    history: int = Field(200, ge=1, le=5000)
+    crosses: int = Field(2, ge=0, le=6)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    penalty: float = Field(0.03, ge=0)
+    weight_penalty: float = Field(1e-4, ge=0)
+    training: Training = Training(
+        epochs=40, batch_size=1024, learning_rate=3e-3, patience=4, schedule="constant", refit=True
+    )
+
+
 class Recommender(Section):
     """Settings of the recommender.
 
