@@ -473,8 +473,8 @@ class Solution(Generic[S]):
             was killed goes on with the same things only.
         notice: what is said beside every intended use, such as that this is no medical device. A solution that has one
             demands that the config states `intended_use`.
-        joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, with the
-            ids and what else is copied of its first row.
+        joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, which is
+            known by the entity alone; what passes through is that of its first row.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.

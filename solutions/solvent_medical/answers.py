@@ -103,7 +103,7 @@ class Questions:
     def answer(self, facts: Mapping[str, Any], logits: np.ndarray) -> pd.DataFrame:
         columns: dict[str, Any] = {}
         for name, own in zip(self.names, logits.T, strict=True):
-            end = f"_{name}" if self.settings.findings else ""
+            end = self.settings.ending(name)
             found = decision.answer(facts["questions"][name], own)
             columns |= {key + end: values for key, values in found.items()}
         return pd.DataFrame(columns)

@@ -60,7 +60,7 @@ class Asked:
 def figures(settings: Medical, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:
     """Curves and groups of each question; the images of telling patients with their heat maps."""
     asked = [
-        Asked(name, f": {name}" if settings.findings else "", f"_{name}" if settings.findings else "", truth, scored)
+        Asked(name, f": {name}" if settings.findings else "", settings.ending(name), truth, scored)
         for name, truth in zip(
             settings.questions, truth_of(settings, rows).T if settings.questions else (), strict=True
         )

@@ -24,7 +24,7 @@ def explain(settings: Medical, fitted: Fitted, table: pd.DataFrame) -> pd.DataFr
     scored = scorer(settings, fitted)(table)
     several = bool(settings.questions)
     names = list(settings.questions or fitted.facts["classes"])
-    ends = [f"_{name}" for name in names] if settings.findings or not several else [""]
+    ends = [settings.ending(name) for name in names] if several else [f"_{name}" for name in names]
     chance = scored[[f"probability{end}" for end in ends]].to_numpy(np.float64)
     read = np.flatnonzero(scored["error"].isna())
     found = pd.DataFrame(

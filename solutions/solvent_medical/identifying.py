@@ -9,7 +9,7 @@ pseudonyms, by which its images are known to be of one patient. It may keep priv
 kept those that are safe (code 113111). Nothing else is excused.
 
 What identifies only together with other records (UIDs, dates of the study, devices, descriptions) is told on request.
-Sex, age, size and weight are read by the model, so they are not listed.
+Sex, age, size and weight are not listed: the profile's option Retain Patient Characteristics keeps them.
 
 Source: DICOM PS3.15 Annex E, table E.1-1, Basic Application Level Confidentiality Profile.
 """

@@ -24,7 +24,7 @@ def metrics(settings: Medical, rows: pd.DataFrame, scored: pd.DataFrame) -> Mapp
     if not settings.questions:
         return _of_diagnoses(rows, scored)
     found = {
-        name: of_question(settings, truth, scored, f"_{name}" if settings.findings else "")
+        name: of_question(settings, truth, scored, settings.ending(name))
         for name, truth in zip(settings.questions, truth_of(settings, rows).T, strict=True)
     }
     if not settings.findings:

@@ -99,7 +99,8 @@ def made_images(fitted: Fitted) -> Iterator[Figure]:
     ]
     yield pictures.figure(
         "Made images",
-        f"No patient's: drawn by an autoencoder of the training images, a line for each class. {choice['what']}: "
+        "Drawn by an autoencoder of the training images, which may come close to a patient's own; a line for each "
+        f"class. {choice['what']}: "
         f"{choice['metric']} on the choosing patients {without:.4f} without, {beside:.4f} with. {helped}.",
         tiles,
         columns=sheet.shape[1] // SIDE,
@@ -115,7 +116,7 @@ def _answered(settings: Medical, fitted: Fitted, rows: pd.DataFrame, scored: pd.
         about = "the most probable diagnosis", chance.argmax(axis=1), chance.max(axis=1)
         return Answered(*about, chance.max(axis=1), scored["decision"].to_numpy(), ~none, right, none, truth)
     name = settings.questions[0]
-    end, truth_is = (f"_{name}" if settings.findings else ""), truth_of(settings, rows)[:, 0]
+    end, truth_is = settings.ending(name), truth_of(settings, rows)[:, 0]
     chance, flagged = (scored[column + end].to_numpy(np.float64) for column in ("probability", "flagged"))
     words = (
         rows["label"].tolist() if not settings.findings else ["present" if yes == 1 else "absent" for yes in truth_is]

@@ -52,7 +52,8 @@ class Deferral(Section):
 
     Args:
         coverage: the share of patients, among the ill and among the others alike, whose set of possible answers holds
-            the right one. Who has not exactly one is referred; so more coverage refers more.
+            the right one. Who has not exactly one is referred: with several the images leave it open, with none
+            they are unlike what was seen of either.
         views: augmented views of each image whose logits are averaged with its own, in calibration and scoring alike.
     """
 
@@ -157,6 +158,10 @@ class Medical(Recipe):
         """What is answered by positive or negative; nothing where one of several diagnoses is named."""
         return self.findings or ((self.positive,) if self.positive is not None else ())
 
+    def ending(self, question: str) -> str:
+        """What the outputs of one question end with: its name, where several findings are looked for."""
+        return f"_{question}" if self.findings else ""
+
     @property
     def decoder(self) -> Decoder:
         return self.reading.decoder
@@ -192,7 +197,7 @@ def columns(settings: Medical) -> Columns:
             for name in settings.findings
         )
         outputs = tuple(
-            item for name in settings.findings for item in _answers_of(f"_{name}", f" of the finding {name}")
+            item for name in settings.findings for item in _answers_of(settings.ending(name), f" of the finding {name}")
         )
         return Columns(inputs=inputs, targets=targets, outputs=outputs)
     label = Column(name="label", kind="category", meaning="the diagnosis")

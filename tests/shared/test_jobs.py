@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from solvent import BarMissed, Refused, SolventError, TooManyBadRows
+from solvent import BarMissed, Bundle, Refused, SolventError, TooManyBadRows
 from solvent.errors import Locked
 from solvent.files import sha256
 from solvent.jobs import dates, notify
@@ -573,6 +573,15 @@ def test_a_check_sets_the_whole_entity_aside_as_the_run_does(first_rows):
     (said,) = first_rows([20] * 51 + [13] + [20] * 48).values()
     assert said.startswith("2 of the first 100 rows can't be scored; limits.max_bad allows 1.00%.")
     assert "The first is row 51." in said
+
+
+def test_a_check_gives_each_entity_one_row_where_the_run_does(first_rows, write, monkeypatch):
+    first_rows([20] * 10)
+    loaded = Bundle.load(Path("bundle"))
+    for joins, rows in ((False, 10), (True, 5)):
+        monkeypatch.setattr(loaded, "joins", joins)
+        (said,) = (each.said for each in check(load(write(source="loans.csv")), DAY) if "scored" in each.said)
+        assert said.startswith(f"{rows} of 10 rows scored")
 
 
 def test_a_check_shows_no_cell(first_rows):

@@ -142,15 +142,16 @@ def test_the_network_is_chosen_by_rows_that_weigh_something(contradicted, monkey
 def test_a_bow_is_a_dense_layer_on_the_weighed_ngrams():
     texts = pd.Series(["good tea", "bad tea", "", "soup, soup and more soup"])
     labels = np.array([1, 0, 1, 0])
-    bag = reading.learnt(SETTINGS, texts, labels, np.ones(4), 2)
+    bag, read = reading.learnt(SETTINGS, texts, labels, np.ones(4), 2)
     network = networks.build(SETTINGS, bag, 0.3, 2)
     values = np.random.default_rng(0).normal(size=(bag.size + 1, 2)).astype(np.float32)
     network.get_layer("classes").set_weights([values])
     logits = bag.logits(Fitted({"model": network}, batch_rows=bag.batch_rows).predict, bag.read(texts))
+    assert all(np.array_equal(*both) for both in zip(read, bag.read(texts), strict=True))
     dense = weigh(counts(SETTINGS, texts), bag.columns, bag.weights).toarray()
     np.testing.assert_allclose(logits, dense @ values[1:] + values[0], atol=1e-5)
 
 
 def test_no_texts_are_read_as_no_rows():
-    bag = reading.learnt(SETTINGS, pd.Series(["tea"]), np.array([0]), np.ones(1), 2)
+    bag, _ = reading.learnt(SETTINGS, pd.Series(["tea"]), np.array([0]), np.ones(1), 2)
     assert bag.read(pd.Series([], dtype=object)) == []

@@ -66,7 +66,7 @@ TEXTS = pd.Series(
 
 
 def reader_of(settings: Sentiment, texts: pd.Series) -> reading.Reader:
-    return reading.learnt(settings, texts, np.zeros(len(texts), int), np.ones(len(texts)), 2)
+    return reading.learnt(settings, texts, np.zeros(len(texts), int), np.ones(len(texts)), 2)[0]
 
 
 @pytest.mark.parametrize("model", ["cnn", "lstm", "encoder"])
@@ -209,7 +209,7 @@ def test_augmentation_changes_tokens_between_the_marks_anew_in_each_batch() -> N
     settings = Sentiment(model="cnn", network=SMALL, augmentation={"drop": 0.2, "delete": 0.2, "swap": 0.2})
     reader = reader_of(settings, pd.Series([*WORDS] * 20))
     given = pd.Series([" ".join(WORDS)] * 40)
-    rows = reader.rows(given, np.zeros(40, np.int64), np.ones(40, np.float32))
+    rows = reader.rows(reader.read(given), np.zeros(40, np.int64), np.ones(40, np.float32))
     plain = reader.read(given[:1]).pieces[0].tolist()
     first, _, _ = rows.take(np.arange(0, 20))
     same, _, _ = rows.take(np.arange(0, 20))
@@ -378,7 +378,7 @@ def test_batches_are_padded_to_their_rows_bucket_whatever_is_deleted() -> None:
     settings = Sentiment(model="cnn", network=SMALL, augmentation={"delete": 0.3})
     reader = reader_of(settings, pd.Series([*WORDS] * 20))
     given = pd.Series([" ".join(WORDS[: 5 + number % 12]) for number in range(100)])
-    rows = reader.rows(given, np.zeros(100, np.int64), np.ones(100, np.float32))
+    rows = reader.rows(reader.read(given), np.zeros(100, np.int64), np.ones(100, np.float32))
     assert set(rows.lengths) <= set(text.BUCKETS), "rows of one bucket are alike"
     everything = np.arange(100)
     for bucket in set(rows.lengths):

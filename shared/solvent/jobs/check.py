@@ -123,7 +123,7 @@ class _Checks:
         pieces = tables.chunks(source, most)
         raw = next(pieces)
         self._columns = [str(name) for name in raw.columns if name != tables.BAD_ROW]
-        layout = Layout.of(schema, bundle.outputs, raw, self.job.passthrough)
+        layout = Layout.of(schema, bundle.outputs, raw, self.job.passthrough, joins=bundle.joins)
         scored = score_part(
             Part(raw),
             schema,

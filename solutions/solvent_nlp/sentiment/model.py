@@ -33,8 +33,8 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     order.check(settings, classes)
     texts, labels = joined(data.train), codes(data.train, classes)
     weights = training.row_weights(data.train, labels, classes, settings.training)
-    reader = reading.learnt(settings, texts, labels, weights, len(classes))
-    rows = reader.rows(texts, labels, weights)
+    reader, read = reading.learnt(settings, texts, labels, weights, len(classes))
+    rows = reader.rows(read, labels, weights)
     chosen_on, truth = reader.read(joined(choosing)), codes(choosing, classes)
 
     def candidate(dropout: float) -> training.Candidate:

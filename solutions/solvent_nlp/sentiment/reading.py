@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from solvent import text, training
 from solvent.solution import Asset
@@ -38,8 +39,8 @@ class Reader(Protocol):
     def meaning(self, classes: Sequence[str]) -> Mapping[str, str]:
         """What goes into the network and comes out of it, for whoever takes it elsewhere."""
 
-    def rows(self, texts: pd.Series, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
-        """Training rows."""
+    def rows(self, read: Any, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
+        """Training rows, of texts that were read."""
 
     def read(self, texts: pd.Series) -> Any:
         """What `logits` asks about; it may be kept and asked about again."""
@@ -79,21 +80,24 @@ class Bag:
             "output_0": _logits_of(classes),
         }
 
-    def rows(self, texts: pd.Series, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
-        found = self.read(texts)
-        lengths = np.array([text.bucket(len(ngrams), self.size + 1) for ngrams in found])
+    def rows(self, read: Sequence[np.ndarray], targets: np.ndarray, weights: np.ndarray) -> training.Rows:
+        lengths = np.array([text.bucket(len(ngrams), self.size + 1) for ngrams in read])
 
         def take(places: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-            ngrams = [found[place] for place in places]
+            ngrams = [read[place] for place in places]
             return self.arrange(ngrams, int(lengths[places].max())), targets[places], weights[places]
 
-        return training.Rows(len(found), take, lengths)
+        return training.Rows(len(read), take, lengths)
 
     def read(self, texts: pd.Series) -> Sequence[np.ndarray]:
         """Of each text its n-grams, by their numbers, and their amounts."""
         if texts.empty:  # scikit-learn refuses them
             return []
-        found = weigh(counts(self.settings, texts), self.columns, self.weights)
+        return self.weighed(counts(self.settings, texts))
+
+    def weighed(self, counted: scipy.sparse.csr_matrix) -> Sequence[np.ndarray]:
+        """The same of texts, one or more, whose n-grams are counted."""
+        found = weigh(counted, self.columns, self.weights)
         ngrams = np.rec.fromarrays([1 + found.indices, found.data], dtype=NGRAM)
         every = np.array([(0, 1)], NGRAM)
         return [np.concatenate([every, part]) for part in np.split(ngrams, found.indptr[1:-1])]
@@ -141,19 +145,18 @@ class Tokens:
             "output_0": _logits_of(classes),
         }
 
-    def rows(self, texts: pd.Series, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
-        cut = self.read(texts)
-        counted = (weights[cut.owner] * cut.share).astype(np.float32)
+    def rows(self, read: text.Windows, targets: np.ndarray, weights: np.ndarray) -> training.Rows:
+        counted = (weights[read.owner] * read.share).astype(np.float32)
         counted /= counted.mean()
         # By bucket, not by length: within one, other rows meet in each epoch.
-        lengths = np.array([text.bucket(len(piece), self.settings.windows.length) for piece in cut.pieces])
+        lengths = np.array([text.bucket(len(piece), self.settings.windows.length) for piece in read.pieces])
 
         def take(places: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
             random = np.random.default_rng(places)
-            pieces = [self._changed(cut.pieces[place], random) for place in places]
-            return self.arrange(pieces, int(lengths[places].max())), targets[cut.owner[places]], counted[places]
+            pieces = [self._changed(read.pieces[place], random) for place in places]
+            return self.arrange(pieces, int(lengths[places].max())), targets[read.owner[places]], counted[places]
 
-        return training.Rows(len(cut.pieces), take, lengths)
+        return training.Rows(len(read.pieces), take, lengths)
 
     def logits(self, predict: Predict, read: text.Windows) -> np.ndarray:
         most = self.settings.windows.length
@@ -187,8 +190,10 @@ def _logits_of(classes: Sequence[str]) -> str:
     return f"logits of the classes {', '.join(classes)}; bundle.json's calibration turns them into probabilities."
 
 
-def learnt(settings: Sentiment, texts: pd.Series, labels: np.ndarray, weight: np.ndarray, classes: int) -> Reader:
-    """A reader for the texts of the training rows.
+def learnt(
+    settings: Sentiment, texts: pd.Series, labels: np.ndarray, weight: np.ndarray, classes: int
+) -> tuple[Reader, Any]:
+    """A reader for the texts of the training rows, and what it reads of them.
 
     Args:
         labels: numbers of their classes, shape `(rows,)`.
@@ -197,13 +202,16 @@ def learnt(settings: Sentiment, texts: pd.Series, labels: np.ndarray, weight: np
     if settings.model == "bow":
         found = counts(settings, texts)
         columns = frequent(settings, found)
-        return Bag(settings, columns, weights(found, columns, labels, weight, classes))
+        bag = Bag(settings, columns, weights(found, columns, labels, weight, classes))
+        return bag, bag.weighed(found)
     if settings.model == "encoder":
         from . import pretrained
 
-        return _pretrained(settings, pretrained.packed(pretrained.tokenizer(settings.encoder)))
-    vocabulary = text.train_vocabulary(texts, settings.network.vocabulary, fold_case=settings.fold_case)
-    return _subwords(settings, vocabulary)
+        reader = _pretrained(settings, pretrained.packed(pretrained.tokenizer(settings.encoder)))
+    else:
+        vocabulary = text.train_vocabulary(texts, settings.network.vocabulary, fold_case=settings.fold_case)
+        reader = _subwords(settings, vocabulary)
+    return reader, reader.read(texts)
 
 
 def loaded(settings: Sentiment, assets: Mapping[str, Asset]) -> Reader:
