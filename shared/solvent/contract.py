@@ -186,7 +186,7 @@ def it_does_not_learn_shuffled_targets(kit: Kit) -> None:
     bundle = kit.unlearnable
     prepared = prepare(config.load(kit.config("shuffled", pd.read_parquet(kit.folder / "shuffled.parquet"))))
     judge = Judge(kit.solution, bundle.settings, bundle.schema)
-    scored = Scored.of(judge.cases(prepared.part("test")), {OURS: bundle.scorer()})
+    scored = Scored.of(judge.cases(prepared.part("test"), bundle.fitted), {OURS: bundle.scorer()})
     names = [field.name for field in bundle.schema.targets]
     random = np.random.default_rng(0)
     chance = []

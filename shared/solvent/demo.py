@@ -67,7 +67,7 @@ def run(name: str, out: Path) -> str:
     bundle = train(out / "config.yaml", out / "bundle", command=command)
     given = load(out / "config.yaml")
     test = prepare(given).part("test")
-    unseen, cases = rows.iloc[test.index], rows.iloc[solution.cases(given.settings, test).index]
+    unseen, cases = rows.iloc[test.index], rows.iloc[solution.cases(given.settings, test, bundle.fitted).index]
     targets = {bundle.schema.source(field.name) for field in bundle.schema.targets}
     _write(unseen, out / "test_rows")
     new = out / _write(cases.drop(columns=[key for key in rows if key in targets]), out / "new_rows")

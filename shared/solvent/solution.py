@@ -451,7 +451,7 @@ def later(path: str) -> Any:
     return Later(path)
 
 
-def _all_rows(settings: Section, rows: Table) -> Table:
+def _all_rows(settings: Section, rows: Table, fitted: Fitted | None) -> Table:
     return rows
 
 
@@ -475,6 +475,9 @@ class Solution(Generic[S]):
             demands that the config states `intended_use`.
         joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, which is
             known by the entity alone; what passes through is that of its first row.
+        cases: rows with targets -> those to score and to measure by, such as one for each user. It gets what training
+            left, where that is measured on new rows: what it knows already is no case; None for validation rows, which
+            a model has seen that was refitted.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.
@@ -491,7 +494,7 @@ class Solution(Generic[S]):
     rivals: Mapping[str, Callable[[S, Data], Score | Refitted]]
     metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
     sample: Callable[[int], Sample]
-    cases: Callable[[S, Table], Table] = _all_rows
+    cases: Callable[[S, Table, Fitted | None], Table] = _all_rows
     outside: Callable[[S], Mapping[str, str]] = _none
     notice: str = ""
     joins: bool = False

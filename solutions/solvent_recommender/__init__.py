@@ -15,6 +15,7 @@ SOLUTION = Solution(
     headline=headline,
     split=split,
     cases=later("solvent_recommender.cases:cases"),
+    checks=later("solvent_recommender.checks:checks"),
     fit=later("solvent_recommender.model:fit"),
     scorer=later("solvent_recommender.model:scorer"),
     rivals={

@@ -2,18 +2,24 @@
 
 import pandas as pd
 
+from solvent import Fitted
+
 from .settings import Recommender
 
-__all__ = ["cases"]
+__all__ = ["attainable", "cases"]
 
 
-def cases(settings: Recommender, rows: pd.DataFrame) -> pd.DataFrame:
+def cases(settings: Recommender, rows: pd.DataFrame, fitted: Fitted | None = None) -> pd.DataFrame:
     """The users of held-out interactions, each with the items that they liked, each once; a user who liked none of
     theirs is no case, for no list could be right.
+
+    Args:
+        fitted: lists of it leave out what its users have had, unless `scoring.seen` lets that in; so it is no case.
 
     Returns:
         `user`, `item` (a list) and, where there are any, `rating` (a list); the index of each user's first such row.
     """
+    rows = rows if fitted is None else attainable(settings, rows, fitted.assets["histories"])
     liked = rows
     if settings.liked_from is not None and "rating" in rows:
         liked = rows[rows["rating"] >= settings.liked_from]
@@ -23,3 +29,15 @@ def cases(settings: Recommender, rows: pd.DataFrame) -> pd.DataFrame:
     found = grouped[listed].agg(list)
     first = liked.index[~liked.duplicated("user")]
     return found.reset_index().set_axis(first).astype({"user": rows["user"].dtype})
+
+
+def attainable(settings: Recommender, rows: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """The interactions that a list could foretell which leaves out what its user has had.
+
+    Args:
+        before: `user` and `item` of what is had by then.
+    """
+    if settings.scoring.seen:
+        return rows
+    pairs, had = (pd.MultiIndex.from_frame(table[["user", "item"]]) for table in (rows, before))
+    return rows[~pairs.isin(had)]

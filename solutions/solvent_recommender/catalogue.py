@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,9 @@ from solvent.wording import listed, suggestion
 
 from .settings import Items, Recommender
 
-__all__ = ["Catalogue", "side_table"]
+__all__ = ["Catalogue", "learnt", "side_table"]
+
+log = logging.getLogger("solvent")
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,21 @@ class Catalogue:
     columns: Items
 
     @classmethod
-    def of(cls, settings: Recommender, known: pd.Index, table: pd.DataFrame) -> Catalogue:
+    def of(
+        cls, settings: Recommender, known: pd.Index, table: pd.DataFrame, learnt: pd.DataFrame | None = None
+    ) -> Catalogue:
         """Join the known items with the side table of what is on offer.
 
+        Args:
+            learnt: what `learnt` gave in training, where the table may be another than then: a known item that is off
+                offer is not recommended, and what it is still tells of the users who had it.
+
         Raises:
-            Refused: if the table lacks a column that the settings name, or has an item twice.
+            Refused: if the table lacks a column that the settings name, has an item twice, or none that is known.
         """
         columns = settings.items
         _check_columns(columns, table)
-        ids = kinds.read(table[columns.id], "category").values
+        ids = _spelled(columns, table)
         if ids.isna().any():
             raise Refused(f"items: row {int(ids.isna().argmax()) + 1} has no {columns.id}. Fill it, or leave it out.")
         if ids.duplicated().any():
@@ -51,10 +60,15 @@ class Catalogue:
                 f"items: {ids[ids.duplicated()].iloc[0]!r} is there more than once. Give each item one row in "
                 f"{columns.id}."
             )
+        _check_match(columns, ids, known, new_ones_will_do=learnt is not None and columns.described)
         new = pd.Index(ids[~ids.isin(known)].astype(object))
         joined = known.append(new)
-        rows = table.set_axis(pd.Index(ids.astype(object))).reindex(joined)
-        return cls(joined, len(known), joined.isin(ids), rows.reset_index(drop=True), columns)
+        rows = table.set_axis(pd.Index(ids.astype(object)))
+        if learnt is not None:
+            before = learnt.set_axis(pd.Index(_spelled(columns, learnt).astype(object)))
+            away = before[~before.index.isin(ids)].reindex(columns=table.columns)
+            rows = pd.concat([rows.astype(object), away.astype(object)]) if len(away) else rows
+        return cls(joined, len(known), joined.isin(ids), rows.reindex(joined).reset_index(drop=True), columns)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,6 +88,11 @@ class Catalogue:
             return [()] * len(self)
         cells = kinds.read(self.table[self.columns.categories].astype(object), "list").values
         return [tuple(map(str, cell)) if isinstance(cell, list) else () for cell in cells]
+
+    @cached_property
+    def category(self) -> np.ndarray:
+        """A number for the first category of each item, -1 where it has none."""
+        return pd.factorize(pd.Series([next(iter(names), None) for names in self.categories], dtype=object))[0]
 
     @cached_property
     def texts(self) -> list[str]:
@@ -105,6 +124,31 @@ class Catalogue:
 def side_table(settings: Recommender, known: pd.Index, given: pd.DataFrame | None) -> pd.DataFrame:
     """The side table of items; where there is none, a list of the known ones."""
     return pd.DataFrame({settings.items.id: known.to_numpy()}) if given is None else given
+
+
+def learnt(settings: Recommender, known: pd.Index, table: pd.DataFrame) -> pd.DataFrame:
+    """The side table's rows of the known items."""
+    return table[_spelled(settings.items, table).isin(known)].reset_index(drop=True)
+
+
+def _spelled(columns: Items, table: pd.DataFrame) -> pd.Series:
+    """The ids of a side table, spelled as those of the interactions."""
+    return kinds.read(table[columns.id], "category").values
+
+
+def _check_match(columns: Items, ids: pd.Series, known: pd.Index, *, new_ones_will_do: bool) -> None:
+    """Refuse a table of other items than those of the interactions; say so where new ones may be meant."""
+    if ids.empty:
+        raise Refused("items: the table has no row, so nothing is on offer. Give it a row for each item.")
+    if ids.isin(known).any() or known.empty:
+        return
+    message = (
+        f"items: none of the {len(ids):,} ids in {columns.id!r}, such as {ids.iloc[0]!r}, is an item of the "
+        f"interactions, such as {known[0]!r}"
+    )
+    if not new_ones_will_do:
+        raise Refused(f"{message}. Spell both alike; settings.items.id names the column of the ids.")
+    log.warning("%s: all are taken for new ones, recommended by what they are.", message)
 
 
 def _check_columns(columns: Items, table: pd.DataFrame) -> None:

@@ -44,7 +44,7 @@ def _lists(
     picked = np.concatenate([cold, some[np.linspace(0, len(some) - 1, left).astype(int)]])
     titles = dict(zip(catalogue.ids, catalogue.titles, strict=True))
     found = []
-    for row in picked:
+    for number, row in enumerate(picked):
         wanted = set(rows["item"].iloc[row])
         pieces: list[tuple[str, float]] = []
         reasons = scored["reasons"].iloc[row]
@@ -56,7 +56,7 @@ def _lists(
                 (f"{why}\n", 0.0),
             ]
         last = "; ".join(catalogue.titles[place] for place in liked[row][::-1][:LIKED]) or "nothing yet"
-        caption = f"user {rows['user'].iloc[row]}, {counts[row]} items liked, lately: {last}"
+        caption = f"user {number + 1} of {len(picked)}, {counts[row]} items liked, lately: {last}"  # never who it is
         found.append(Marked(pieces=tuple(pieces), caption=caption))
     return Texts(
         title="Lists to judge by eye",

@@ -11,7 +11,7 @@ import scipy.sparse
 from .interactions import Histories
 from .topk import best
 
-__all__ = ["AT_ONCE", "EDGES", "alone", "bucket", "combined", "newcomers", "standard"]
+__all__ = ["AT_ONCE", "EDGES", "TIE", "alone", "bucket", "combined", "newcomers", "standard", "with_new"]
 
 EDGES = (1, 5, 20, 100)  # liked items from which on more is known of a user
 AT_ONCE = 256
@@ -45,14 +45,38 @@ def standard(scores: np.ndarray) -> np.ndarray:
     return np.where(there, scaled, np.nan).astype(np.float32)
 
 
+def with_new(scores: np.ndarray, histories: Histories, like: scipy.sparse.csr_array) -> np.ndarray:
+    """Scores with those of the new items, of which no part knows who liked them: the mean of the known items that each
+    is like, by how much. Those that the user had are left out of that mean, since what speaks for an item is never the
+    item itself.
+
+    A weighted sum of what this gives of several parts is what it gives of their weighted sum.
+
+    Args:
+        scores: shape `(users, items)`; NaN stays for a known item, and counts as 0 in a mean.
+        histories: of the users.
+        like: what `newcomers` gives.
+
+    Returns:
+        the same shape, NaN for a new item that is like none.
+    """
+    known = like.shape[1]
+    if not like.shape[0]:
+        return scores
+    free = np.ones((known, len(histories)), np.float32)  # items first: that is how a sparse matrix multiplies
+    old = histories.item < known
+    free[histories.item[old], histories.owner[old]] = 0
+    weight = like @ free
+    mean = (like @ (free * np.nan_to_num(scores[:, :known]).T)) / np.where(weight > 0, weight, 1)
+    return np.concatenate([scores[:, :known], np.where(weight > 0, mean, np.nan).T], axis=1)
+
+
 def combined(
     facts: Mapping[str, Any], standards: Mapping[str, np.ndarray], histories: Histories, like: scipy.sparse.csr_array
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The hybrid's scores, and what each part brought to them.
 
-    A new item, of which no part knows who liked it, counts as much as the known items that it is like do; those that
-    the user had are left out of that mean, since what speaks for an item is never the item itself. Where a model stands
-    alone, it scores the new items that it knows something of.
+    New items are scored by `with_new`. Where a model stands alone, it scores the new items that it knows something of.
 
     Args:
         facts: what `weights.learn` found.
@@ -67,17 +91,11 @@ def combined(
     brought = {name: weights[:, [place]] * np.nan_to_num(standards[name]) for place, name in enumerate(facts["parts"])}
     total = np.sum(list(brought.values()), axis=0)
     known = like.shape[1]
-    if like.shape[0]:
-        free = np.ones((known, len(histories)), np.float32)  # items first: that is how a sparse matrix multiplies
-        old = histories.item < known
-        free[histories.item[old], histories.owner[old]] = 0
-        weight = like @ free
-        mean = (like @ (free * total[:, :known].T)) / np.where(weight > 0, weight, 1)
-        total[:, known:] = np.where(weight > 0, mean, -np.inf).T
-        if facts.get("alone"):
-            own = standards[facts["parts"][0]][:, known:]
-            total[:, known:] = np.where(np.isnan(own), total[:, known:], own)
-    return total, brought
+    total = with_new(total, histories, like)
+    if facts.get("alone"):
+        own = standards[facts["parts"][0]][:, known:]
+        total[:, known:] = np.where(np.isnan(own), total[:, known:], own)
+    return np.nan_to_num(total, nan=-np.inf), brought
 
 
 def newcomers(own: scipy.sparse.csr_array, known: int) -> scipy.sparse.csr_array:

@@ -84,6 +84,8 @@ class Known:
     @classmethod
     def of(cls, settings: Recommender, rows: pd.DataFrame) -> Known:
         """Read the interactions of a checked table; of one that occurs again the last counts."""
+        if "time" in rows:
+            rows = rows.sort_values("time", kind="stable")  # ages are rounded, and tell neither order nor ties
         liked = np.ones(len(rows), dtype=bool)
         if settings.liked_from is not None and "rating" in rows:
             liked = rows["rating"].to_numpy() >= settings.liked_from

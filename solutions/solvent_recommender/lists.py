@@ -86,8 +86,12 @@ def _by_scores(engine: Engine, usable: np.ndarray, first: np.ndarray) -> Callabl
         total[:, ~usable] = -np.inf
         if not engine.settings.scoring.seen:
             total[histories.owner, histories.item] = -np.inf
-        found = _chosen(engine, first, total)
-        return found, [total[row, places].tolist() for row, places in enumerate(found)], brought
+        found = _chosen(engine, first, total, histories)
+        scores = [
+            [None if np.isneginf(value) else value for value in total[row, places].tolist()]
+            for row, places in enumerate(found)
+        ]
+        return found, scores, brought
 
     return ranked
 
@@ -137,24 +141,28 @@ def _cells(values: list[Any]) -> np.ndarray:
     return found
 
 
-def _chosen(engine: Engine, first: np.ndarray, total: np.ndarray) -> list[np.ndarray]:
+def _chosen(engine: Engine, first: np.ndarray, total: np.ndarray, histories: Histories) -> list[np.ndarray]:
     """The places of each user's list."""
-    scoring = engine.settings.scoring
-    plain = not (len(first) or scoring.per_category or scoring.diversity)
-    tops = best(total, scoring.length * (1 if plain else WIDER))
+    scoring, categories = engine.settings.scoring, engine.catalogue.categories
+    each = scoring.per_category
+    if not (len(first) or each or scoring.diversity):
+        return [top[top >= 0] for top in best(total, scoring.length)]
+    most = scoring.length * WIDER
+
+    def arranged(row: int, own: np.ndarray, places: np.ndarray) -> np.ndarray:
+        rest = places[~np.isin(places, own)]
+        scores = total[row, rest]
+        return rules.arranged(scoring, own, rest, scores, lambda some: likeness.matrix(engine.own, some), categories)
+
     found = []
-    for row, top in enumerate(tops):
-        places = top[top >= 0]
-        if not plain:
-            own = first[~np.isneginf(total[row, first])]
-            rest = places[~np.isin(places, own)]
-            places = rules.arranged(
-                scoring,
-                own,
-                rest,
-                total[row, rest],
-                lambda some: likeness.matrix(engine.own, some),
-                engine.catalogue.categories,
+    for row, top in enumerate(best(total, most)):
+        had = histories.item[histories.start[row] : histories.start[row + 1]]
+        own = first if scoring.seen else first[~np.isin(first, had)]
+        places = arranged(row, own, top[top >= 0])
+        if each and len(places) < scoring.length and (top >= 0).all():  # the first ones are of too few categories
+            wide = rules.spread(
+                total[row], engine.catalogue.category, each * (WIDER if scoring.diversity else 1), most + len(first)
             )
+            places = arranged(row, own, wide)
         found.append(places)
     return found

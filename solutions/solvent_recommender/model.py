@@ -14,10 +14,10 @@ from solvent import Data, Fitted, Refused
 from solvent.metrics import point, ranking
 from solvent.solution import Score
 
-from . import content, ease, hybrid, likeness, neighbours, popularity, two_tower, weights
+from . import content, ease, hybrid, likeness, neighbours, popularity, rules, two_tower, weights
 from . import towers as towers  # its layers are registered before a bundle is read
-from .cases import cases
-from .catalogue import Catalogue, side_table
+from .cases import attainable, cases
+from .catalogue import Catalogue, learnt, side_table
 from .engine import Engine
 from .interactions import Known
 from .lists import scorer as lists
@@ -29,7 +29,7 @@ from .two_tower import Predict
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["choose", "engine", "fit", "fitted_parts", "needed", "scorer"]
+__all__ = ["choose", "choosing", "engine", "fit", "fitted_parts", "needed", "scorer"]
 
 MODULES: Mapping[str, Any] = {"popularity": popularity, "neighbours": neighbours, "ease": ease, "content": content}
 AT_ONCE = 256  # users
@@ -40,20 +40,11 @@ MOST_MONITORED = 5_000  # users by whom a network's epochs are compared
 def fit(settings: Recommender, data: Data) -> Fitted:
     """Every model's choice and the hybrid's weights are found on validation rows by models of the training rows; then
     all are fitted on both."""
-    if max(settings.at) > settings.scoring.length:
-        raise Refused(
-            f"settings.at measures lists of {max(settings.at)}, and settings.scoring.length is "
-            f"{settings.scoring.length}. Make the lists as long, or measure shorter ones."
-        )
-    held = cases(settings, data.valid)
-    if held.empty:
-        raise Refused(
-            "No user liked anything in the validation rows, so nothing can be chosen by them. Lower "
-            "settings.liked_from, or give that part more rows in data.split.fractions."
-        )
+    held = choosing(settings, data)
     known = Known.of(settings, data.train)
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
+    rules.usable(settings.scoring, catalogue)  # a rule that can't be is refused now, not by the lists of what is fitted
     chosen, choices = {}, []
     for name in needed(settings, settings.used):
         chosen[name], tried = choose(settings, name, known, catalogue, held)
@@ -62,10 +53,11 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     weighed = hybrid.alone(settings.model)
     if settings.model == "hybrid":
         parts = ready(assets, catalogue, Fitted(models, batch_rows=two_tower.BATCH_ROWS).predict)
-        weighed = _weighed(settings, parts, known, catalogue, held, data.seed)
+        like = similar(settings, assets, known, catalogue)[1]
+        weighed = _weighed(settings, parts, known, catalogue, like, held, data.seed)
     valid = lists(
         engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weighed, known, catalogue)
-    )(held)
+    )(cases(settings, data.valid))
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
@@ -74,11 +66,37 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     return Fitted(
         models,
         {**facts, "epochs": epochs},
-        {**assets, "histories": known.events(), "items": table},
+        {
+            **assets,
+            "histories": known.events(),
+            "items": table,
+            "learnt": learnt(settings, known.items, table),
+        },
         personal=frozenset({"histories", *(name for name in PERSONAL if name in assets)}),
         valid=valid,
+        findings=ease.left_out(known, settings.ease_items),
         batch_rows=two_tower.BATCH_ROWS,
     )
+
+
+def choosing(settings: Recommender, data: Data) -> pd.DataFrame:
+    """The validation cases that choices are made by.
+
+    Raises:
+        Refused: if there are none.
+    """
+    held = cases(settings, attainable(settings, data.valid, data.train))
+    if held.empty and not cases(settings, data.valid).empty:
+        raise Refused(
+            "All that users had in the validation rows they had before, and settings.scoring.seen is false: no list "
+            "could be right. Set settings.scoring.seen: true to recommend what a user had again."
+        )
+    if held.empty:
+        raise Refused(
+            "No user liked anything in the validation rows, so nothing can be chosen by them. Lower "
+            "settings.liked_from, or give that part more rows in data.split.fractions."
+        )
+    return held
 
 
 def _learnt(
@@ -145,6 +163,7 @@ def _weighed(
     parts: Mapping[str, Part],
     known: Known,
     catalogue: Catalogue,
+    like: scipy.sparse.csr_array,
     held: pd.DataFrame,
     seed: int,
 ) -> dict[str, Any]:
@@ -156,8 +175,10 @@ def _weighed(
         [found[found >= 0] for found in places],
         np.array([int((found < 0).sum()) for found in places]),
         catalogue,
+        like,
         settings.at[0],
         seed,
+        seen=settings.scoring.seen,
     )
 
 
@@ -188,7 +209,8 @@ def _measured(settings: Recommender, part: Part, known: Known, catalogue: Catalo
         histories, _ = known.asked(held.iloc[begin : begin + AT_ONCE], catalogue.ids)
         total = np.nan_to_num(part.scores(histories), nan=-np.inf)
         total[:, ~catalogue.offered] = -np.inf
-        total[histories.owner, histories.item] = -np.inf
+        if not settings.scoring.seen:
+            total[histories.owner, histories.item] = -np.inf
         found += [catalogue.ids.to_numpy()[places[places >= 0]] for places in best(total, settings.at[0])]
     return point(ranking(held["item"], found, settings.at[:1])[f"ndcg@{settings.at[0]}"])
 
@@ -207,12 +229,19 @@ def engine(
 ) -> Engine:
     """What makes lists: the models that the weights name."""
     parts = ready(fitted.assets, catalogue, fitted.predict)
-    described = _of(fitted.assets, "content")
-    own = likeness.vectors(known, catalogue, described if settings.items.described else None)
-    like = scipy.sparse.csr_array((len(catalogue) - catalogue.known, catalogue.known), dtype=np.float32)
-    if settings.items.described:
-        like = hybrid.newcomers(own, catalogue.known)
+    own, like = similar(settings, fitted.assets, known, catalogue)
     return Engine(settings, weighed, {name: parts[name] for name in weighed["parts"]}, known, catalogue, own, like)
+
+
+def similar(
+    settings: Recommender, assets: Mapping[str, Any], known: Known, catalogue: Catalogue
+) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
+    """What `likeness.vectors` and `hybrid.newcomers` give; without content a new item is like none."""
+    described = settings.items.described
+    own = likeness.vectors(known, catalogue, _of(assets, "content") if described else None)
+    if described:
+        return own, hybrid.newcomers(own, catalogue.known)
+    return own, scipy.sparse.csr_array((len(catalogue) - catalogue.known, catalogue.known), dtype=np.float32)
 
 
 def _of(assets: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -222,5 +251,5 @@ def _of(assets: Mapping[str, Any], name: str) -> dict[str, Any]:
 def scorer(settings: Recommender, fitted: Fitted) -> Score:
     """Make lists from a bundle's models; `items` may have been replaced by tonight's."""
     known = Known.restored(fitted.assets["histories"])
-    catalogue = Catalogue.of(settings, known.items, fitted.assets["items"])
+    catalogue = Catalogue.of(settings, known.items, fitted.assets["items"], fitted.assets["learnt"])
     return lists(engine(settings, fitted, fitted.facts["weights"], known, catalogue))

@@ -14,7 +14,7 @@ __all__ = ["choices", "fit", "load", "similarities"]
 
 NEIGHBOURS = 200
 SHRINK = 10.0
-AT_ONCE = 512
+AT_ONCE, CELLS = 512, 2**24  # items, and likenesses that are held at once
 
 
 def choices(known: Known) -> list[None]:
@@ -39,10 +39,10 @@ def similarities(liked: scipy.sparse.csr_array, distance: str) -> scipy.sparse.c
     """
     users = np.maximum(liked.sum(axis=0), 1)
     columns = liked.T.tocsr()
-    blocks = []
-    for begin in range(0, columns.shape[0], AT_ONCE):
-        common = (columns[begin : begin + AT_ONCE] @ liked).toarray()
-        own = users[begin : begin + AT_ONCE, None]
+    blocks, at_once = [], max(1, min(AT_ONCE, CELLS // max(columns.shape[0], 1)))
+    for begin in range(0, columns.shape[0], at_once):
+        common = (columns[begin : begin + at_once] @ liked).toarray()
+        own = users[begin : begin + at_once, None]
         scale = np.sqrt(own * users) if distance == "cosine" else np.maximum(own, users)
         value = common / scale * (common / (common + SHRINK))
         value[np.arange(len(value)), begin + np.arange(len(value))] = 0

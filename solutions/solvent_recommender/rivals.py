@@ -9,7 +9,7 @@ from .cases import cases
 from .catalogue import Catalogue, side_table
 from .interactions import Known
 from .lists import scorer
-from .model import choose, engine, fitted_parts, needed
+from .model import choose, choosing, engine, fitted_parts, needed
 from .settings import Recommender
 
 __all__ = ["ease", "neighbours", "popularity"]
@@ -33,12 +33,12 @@ def ease(settings: Recommender, data: Data) -> Refitted:
 def _alone(settings: Recommender, data: Data, name: str) -> Refitted:
     quiet = settings.model_copy(update={"scoring": settings.scoring.model_copy(update={"reasons": False})})
     weights = hybrid.alone(name)
-    held = cases(settings, data.valid)
+    held = choosing(settings, data)
     known = Known.of(settings, data.train)
     catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
     chosen = {each: choose(settings, each, known, catalogue, held)[0] for each in needed(settings, [name])}
     fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
-    valid = scorer(engine(quiet, fitted, weights, known, catalogue))(held)
+    valid = scorer(engine(quiet, fitted, weights, known, catalogue))(cases(settings, data.valid))
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
     catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
     fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))

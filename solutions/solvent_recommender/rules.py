@@ -10,7 +10,7 @@ from solvent.schema import kinds
 from .catalogue import Catalogue
 from .settings import Scoring
 
-__all__ = ["arranged", "pinned", "usable"]
+__all__ = ["arranged", "pinned", "spread", "usable"]
 
 
 def usable(scoring: Scoring, catalogue: Catalogue) -> np.ndarray:
@@ -36,9 +36,25 @@ def _in_stock(cells: pd.Series) -> np.ndarray:
 
 
 def pinned(scoring: Scoring, catalogue: Catalogue) -> np.ndarray:
-    """The places of the pinned items that the catalogue has."""
-    found = catalogue.ids.get_indexer(pd.Index([kinds.canonical(name) for name in scoring.pinned], dtype=object))
+    """The places of the pinned items that the catalogue has, each once."""
+    names = dict.fromkeys(kinds.canonical(name) for name in scoring.pinned)
+    found = catalogue.ids.get_indexer(pd.Index(list(names), dtype=object))
     return found[found >= 0]
+
+
+def spread(scores: np.ndarray, category: np.ndarray, each: int, count: int) -> np.ndarray:
+    """The places of the highest scores, of each category no more than `each`.
+
+    Args:
+        scores: of all items; -inf is never among the best.
+        category: a number for each item; -1 for none, of which there may be any number.
+
+    Returns:
+        at most `count` places, the highest first.
+    """
+    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores > -np.inf)]
+    rank = pd.Series(order).groupby(category[order]).cumcount().to_numpy()
+    return order[(rank < each) | (category[order] < 0)][:count]
 
 
 def arranged(

@@ -45,6 +45,7 @@ def tastes(seed: int) -> Sample:
     return Sample(
         rows=table,
         settings={
+            "parts": ["popularity", "neighbours", "ease", "content", "two_tower"],
             "items": {"title": "title", "categories": "kind", "text": "text", "numbers": ["price"]},
             "towers": {"width": 16, "history": 16},
             "training": {"epochs": 4, "batch_size": 256},

@@ -9,7 +9,7 @@ from solvent import Column, Columns, Goal, Output, Section, Split, Training
 
 __all__ = ["PARTS", "Items", "Recommender", "Scoring", "Towers", "columns", "headline", "split"]
 
-PARTS = ("popularity", "neighbours", "ease", "content", "two_tower")
+PARTS = ("popularity", "neighbours", "ease", "content")
 Model = Literal["popularity", "neighbours", "ease", "content", "two_tower", "next_item"]
 Value = str | float | bool
 
@@ -107,12 +107,12 @@ class Recommender(Section):
 
     Args:
         model: `hybrid` weighs the models that `parts` names; or one of these alone.
-        parts: of the hybrid.
+        parts: of the hybrid; the networks `two_tower` and `next_item` are among them only where they are named.
         items: the columns of the side table `items`.
         liked_from: the rating from which on an item counts as liked; null where whatever was had is.
         distance: of the neighbours: how far two items lie apart, by who had them.
         ease_items: EASE knows the so many commonest items; its cost grows with their cube, or with that of the users
-            where these are fewer.
+            where these are fewer. Where there are more items, the report says so.
         towers: of the two towers, and of the next item.
         at: lengths at which lists are measured; NDCG at the first is the headline.
     """
@@ -122,7 +122,7 @@ class Recommender(Section):
     items: Items = Items()
     liked_from: float | None = None
     distance: Literal["cosine", "manhattan"] = "cosine"
-    ease_items: int = Field(20_000, ge=1)
+    ease_items: int = Field(10_000, ge=1, le=40_000)
     towers: Towers = Towers()
     at: tuple[Annotated[int, Field(ge=1)], ...] = Field((10, 5, 20), min_length=1)
     scoring: Scoring = Scoring()

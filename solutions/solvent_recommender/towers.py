@@ -9,7 +9,7 @@ from .settings import Towers
 
 __all__ = ["Pairs", "item_tower", "sequence_tower", "user_tower"]
 
-LEAST_SHARE = 1e-6
+FORGOTTEN = 0.1  # of the items, in each training step, are known by their content alone
 
 
 def user_tower(items: int, settings: Towers) -> keras.Model:
@@ -63,8 +63,9 @@ def item_tower(items: int, topics: int, settings: Towers) -> keras.Model:
     """
     item = keras.Input((), dtype="int32", name="item")
     content = keras.Input((topics,), name="content")
-    own = keras.layers.Embedding(items + 1, settings.width, name="own")(item)
-    known = keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(item, 0), -1), own.dtype)
+    number = Forget(FORGOTTEN, name="forget")([item, content])
+    own = keras.layers.Embedding(items + 1, settings.width, name="own")(number)
+    known = keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(number, 0), -1), own.dtype)
     described = keras.layers.Dense(settings.width, use_bias=False, name="described")(content)
     joined = keras.layers.add([keras.layers.multiply([own, known]), described])
     vector = keras.layers.UnitNormalization(dtype="float32", name="vector")(joined)
@@ -118,6 +119,33 @@ class Bag(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="solvent_recommender")
+class Forget(keras.layers.Layer):
+    """In training, some items that have content are taken for new ones, so that content learns to stand alone.
+
+    Args:
+        share: of the items.
+    """
+
+    def __init__(self, share: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.share = share
+        self.draws = keras.random.SeedGenerator()
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        item, content = inputs
+        if not training:
+            return item
+        forgotten = keras.random.uniform(keras.ops.shape(item), seed=self.draws) < self.share
+        return keras.ops.where(forgotten & keras.ops.any(content != 0, axis=-1), 0, item)
+
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
+        return keras.KerasTensor(inputs[0].shape, inputs[0].dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "share": self.share}
+
+
+@keras.saving.register_keras_serializable(package="solvent_recommender")
 class Pairs(keras.Model):
     """Both towers and their loss: each user's item against the other items of the batch.
 
@@ -139,10 +167,11 @@ class Pairs(keras.Model):
         )
 
         def loss(user: Any, item: Any, share: Any, number: Any) -> Any:
+            # one more product, log q: the task's own correction takes every share under a millionth for one
+            correction = -settings.temperature * tf.math.log(tf.reshape(share, (-1, 1)))
             found = task(
-                user,
-                item,
-                candidate_sampling_probability=tf.maximum(share, LEAST_SHARE),
+                tf.concat([user, tf.ones_like(user[:, :1])], axis=1),
+                tf.concat([item, tf.cast(correction, item.dtype)], axis=1),
                 candidate_ids=number,
                 compute_metrics=False,
                 compute_batch_metrics=False,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from .catalogue import Catalogue
-from .hybrid import AT_ONCE, EDGES, bucket, standard
+from .hybrid import AT_ONCE, EDGES, TIE, bucket, standard, with_new
 from .interactions import Histories
 from .part import Part
 from .topk import best
 
 __all__ = ["learn"]
 
+POPULARITY = "popularity"
 FEWEST = 50  # users who choose weights of their own for their bucket
 CANDIDATES = 100  # of each part for each user
 STEPS = (0.0, 0.25, 0.5, 0.8, 1.25, 2.0, 4.0)  # times the weight, and times a small one
@@ -59,16 +62,23 @@ def learn(
     relevant: Sequence[np.ndarray],
     missed: np.ndarray,
     catalogue: Catalogue,
+    like: scipy.sparse.csr_array,
     at: int,
     seed: int,
+    *,
+    seen: bool = False,
 ) -> dict[str, Any]:
     """Choose the weights by NDCG on validation cases: one part after the other, for all users, then from there for
-    each bucket of at least 50.
+    each bucket of at least 50. A little popularity is always added: it parts equal scores, and all scores are equal for
+    a user of whom the other parts know nothing.
 
     Args:
+        parts: those to weigh.
         histories: of the cases' users, as training rows have them.
         relevant: places of what each case should be given.
         missed: relevant items of each case that the catalogue doesn't have.
+        like: what `hybrid.newcomers` gives.
+        seen: whether what a user had may be recommended again.
         at: the length of the lists.
 
     Returns:
@@ -79,7 +89,7 @@ def learn(
         chosen = np.sort(np.random.default_rng(seed).choice(len(histories), MOST_USERS, replace=False))
     asked = histories.take(chosen)
     names = list(parts)
-    trial = _trial(parts, asked, [relevant[at] for at in chosen], missed[chosen], catalogue)
+    trial = _trial(parts, asked, [relevant[at] for at in chosen], missed[chosen], catalogue, like, seen)
     alone = {name: trial.ndcg(np.eye(len(names))[place], at) for place, name in enumerate(names)}
     random = np.random.default_rng([seed, 1])
     overall = _bagged(trial, np.full(len(names), 1 / len(names)), at, random)
@@ -89,10 +99,15 @@ def learn(
         _bagged(trial.of(buckets == number), overall, at, random) if count >= FEWEST else overall
         for number, count in enumerate(users)
     ]
+    served = list(dict.fromkeys([*names, POPULARITY]))
+    least = [TIE if name == POPULARITY else 0.0 for name in served]
     return {
-        "parts": names,
+        "parts": served,
         "edges": list(EDGES),
-        "weights": [[round(float(value), 4) for value in row] for row in weights],
+        "weights": [
+            [max(round(float(value), 4), low) for value, low in zip_longest(row, least, fillvalue=0.0)]
+            for row in weights
+        ],
         "users": users.tolist(),
         "ndcg": {**alone, "sum": trial.ndcg(overall, at)},
         "at": at,
@@ -134,8 +149,10 @@ def _trial(
     relevant: Sequence[np.ndarray],
     missed: np.ndarray,
     catalogue: Catalogue,
+    like: scipy.sparse.csr_array,
+    seen: bool,
 ) -> Trial:
-    """Each user's candidates: the best of every part."""
+    """Each user's candidates: the best of every part, by the scores that lists are made of."""
     width = CANDIDATES * len(parts)
     count = np.array([len(items) for items in relevant]) + missed
     scores = np.zeros((len(histories), width, len(parts)), np.float32)
@@ -144,9 +161,10 @@ def _trial(
     for begin in range(0, len(histories), AT_ONCE):
         rows = np.arange(begin, min(begin + AT_ONCE, len(histories)))
         asked = histories.take(rows)
-        seen = asked.matrix(len(catalogue), liked=False).toarray() > 0
-        standards = [standard(part.scores(asked)) for part in parts.values()]
-        usable = ~seen & catalogue.offered[None, :]
+        usable = np.broadcast_to(catalogue.offered, (len(rows), len(catalogue))).copy()
+        if not seen:
+            usable[asked.owner, asked.item] = False
+        standards = [with_new(standard(part.scores(asked)), asked, like) for part in parts.values()]
         tops = [best(np.where(usable & ~np.isnan(found), found, -np.inf), CANDIDATES) for found in standards]
         for row in range(len(rows)):
             places = np.unique(np.concatenate([top[row] for top in tops]))

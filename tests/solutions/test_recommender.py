@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 from solvent_recommender import content, ease, hybrid, neighbours, popularity, weights
 from solvent_recommender.cases import cases
@@ -26,6 +27,10 @@ def events(*pairs, days=None):
 def catalogue(known, **columns):
     table = pd.DataFrame({"item": known.items.to_numpy(), **columns})
     return Catalogue.of(SETTINGS, known.items, table)
+
+
+def no_new(known):
+    return scipy.sparse.csr_array((0, known), dtype=np.float32)
 
 
 def drawn(users=30, items=12, seed=0):
@@ -142,7 +147,14 @@ def test_the_hybrid_finds_the_part_that_knows():
         return Part(lambda asked: scores[: len(asked)], None, "", "")
 
     found = weights.learn(
-        {"right": part(right), "wrong": part(wrong)}, histories, list(wanted), np.zeros(80, int), catalogue(known), 5, 0
+        {"right": part(right), "wrong": part(wrong)},
+        histories,
+        list(wanted),
+        np.zeros(80, int),
+        catalogue(known),
+        no_new(40),
+        5,
+        0,
     )
     learnt = np.array(found["weights"])
     assert (learnt[:, 0] > 0.75).all()
