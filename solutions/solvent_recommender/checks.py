@@ -25,6 +25,11 @@ def checks(settings: Recommender, rows: pd.DataFrame) -> list[Finding]:
             "data.columns.weight: interactions have no weights here. Leave it out; where it says how a user liked an "
             "item, give it as rating and set settings.liked_from."
         )
+    if settings.ratings and ("rating" not in rows or rows["rating"].isna().all()):
+        raise Refused(
+            "settings.ratings is true, and no row has a rating. Name the column, columns: {rating: YOUR_COLUMN}, or "
+            "leave ratings out."
+        )
     if settings.liked_from is not None:
         _check_ratings(settings.liked_from, rows)
     again = int(rows.duplicated(["user", "item"]).sum())

@@ -6,9 +6,11 @@ import keras
 import tensorflow as tf
 
 from .settings import Ranking
-from .towers import Bag
+from .towers import Bag, Forget
 
 __all__ = ["Cross", "Rated", "pair_head", "rated_items", "rating_users"]
+
+FORGOTTEN = 0.1  # of the users and items, in each training step, are known by what else is known of them alone
 
 
 def rating_users(users: int, items: int, about: int, settings: Ranking) -> keras.Model:
@@ -18,41 +20,50 @@ def rating_users(users: int, items: int, about: int, settings: Ranking) -> keras
     That what a user rated tells something, whatever the ratings were, is the idea of SVD++.
 
     Args:
-        about: numbers that describe a user.
+        about: numbers that describe a user; 0 where there are none, and no such input.
 
     Source: Koren, Factorization meets the neighborhood, 2008.
     """
     user = keras.Input((), dtype="int32", name="user")
     history = keras.Input((settings.history,), dtype="int32", name="history")
-    described = keras.Input((about,), name="about")
-    own = _own(users, settings.width, "user", user)
+    own = _own(users, settings.width, "user_own", Forget(FORGOTTEN, name="forget")([user, history]))
     had = Bag(items, settings.width + 1, settings.dropout, name="had")(history)
-    told = keras.layers.Dense(settings.width + 1, use_bias=False, kernel_initializer="zeros", name="told")(described)
-    vector = keras.layers.Activation("linear", dtype="float32", name="vector")(keras.layers.add([own, had, told]))
-    return keras.Model({"user": user, "history": history, "about": described}, vector, name="rating_users")
+    if not about:
+        return keras.Model({"user": user, "history": history}, _sum(own, had), name="rating_users")
+    described = keras.Input((about,), name="about")
+    inputs = {"user": user, "history": history, "about": described}
+    return keras.Model(inputs, _sum(own, had, _told(settings.width, described)), name="rating_users")
 
 
 def rated_items(items: int, topics: int, settings: Ranking) -> keras.Model:
     """From an item's place (0 for a new one) and content to a vector; its last number is how high it is rated."""
     item = keras.Input((), dtype="int32", name="item")
     content = keras.Input((topics,), name="content")
-    own = _own(items, settings.width, "item", item)
-    told = keras.layers.Dense(settings.width + 1, use_bias=False, kernel_initializer="zeros", name="told")(content)
-    vector = keras.layers.Activation("linear", dtype="float32", name="vector")(keras.layers.add([own, told]))
-    return keras.Model({"item": item, "content": content}, vector, name="rated_items")
+    own = _own(items, settings.width, "item_own", Forget(FORGOTTEN, name="forget")([item, content]))
+    return keras.Model(
+        {"item": item, "content": content}, _sum(own, _told(settings.width, content)), name="rated_items"
+    )
+
+
+def _told(width: int, numbers: Any) -> Any:
+    return keras.layers.Dense(width + 1, use_bias=False, kernel_initializer="zeros", name="told")(numbers)
+
+
+def _sum(*vectors: Any) -> Any:
+    return keras.layers.Activation("linear", dtype="float32", name="vector")(keras.layers.add(vectors))
 
 
 def _own(count: int, width: int, name: str, place: Any) -> Any:
     """A vector of its own for each place from 1; zeros for 0."""
     start = keras.initializers.RandomUniform(-0.05, 0.05)
-    own = keras.layers.Embedding(count + 1, width + 1, embeddings_initializer=start, name=name + "_own")(place)
+    own = keras.layers.Embedding(count + 1, width + 1, embeddings_initializer=start, name=name)(place)
     known = keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(place, 0), -1), own.dtype)
     return keras.layers.multiply([own, known])
 
 
 def pair_head(settings: Ranking) -> keras.Model:
-    """From the vectors of a user and an item, and how many ratings stand behind each, to a standard rating: both levels,
-    the product of the vectors, and what layers that cross all of these make of them.
+    """From the vectors of a user and an item, and how many ratings stand behind each, to a standard rating: the sum of
+    both levels, the product of the vectors, and what layers that cross all of these make of them.
 
     Source: Wang et al., DCN V2: Improved deep and cross network, 2021.
     """
@@ -124,8 +135,8 @@ class Rated(keras.Model):
         self._loss_of = tf.function(loss)  # Keras switches autograph off, and the task needs it
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        user = self.users({name: inputs[name] for name in ("user", "history", "about")}, training=training)
-        item = self.items({name: inputs[name] for name in ("item", "content")}, training=training)
+        user = self.users({name: inputs[name] for name in self.users.input}, training=training)
+        item = self.items({name: inputs[name] for name in self.items.input}, training=training)
         rating = self.pairs({"user": user, "item": item, "support": inputs["support"]}, training=training)
         return {"rating": rating, "user": user, "item": item}
 

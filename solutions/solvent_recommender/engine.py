@@ -11,6 +11,7 @@ import scipy.sparse
 from .catalogue import Catalogue
 from .interactions import Known
 from .part import Part
+from .ratings import Rate
 from .settings import Recommender
 
 __all__ = ["Engine"]
@@ -25,6 +26,7 @@ class Engine:
         parts: those that it names.
         own: of `likeness.vectors`.
         like: of `hybrid.newcomers`.
+        rate: what foretells ratings, where the settings ask for them.
     """
 
     settings: Recommender
@@ -34,3 +36,4 @@ class Engine:
     catalogue: Catalogue
     own: scipy.sparse.csr_array
     like: scipy.sparse.csr_array
+    rate: Rate | None = None

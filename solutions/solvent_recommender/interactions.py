@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from .people import People
 from .settings import Recommender
 
 __all__ = ["Histories", "Known", "spelled"]
@@ -26,12 +27,16 @@ class Histories:
         item: the items' places in the catalogue, shape `(events,)`.
         liked: whether they liked it, shape `(events,)`.
         age: days before the newest event of all, float32, shape `(events,)`; 0 where no times are known.
+        place: of each user among the known ones, -1 for a new one, shape `(users,)`; None where nobody asks for it.
+        about: what the users' side table says of each, shape `(users, width)`; None where there is no such table.
     """
 
     start: np.ndarray
     item: np.ndarray
     liked: np.ndarray
     age: np.ndarray
+    place: np.ndarray | None = None
+    about: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.start) - 1
@@ -60,7 +65,9 @@ class Histories:
         start = np.concatenate([[0], np.cumsum(sizes)])
         first = np.where(places >= 0, self.start[places], 0)
         at = np.repeat(first - start[:-1], sizes) + np.arange(start[-1])
-        return Histories(start, self.item[at], self.liked[at], self.age[at])
+        place = None if self.place is None else np.where(places >= 0, self.place[places], -1)
+        about = None if self.about is None else np.where(places[:, None] >= 0, self.about[places], 0)
+        return Histories(start, self.item[at], self.liked[at], self.age[at], place, about)
 
     def of(self, row: int) -> np.ndarray:
         """The items that a user liked, oldest first."""
@@ -75,11 +82,13 @@ class Known:
     Args:
         users: their ids; `histories` has one for each.
         items: their ids, sorted: the first places of every catalogue.
+        people: what else is known of users, these and others.
     """
 
     users: pd.Index
     items: pd.Index
     histories: Histories
+    people: People | None = None
 
     @classmethod
     def of(cls, settings: Recommender, rows: pd.DataFrame) -> Known:
@@ -118,6 +127,11 @@ class Known:
             }
         )
 
+    def told(self, people: People | None) -> Known:
+        """The same with what is known of users."""
+        about = None if people is None else people.of(self.users)
+        return replace(self, people=people, histories=replace(self.histories, about=about))
+
     def asked(self, rows: pd.DataFrame, ids: pd.Index) -> tuple[Histories, np.ndarray]:
         """The histories of the users of rows that are scored, and their places among the known users, -1 for new ones.
 
@@ -129,11 +143,15 @@ class Known:
         """
         places = self.users.get_indexer(rows["user"])
         if "history" not in rows or rows["history"].isna().all():
-            return self.histories.take(places), places
+            return self._of(rows, self.histories.take(places), places), places
         given = [spelled(cell) if isinstance(cell, list) else None for cell in rows["history"]]
         places = np.where([cell is None for cell in given], places, -1)
         own = [np.array([], np.int64) if cell is None else _places(ids, cell) for cell in given]
-        return _merged(self.histories.take(places), own), places
+        return self._of(rows, _merged(self.histories.take(places), own), places), places
+
+    def _of(self, rows: pd.DataFrame, histories: Histories, places: np.ndarray) -> Histories:
+        about = None if self.people is None else self.people.of(rows["user"])
+        return replace(histories, place=places, about=about)
 
 
 def spelled(ids: Sequence[Any]) -> list[str]:

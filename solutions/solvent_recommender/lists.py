@@ -13,6 +13,7 @@ from solvent.solution import Score
 from . import hybrid, likeness, reasons, rules
 from .engine import Engine
 from .interactions import Histories
+from .ratings import foretold
 from .topk import best, search
 
 __all__ = ["scorer"]
@@ -55,6 +56,7 @@ def scorer(engine: Engine) -> Score:
                 )
                 for row, places in enumerate(found)
             ]
+        rated = {} if engine.rate is None else {"ratings": _cells(foretold(engine.rate, histories, catalogue, table))}
         return pd.DataFrame(
             {
                 "items": _cells([ids[places].tolist() for places in found]),
@@ -64,6 +66,7 @@ def scorer(engine: Engine) -> Score:
                 "popularity": [float(share[places].mean()) if len(places) else np.nan for places in found],
                 "novelty": [float(novelty[places].mean()) if len(places) else np.nan for places in found],
                 "diversity": likeness.diversity(engine.own, found),
+                **rated,
             },
             index=table.index,
         )

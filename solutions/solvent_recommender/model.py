@@ -11,17 +11,19 @@ import pandas as pd
 import scipy.sparse
 
 from solvent import Data, Fitted, Refused
-from solvent.metrics import point, ranking
+from solvent.metrics import Metric, Resampling, compare, point, ranking
 from solvent.solution import Score
 
 from . import content, ease, hybrid, likeness, neighbours, popularity, rules, two_tower, weights
-from . import towers as towers  # its layers are registered before a bundle is read
+from . import crosses as crosses  # its layers are registered before a bundle is read
+from . import ranking as rating
 from .cases import attainable, cases
 from .catalogue import Catalogue, learnt, side_table
 from .engine import Engine
 from .interactions import Known
 from .lists import scorer as lists
 from .part import Part
+from .people import People, learn
 from .settings import Recommender, headline
 from .topk import best
 from .two_tower import Predict
@@ -33,7 +35,8 @@ __all__ = ["choose", "choosing", "engine", "fit", "fitted_parts", "needed", "sco
 
 MODULES: Mapping[str, Any] = {"popularity": popularity, "neighbours": neighbours, "ease": ease, "content": content}
 AT_ONCE = 256  # users
-PERSONAL = ("ease_rows", "ease_inverse")  # EASE by users, where these are fewer than items
+PERSONAL = ("ease_rows", "ease_inverse", "users")  # EASE by users, where these are fewer than items; the side table
+FEWEST_NEW = 50  # users who choose whether new ones are served by what is known about them
 MOST_MONITORED = 5_000  # users by whom a network's epochs are compared
 
 
@@ -41,7 +44,7 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     """Every model's choice and the hybrid's weights are found on validation rows by models of the training rows; then
     all are fitted on both."""
     held = choosing(settings, data)
-    known = Known.of(settings, data.train)
+    known, _ = told(settings, data, Known.of(settings, data.train))
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
     rules.usable(settings.scoring, catalogue)  # a rule that can't be is refused now, not by the lists of what is fitted
@@ -50,6 +53,12 @@ def fit(settings: Recommender, data: Data) -> Fitted:
         chosen[name], tried = choose(settings, name, known, catalogue, held)
         choices += tried
     models, assets, epochs = _learnt(settings, data, chosen, known, catalogue, held, None)
+    if "two_tower" in settings.used and known.people is not None:
+        chosen_for_new, tried = _for_new(settings, models, assets, known, catalogue, held)
+        assets |= chosen_for_new
+        choices += tried
+    else:
+        chosen_for_new = {}
     weighed = hybrid.alone(settings.model)
     if settings.model == "hybrid":
         parts = ready(assets, catalogue, Fitted(models, batch_rows=two_tower.BATCH_ROWS).predict)
@@ -58,7 +67,7 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     valid = lists(
         engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weighed, known, catalogue)
     )(cases(settings, data.valid))
-    known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
+    known, people = told(settings, data, Known.of(settings, pd.concat([data.train, data.valid]).sort_index()))
     table = side_table(settings, known.items, data.side.get("items"))
     catalogue = Catalogue.of(settings, known.items, table)
     models, assets, _ = _learnt(settings, data, chosen, known, catalogue, held, epochs)
@@ -68,11 +77,13 @@ def fit(settings: Recommender, data: Data) -> Fitted:
         {**facts, "epochs": epochs},
         {
             **assets,
+            **chosen_for_new,
+            **people,
             "histories": known.events(),
             "items": table,
             "learnt": learnt(settings, known.items, table),
         },
-        personal=frozenset({"histories", *(name for name in PERSONAL if name in assets)}),
+        personal=frozenset({"histories", *(name for name in PERSONAL if name in {**assets, **people})}),
         valid=valid,
         findings=ease.left_out(known, settings.ease_items),
         batch_rows=two_tower.BATCH_ROWS,
@@ -128,7 +139,57 @@ def _learnt(
             models |= found[0]
             assets |= {f"{name}_{key}": value for key, value in found[1].items()}
             best_epochs[name] = found[2]["best_epoch"]
+    if settings.ratings:
+        found = rating.fit(settings, data, known, catalogue, None if epochs is None else epochs["ranking"])
+        models |= found[0]
+        assets |= {f"ranking_{key}": value for key, value in found[1].items()}
+        best_epochs["ranking"] = found[2]["best_epoch"]
     return models, assets, best_epochs
+
+
+def told(settings: Recommender, data: Data, known: Known) -> tuple[Known, dict[str, pd.DataFrame]]:
+    """What is known with what the side table says of users, and the assets by which a bundle reads it.
+
+    Raises:
+        Refused: if the settings name columns and there is no such table, or the other way round.
+    """
+    table = data.side.get("users")
+    if (table is None) == bool(settings.users.about):
+        raise Refused(
+            "settings.users.about names columns of the side table of users, and data.side has none. Add side: {users: "
+            "TABLE}, or leave settings.users out."
+            if table is None
+            else "data.side has a table of users, and settings.users.about names none of its columns. Name those that "
+            "tell something of a user, or leave the table out."
+        )
+    if table is None:
+        return known, {}
+    traits = learn(settings.users, table, known.users)
+    return known.told(People.read(settings.users, traits, table)), {"users": table, "traits": traits}
+
+
+def _for_new(
+    settings: Recommender,
+    models: Mapping[str, keras.Model],
+    assets: Mapping[str, np.ndarray],
+    known: Known,
+    catalogue: Catalogue,
+    held: pd.DataFrame,
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Whether users without a history are served by what is known about them: if that beats what is popular on those
+    validation users of whom anything is known, read as if they were new, at the lower end of the interval."""
+    assert known.people is not None
+    nobody = Known(known.users[:0], known.items, known.histories.take(np.zeros(0, np.int64)), known.people)
+    some = held[known.people.of(held["user"]).any(axis=1)]
+    metric, ways = f"ndcg@{settings.at[0]}", {"what is popular": "popularity", "what is known about them": "two_tower"}
+    parts = ready({**assets, "two_tower_told": np.array([1])}, catalogue, Fitted(models, batch_rows=256).predict)
+    if len(some) < FEWEST_NEW:
+        return {"two_tower_told": np.array([0])}, []
+    popular, about = (_ndcg(settings, parts[name], nobody, catalogue, some) for name in ways.values())
+    gains = bool((compare(about, popular, Resampling(len(some))).low or 0) > 0)
+    tried = [{"value": value, metric: point(each)} for value, each in zip(ways, (popular, about), strict=True)]
+    entry = {"what": "users without a history, by", "tried": tried, "won": list(ways)[gains], "metric": metric}
+    return {"two_tower_told": np.array([gains])}, [{**entry, "chosen_on": "validation cases, read as new users"}]
 
 
 def needed(settings: Recommender, used: Iterable[str]) -> list[str]:
@@ -204,6 +265,10 @@ def choose(
 
 def _measured(settings: Recommender, part: Part, known: Known, catalogue: Catalogue, held: pd.DataFrame) -> float:
     """The headline of one model alone."""
+    return point(_ndcg(settings, part, known, catalogue, held))
+
+
+def _ndcg(settings: Recommender, part: Part, known: Known, catalogue: Catalogue, held: pd.DataFrame) -> Metric:
     found: list[np.ndarray] = []
     for begin in range(0, len(held), AT_ONCE):
         histories, _ = known.asked(held.iloc[begin : begin + AT_ONCE], catalogue.ids)
@@ -212,7 +277,7 @@ def _measured(settings: Recommender, part: Part, known: Known, catalogue: Catalo
         if not settings.scoring.seen:
             total[histories.owner, histories.item] = -np.inf
         found += [catalogue.ids.to_numpy()[places[places >= 0]] for places in best(total, settings.at[0])]
-    return point(ranking(held["item"], found, settings.at[:1])[f"ndcg@{settings.at[0]}"])
+    return ranking(held["item"], found, settings.at[:1])[f"ndcg@{settings.at[0]}"]
 
 
 def ready(assets: Mapping[str, Any], catalogue: Catalogue, predict: Predict) -> dict[str, Part]:
@@ -230,7 +295,10 @@ def engine(
     """What makes lists: the models that the weights name."""
     parts = ready(fitted.assets, catalogue, fitted.predict)
     own, like = similar(settings, fitted.assets, known, catalogue)
-    return Engine(settings, weighed, {name: parts[name] for name in weighed["parts"]}, known, catalogue, own, like)
+    used = {name: parts[name] for name in weighed["parts"]}
+    ratings = _of(fitted.assets, "ranking")
+    rate = rating.load(ratings, known, catalogue, fitted.predict) if ratings else None
+    return Engine(settings, weighed, used, known, catalogue, own, like, rate)
 
 
 def similar(
@@ -249,7 +317,9 @@ def _of(assets: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def scorer(settings: Recommender, fitted: Fitted) -> Score:
-    """Make lists from a bundle's models; `items` may have been replaced by tonight's."""
+    """Make lists from a bundle's models; `items` and `users` may have been replaced by tonight's."""
     known = Known.restored(fitted.assets["histories"])
+    if settings.users.about:
+        known = known.told(People.read(settings.users, fitted.assets["traits"], fitted.assets["users"]))
     catalogue = Catalogue.of(settings, known.items, fitted.assets["items"], fitted.assets["learnt"])
     return lists(engine(settings, fitted, fitted.facts["weights"], known, catalogue))

@@ -10,6 +10,7 @@ from solvent import Fitted
 from solvent.metrics import Metric, quotient, ranking
 
 from .interactions import Known
+from .ratings import measured
 from .settings import Recommender
 
 __all__ = ["gini", "metrics", "slices"]
@@ -18,7 +19,8 @@ __all__ = ["gini", "metrics", "slices"]
 def metrics(settings: Recommender, rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, Metric]:
     """Of the lists at each length of `at`: what `solvent.metrics.ranking` measures. Of the lists at the first length:
     `coverage`, the share of the candidates that stands in some list, and `gini`, how unevenly the candidates do. Of
-    the whole lists: `novelty`, `diversity` and `popularity`, as the outputs have them."""
+    the whole lists: `novelty`, `diversity` and `popularity`, as the outputs have them. Of ratings: what
+    `ratings.measured` says."""
     found: dict[str, Metric] = dict(ranking(rows["item"], scored["items"], settings.at))
     shown = Counter(item for items in scored["items"] for item in items[: settings.at[0]])
     candidates = int(scored["candidates"].max())
@@ -28,7 +30,7 @@ def metrics(settings: Recommender, rows: pd.DataFrame, scored: pd.DataFrame) -> 
         values = scored[name].to_numpy(np.float64)
         there = ~np.isnan(values)
         found[name] = quotient(np.where(there, values, 0), there.astype(np.float64))
-    return found
+    return found | measured(settings, rows, scored)
 
 
 def gini(counts: np.ndarray, of: int) -> float:

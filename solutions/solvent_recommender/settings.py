@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from solvent import Column, Columns, Goal, Output, Section, Split, Training
 
-__all__ = ["PARTS", "Items", "Recommender", "Scoring", "Towers", "columns", "headline", "split"]
+__all__ = ["PARTS", "Items", "Ranking", "Recommender", "Scoring", "Towers", "Users", "columns", "headline", "split"]
 
 PARTS = ("popularity", "neighbours", "ease", "content")
 Model = Literal["popularity", "neighbours", "ease", "content", "two_tower", "next_item"]
@@ -61,6 +61,18 @@ class Items(Section):
         return bool(self.categories or self.text or self.numbers)
 
 
+class Users(Section):
+    """The columns of the side table `users`.
+
+    Args:
+        id: the user.
+        about: what is known of them, such as their age and occupation: numbers, or levels, several parted by |.
+    """
+
+    id: str = "user"
+    about: tuple[str, ...] = ()
+
+
 class Towers(Section):
     """What the two towers are made of.
 
@@ -109,21 +121,27 @@ class Recommender(Section):
         model: `hybrid` weighs the models that `parts` names; or one of these alone.
         parts: of the hybrid; the networks `two_tower` and `next_item` are among them only where they are named.
         items: the columns of the side table `items`.
+        users: the columns of the side table `users`; the two towers and the ratings read them.
         liked_from: the rating from which on an item counts as liked; null where whatever was had is.
         distance: of the neighbours: how far two items lie apart, by who had them.
         ease_items: EASE knows the so many commonest items; its cost grows with their cube, or with that of the users
             where these are fewer. Where there are more items, the report says so.
         towers: of the two towers, and of the next item.
+        ratings: foretell ratings too, of the items in the column `rate`; needs the column `rating`.
+        ranking: the network that does.
         at: lengths at which lists are measured; NDCG at the first is the headline.
     """
 
     model: Model | Literal["hybrid"] = "hybrid"
     parts: tuple[Model, ...] = Field(PARTS, min_length=1)
     items: Items = Items()
+    users: Users = Users()
     liked_from: float | None = None
     distance: Literal["cosine", "manhattan"] = "cosine"
     ease_items: int = Field(10_000, ge=1, le=40_000)
     towers: Towers = Towers()
+    ratings: bool = False
+    ranking: Ranking = Ranking()
     at: tuple[Annotated[int, Field(ge=1)], ...] = Field((10, 5, 20), min_length=1)
     scoring: Scoring = Scoring()
     training: Training = Training(
@@ -136,7 +154,7 @@ class Recommender(Section):
             raise ValueError("parts: name each model once")
         if len(set(self.at)) < len(self.at):
             raise ValueError("at: name each length once")
-        if not self.training.refit:
+        if not (self.training.refit and self.ranking.training.refit):
             raise ValueError(
                 "training.refit: all models are fitted on the validation rows too once they are chosen, since the "
                 "newest rows tell the most; leave it out"
@@ -160,6 +178,7 @@ def columns(settings: Recommender) -> Columns:
                 scored_only=True,
                 meaning="what the user has had, oldest first, in place of what the bundle knows of them",
             ),
+            *_asked_ratings(settings),
             Column(name="time", kind="time", role="time", required=False, meaning="when the user had it"),
         ),
         targets=(
@@ -189,8 +208,23 @@ def columns(settings: Recommender) -> Columns:
                 nullable=True,
                 meaning="1 less the mean likeness of two items of the list, by content or else by who had them",
             ),
+            *_foretold_ratings(settings),
         ),
     )
+
+
+def _asked_ratings(settings: Recommender) -> tuple[Column, ...]:
+    if not settings.ratings:
+        return ()
+    meaning = "items whose ratings by this user are asked for"
+    return (Column(name="rate", kind="list", required=False, scored_only=True, meaning=meaning),)
+
+
+def _foretold_ratings(settings: Recommender) -> tuple[Output, ...]:
+    if not settings.ratings:
+        return ()
+    meaning = "what the user would give each item of `rate`, in the unit of the ratings"
+    return (Output(name="ratings", type="list", nullable=True, meaning=meaning),)
 
 
 def headline(settings: Recommender) -> Goal:

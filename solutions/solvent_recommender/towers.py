@@ -7,24 +7,31 @@ import tensorflow as tf
 
 from .settings import Towers
 
-__all__ = ["Pairs", "item_tower", "sequence_tower", "user_tower"]
+__all__ = ["Bag", "Forget", "Pairs", "item_tower", "sequence_tower", "user_tower"]
 
 FORGOTTEN = 0.1  # of the items, in each training step, are known by their content alone
 
 
-def user_tower(items: int, settings: Towers) -> keras.Model:
-    """From the items that a user liked to a vector of length 1: their mean, and a hidden layer on top of it.
+def user_tower(items: int, settings: Towers, about: int = 0) -> keras.Model:
+    """From the items that a user liked, and what is known about them, to a vector of length 1: the sum of the items'
+    mean and of the rest, and a hidden layer on top of it.
 
     Args:
+        about: numbers that describe a user; 0 where there are none, and no such input.
         items: how many are known; `history` holds their places from 1, zeros where there is none, shape
             `(rows, settings.history)`.
     """
     history = keras.Input((settings.history,), dtype="int32", name="history")
     mean = Bag(items, settings.width, settings.dropout, name="had")(history)
+    inputs = {"history": history}
+    if about:
+        inputs["about"] = keras.Input((about,), name="about")
+        told = keras.layers.Dense(settings.width, use_bias=False, kernel_initializer="zeros", name="told")
+        mean = keras.layers.add([mean, told(inputs["about"])])
     hidden = keras.layers.Dense(2 * settings.width, activation="gelu")(mean)
     moved = keras.layers.Dense(settings.width)(hidden)
     vector = keras.layers.UnitNormalization(dtype="float32", name="user")(keras.layers.add([mean, moved]))
-    return keras.Model({"history": history}, vector, name="users")
+    return keras.Model(inputs, vector, name="users")
 
 
 def sequence_tower(items: int, settings: Towers) -> keras.Model:
@@ -181,7 +188,7 @@ class Pairs(keras.Model):
         self._loss_of = tf.function(loss)  # Keras switches autograph off, and the task needs it
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        user = self.users({"history": inputs["history"]}, training=training)
+        user = self.users({name: inputs[name] for name in self.users.input}, training=training)
         item = self.items({"item": inputs["item"], "content": inputs["content"]}, training=training)
         return {"user": user, "item": item}
 

@@ -28,6 +28,7 @@ __all__ = ["BATCH_ROWS", "NETWORKS", "described", "fit", "load", "rows"]
 TOPICS = 64  # numbers that stand for the categories, words and numbers of an item
 NETWORKS = ("two_tower", "next_item")
 BATCH_ROWS = 256  # in each call of a tower
+UNTOLD = 5  # of so many rows that say something about their user, one is read without a history, as a new user's is
 AT_ONCE = 256  # users whose scores are one matrix product, so that none depends on who else is asked for
 
 Predict = Callable[..., Any]
@@ -99,6 +100,7 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
     owner, item = found.owner[liked], found.item[liked]
     before = liked - found.start[owner]
     share = np.bincount(item, minlength=len(known.items)).astype(np.float32) / max(len(item), 1)
+    about = None if ordered else found.about
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
         wanted = item[positions]
@@ -110,6 +112,9 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
             "content": content_of[wanted],
             "share": share[wanted],
         }
+        if about is not None:
+            inputs["about"] = about[owner[positions]]
+            history[(positions % UNTOLD == 0) & inputs["about"].any(axis=1)] = 0
         return inputs, np.zeros((len(positions), 1), np.float32), np.ones(len(positions), np.float32)
 
     return training.Rows(len(liked), take)
@@ -142,8 +147,9 @@ def fit(
     tower = sequence_tower if ordered else user_tower
     assets = {**described(known, catalogue, settings), "length": np.array([settings.towers.history])}
     about = topics(assets, catalogue)
+    width = () if ordered or known.people is None else (known.people.width,)
     models = {
-        f"{name}_users": tower(len(known.items), settings.towers),
+        f"{name}_users": tower(len(known.items), settings.towers, *width),
         f"{name}_items": item_tower(len(known.items), about.shape[1], settings.towers),
     }
     pairs = Pairs(*models.values(), settings.towers)
@@ -176,11 +182,16 @@ def load(name: str, assets: Mapping[str, np.ndarray], catalogue: Catalogue, pred
     vectors = predict({"item": number, "content": about}, f"{name}_items")
     unknown = (number == 0) & ("topics" not in assets or ~about.any(axis=1))
     length = int(assets["length"][0])
+    told = bool(np.any(assets.get("told", False)))  # users without a history are read by what is known about them
 
     def users_of(histories: Histories) -> np.ndarray:
         asked = padded(histories, np.arange(len(histories)), catalogue.known, length)
-        users: np.ndarray = predict({"history": asked}, f"{name}_users")
-        users[~asked.any(axis=1)] = 0  # of whom nothing is known
+        inputs, something = {"history": asked}, asked.any(axis=1)
+        if name == "two_tower" and histories.about is not None:
+            inputs["about"] = histories.about
+            something |= told & histories.about.any(axis=1)
+        users: np.ndarray = predict(inputs, f"{name}_users")
+        users[~something] = 0  # of whom nothing is known
         return users
 
     def scores(histories: Histories) -> np.ndarray:
