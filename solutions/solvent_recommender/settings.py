@@ -108,7 +108,7 @@ class Ranking(Section):
     crosses: int = Field(2, ge=0, le=6)
     dropout: float = Field(0.3, ge=0, lt=1)
     penalty: float = Field(0.03, ge=0)
-    weight_penalty: float = Field(1e-4, ge=0)
+    weight_penalty: float = Field(0.01, ge=0)
     training: Training = Training(
         epochs=40, batch_size=1024, learning_rate=3e-3, patience=4, schedule="constant", refit=True
     )
