@@ -65,14 +65,22 @@ class Histories:
         start = np.concatenate([[0], np.cumsum(sizes)])
         first = np.where(places >= 0, self.start[places], 0)
         at = np.repeat(first - start[:-1], sizes) + np.arange(start[-1])
-        place = None if self.place is None else np.where(places >= 0, self.place[places], -1)
-        about = None if self.about is None else np.where(places[:, None] >= 0, self.about[places], 0)
-        return Histories(start, self.item[at], self.liked[at], self.age[at], place, about)
+        who = (_taken(self.place, places, -1), _taken(self.about, places, 0))
+        return Histories(start, self.item[at], self.liked[at], self.age[at], *who)
 
     def of(self, row: int) -> np.ndarray:
         """The items that a user liked, oldest first."""
         part = slice(self.start[row], self.start[row + 1])
         return self.item[part][self.liked[part]]
+
+
+def _taken(values: np.ndarray | None, places: np.ndarray, missing: float) -> np.ndarray | None:
+    """What stands at some places; `missing` at a place of -1."""
+    if values is None:
+        return None
+    found = np.full((len(places), *values.shape[1:]), missing, values.dtype)
+    found[places >= 0] = values[places[places >= 0]]
+    return found
 
 
 @dataclass(frozen=True)

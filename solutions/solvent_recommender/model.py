@@ -286,6 +286,8 @@ def ready(assets: Mapping[str, Any], catalogue: Catalogue, predict: Predict) -> 
     for name in two_tower.NETWORKS:
         if own := _of(assets, name):
             found[name] = two_tower.load(name, own, catalogue, predict)
+    if own := _of(assets, "ranking"):
+        found["ranking"] = rating.part(rating.load(own, catalogue, predict), catalogue)
     return found
 
 
@@ -297,7 +299,7 @@ def engine(
     own, like = similar(settings, fitted.assets, known, catalogue)
     used = {name: parts[name] for name in weighed["parts"]}
     ratings = _of(fitted.assets, "ranking")
-    rate = rating.load(ratings, known, catalogue, fitted.predict) if ratings else None
+    rate = rating.load(ratings, catalogue, fitted.predict) if ratings else None
     return Engine(settings, weighed, used, known, catalogue, own, like, rate)
 
 

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["movielens_100k", "movielens_100k_films", "movielens_small", "movielens_small_films"]
+__all__ = [
+    "movielens_100k",
+    "movielens_100k_films",
+    "movielens_100k_people",
+    "movielens_small",
+    "movielens_small_films",
+]
 
 
 def movielens_small(files: Mapping[str, Path]) -> pd.DataFrame:
@@ -49,3 +55,10 @@ def movielens_100k_films(files: Mapping[str, Path]) -> pd.DataFrame:
     ]
     found = pd.DataFrame({"item": raw[0], "title": raw[1], "genres": genres})
     return found.assign(genres=found["genres"].where(found["genres"] != ""))
+
+
+def movielens_100k_people(files: Mapping[str, Path]) -> pd.DataFrame:
+    """Id, age in years, gender, occupation; the postal code is left out."""
+    return pd.read_csv(
+        files["u.user"], sep="|", names=["user", "age", "gender", "occupation"], usecols=range(4), index_col=False
+    )

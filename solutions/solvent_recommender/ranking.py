@@ -13,6 +13,7 @@ from solvent import Data, Goal, training
 
 from .catalogue import Catalogue
 from .interactions import Histories, Known
+from .part import Part
 from .ratings import Rate, explicit
 from .settings import Recommender
 from .two_tower import BATCH_ROWS, Predict, described, padded, topics
@@ -20,9 +21,10 @@ from .two_tower import BATCH_ROWS, Predict, described, padded, topics
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["fit", "load"]
+__all__ = ["fit", "load", "part"]
 
 GOAL = Goal("rmse", higher=False)
+PAIRS = 2**18  # that are rated at once, for lists
 SUPPORT = 5.0  # the logarithm of some 150 ratings
 
 
@@ -51,6 +53,7 @@ def fit(
         **described(known, catalogue, settings),
         "scale": np.array([value.mean(), deviation, value.min(), value.max()]),
         "length": np.array([how.history]),
+        "counts": np.bincount(known.histories.item, minlength=len(known.items)),
     }
     content_of = topics(assets, catalogue)
     about = 0 if known.people is None else known.people.width
@@ -67,7 +70,7 @@ def fit(
     truth = np.concatenate([np.zeros(0), *(valid["rating"].to_numpy()[own[user]] for user in owner)])
 
     def monitor() -> dict[str, float]:
-        rate = load(assets, known, catalogue, Fitted(models, batch_rows=BATCH_ROWS).predict)
+        rate = load(assets, catalogue, Fitted(models, batch_rows=BATCH_ROWS).predict)
         said = np.concatenate([np.zeros(0), *(np.array(each) for each in rate(asked, pairs))])
         return {GOAL.metric: float(np.sqrt(np.mean((said - truth) ** 2)))}
 
@@ -76,7 +79,7 @@ def fit(
         plan = plan.model_copy(update={"epochs": epochs, "patience": None})
     record = training.fit(
         Rated(*models.values(), how),
-        _rows(settings, rows, known, catalogue, content_of, assets["scale"]),
+        _rows(settings, rows, known, content_of, assets),
         stage="ranking" if epochs is None else "ranking-refit",
         training=plan,
         loss=None,
@@ -91,15 +94,14 @@ def _rows(
     settings: Recommender,
     rated: pd.DataFrame,
     known: Known,
-    catalogue: Catalogue,
     content_of: np.ndarray,
-    scale: np.ndarray,
+    assets: Mapping[str, np.ndarray],
 ) -> training.Rows:
     """A row for each rating: its user and what else they had, its item, and the rating by deviations from the mean."""
-    user, item = known.users.get_indexer(rated["user"]), catalogue.ids.get_indexer(rated["item"])
+    user, item = known.users.get_indexer(rated["user"]), known.items.get_indexer(rated["item"])
+    scale, counts, had = assets["scale"], assets["counts"], _all(known.histories)
     value = ((rated["rating"].to_numpy() - scale[0]) / scale[1]).astype(np.float32)[:, None]
-    had, counts = _all(known.histories), _counts(known, catalogue)
-    number = np.bincount(user, minlength=len(known.users))
+    number = had.counts()
     about = np.zeros((len(known.users), 0), np.float32) if had.about is None else had.about
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
@@ -117,14 +119,14 @@ def _rows(
     return training.Rows(len(rated), take)
 
 
-def load(assets: Mapping[str, np.ndarray], known: Known, catalogue: Catalogue, predict: Predict) -> Rate:
+def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict) -> Rate:
     """What a user would give items. A new user is read by their history and by what is known about them, a new item by
     its content; of whom and of what nothing is known gets the mean."""
     place = np.arange(1, len(catalogue) + 1)
     number = np.where(place <= catalogue.known, place, 0).astype(np.int32)
     vectors = predict({"item": number, "content": topics(assets, catalogue)}, "ranking_items")
     vectors = np.concatenate([vectors, np.zeros_like(vectors[:1])])  # the last one for what the catalogue doesn't have
-    counts = np.append(_counts(known, catalogue), 0)
+    counts = np.concatenate([assets["counts"], np.zeros(len(vectors) - catalogue.known, np.int64)])
     mean, deviation, low, high = assets["scale"]
     length = int(assets["length"][0])
 
@@ -147,14 +149,23 @@ def load(assets: Mapping[str, np.ndarray], known: Known, catalogue: Catalogue, p
     return rate
 
 
+def part(rate: Rate, catalogue: Catalogue) -> Part:
+    """What users would give all items, as a part of lists."""
+    places, at_once = np.arange(len(catalogue)), max(1, PAIRS // len(catalogue))
+
+    def scores(histories: Histories) -> np.ndarray:
+        found = np.zeros((len(histories), len(catalogue)), np.float32)
+        for begin in range(0, len(histories), at_once):
+            rows = np.arange(begin, min(begin + at_once, len(histories)))
+            found[rows] = rate(histories.take(rows), [places] * len(rows))
+        return found
+
+    return Part(scores, None, reason="", plain="likely to be rated high")
+
+
 def _all(histories: Histories) -> Histories:
     """What users had, whether they liked it or not: also what they rated low tells something."""
     return replace(histories, liked=np.ones(len(histories.liked), dtype=bool))
-
-
-def _counts(known: Known, catalogue: Catalogue) -> np.ndarray:
-    """How many users had each item."""
-    return np.bincount(known.histories.item, minlength=len(catalogue))
 
 
 def _support(users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from solvent import Column, Columns, Goal, Output, Section, Split, Training
 __all__ = ["PARTS", "Items", "Ranking", "Recommender", "Scoring", "Towers", "Users", "columns", "headline", "split"]
 
 PARTS = ("popularity", "neighbours", "ease", "content")
-Model = Literal["popularity", "neighbours", "ease", "content", "two_tower", "next_item"]
+Model = Literal["popularity", "neighbours", "ease", "content", "two_tower", "next_item", "ranking"]
 Value = str | float | bool
 
 
@@ -119,7 +119,8 @@ class Recommender(Section):
 
     Args:
         model: `hybrid` weighs the models that `parts` names; or one of these alone.
-        parts: of the hybrid; the networks `two_tower` and `next_item` are among them only where they are named.
+        parts: of the hybrid; the networks `two_tower`, `next_item` and `ranking` are among them only where they are
+            named.
         items: the columns of the side table `items`.
         users: the columns of the side table `users`; the two towers and the ratings read them.
         liked_from: the rating from which on an item counts as liked; null where whatever was had is.
@@ -152,6 +153,8 @@ class Recommender(Section):
     def _fits_together(self) -> Self:
         if len(set(self.parts)) < len(self.parts):
             raise ValueError("parts: name each model once")
+        if "ranking" in self.used and not self.ratings:
+            raise ValueError("ranking recommends what is likely to be rated high, so it needs ratings: true")
         if len(set(self.at)) < len(self.at):
             raise ValueError("at: name each length once")
         if not (self.training.refit and self.ranking.training.refit):

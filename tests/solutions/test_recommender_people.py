@@ -103,7 +103,7 @@ def test_a_table_without_its_columns_with_a_user_twice_or_with_none_that_is_know
 
 
 def test_a_new_user_gets_what_is_of_their_kind_by_tonights_table(bundle):
-    entry = next(each for each in bundle.facts["choices"] if each["what"] == "users without a history, by")
+    entry = next(each for each in bundle.fitted.facts["choices"] if each["what"] == "users without a history, by")
     assert entry["won"] == "what is known about them"
     popular, about = (each["ndcg@10"] for each in entry["tried"])
     assert about > popular + 0.1
@@ -124,7 +124,7 @@ def test_the_bundle_says_that_the_table_is_about_people(bundle):
 def test_what_tells_nothing_of_taste_serves_no_new_user(config, tmp_path):
     settings = {**config["settings"], "users": {"about": ["noise"]}, "training": {"epochs": 2, "batch_size": 256}}
     bundle = train({**config, "settings": settings}, tmp_path / "noise")
-    entry = next(each for each in bundle.facts["choices"] if each["what"] == "users without a history, by")
+    entry = next(each for each in bundle.fitted.facts["choices"] if each["what"] == "users without a history, by")
     assert entry["won"] == "what is popular"
     asked = pd.DataFrame({"user": pd.Series(["n0", "n1"], dtype="str")})
     tonight = pd.DataFrame({"user": ["n0", "n1"], "noise": ["a", "b"]})

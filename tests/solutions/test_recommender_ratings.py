@@ -38,7 +38,7 @@ def config(tmp_path_factory, made):
         },
         "settings": {
             "items": made.settings["items"],
-            "parts": ["popularity", "ease"],
+            "parts": ["popularity", "ease", "ranking"],
             "ratings": True,
             "ranking": {
                 "width": 8,
@@ -62,6 +62,17 @@ def test_ratings_are_nearer_to_the_truth_than_levels_where_users_differ_by_taste
         assert ours["mae"]["value"] < 0.7 * theirs["mae"]["value"]
     assert ours["rmse"]["low"] < ours["rmse"]["value"] < ours["rmse"]["high"]
     assert "RMSE" in (bundle.path / "report.html").read_text()
+
+
+def test_what_is_rated_high_is_a_part_of_lists_that_beats_what_is_popular(bundle):
+    found = bundle.fitted.facts["weights"]
+    assert found["parts"] == ["popularity", "ease", "ranking"]
+    assert found["ndcg"]["ranking"] > found["ndcg"]["popularity"] + 0.1
+
+
+def test_lists_by_ratings_without_ratings_are_refused():
+    with pytest.raises(ValueError, match="needs ratings: true"):
+        Recommender(parts=("popularity", "ranking"))
 
 
 def test_as_many_ratings_come_back_as_items_were_asked_for(bundle):
