@@ -35,11 +35,11 @@ def _alone(settings: Recommender, data: Data, name: str) -> Refitted:
     weights = hybrid.alone(name)
     held = choosing(settings, data)
     known = Known.of(settings, data.train)
-    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
+    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side))
     chosen = {each: choose(settings, each, known, catalogue, held)[0] for each in needed(settings, [name])}
     fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
     valid = scorer(engine(quiet, fitted, weights, known, catalogue))(cases(settings, data.valid))
     known = Known.of(settings, pd.concat([data.train, data.valid]).sort_index())
-    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
+    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side))
     fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
     return Refitted(scorer(engine(quiet, fitted, weights, known, catalogue)), valid)
