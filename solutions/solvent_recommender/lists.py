@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from solvent.score.beside import ahead
 from solvent.solution import Score
 
 from . import hybrid, likeness, reasons, rules
@@ -44,9 +45,8 @@ def scorer(engine: Engine) -> Score:
         ranked = _by_scores(engine, usable, first)
         rows = max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
 
-    def some(table: pd.DataFrame) -> pd.DataFrame:
-        histories, _ = engine.known.asked(table, catalogue.ids)
-        found, scores, brought = ranked(histories)
+    def told(table: pd.DataFrame, histories: Histories, chosen: Ranked) -> pd.DataFrame:
+        found, scores, brought = chosen
         flat = np.concatenate([np.array([], np.int64), *found])
         why: list[Any] = [None] * len(found)
         if scoring.reasons:
@@ -75,7 +75,15 @@ def scorer(engine: Engine) -> Score:
         )
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        return pd.concat([some(table.iloc[begin : begin + rows]) for begin in range(0, len(table), rows)])
+        blocks = [table.iloc[begin : begin + rows] for begin in range(0, len(table), rows)]
+
+        def each() -> Generator[tuple[Histories, Ranked], None, None]:
+            for block in blocks:
+                histories, _ = engine.known.asked(block, catalogue.ids)
+                yield histories, ranked(histories)
+
+        with ahead(each()) as chosen:  # the next block is ranked while this one's lists are put into words
+            return pd.concat([told(block, *made) for block, made in zip(blocks, chosen, strict=True)])
 
     return score
 
