@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Bundle, Refused, score, tables, train
+from solvent import Bundle, Refused, evaluate, score, tables, train
 from solvent.config import load
 from solvent_recommender import rules
 from solvent_recommender.sample import tastes
@@ -127,6 +127,13 @@ def test_what_users_had_still_tells_of_them_on_a_night_when_it_is_off_offer(bund
     assert "fresh" not in found["items"].iloc[1][:3]
     why = found["reasons"].iloc[0][found["items"].iloc[0].index("fresh")]
     assert why.startswith("similar to Drum number")
+
+
+def test_measured_on_a_table_of_old_and_new_rows_only_the_new_ones_count(bundle, made):
+    """No list holds what its user has had, so these pairs are no misses."""
+    found = evaluate(bundle, made.rows)["metrics"]
+    assert found["ndcg@10"]["value"] == pytest.approx(bundle.facts["test"]["metrics"]["ndcg@10"]["value"])
+    assert found["recall@20"]["value"] == pytest.approx(bundle.facts["test"]["metrics"]["recall@20"]["value"])
 
 
 def test_a_history_may_be_what_a_csv_file_gives(bundle, folder):
