@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,8 +122,21 @@ class Catalogue:
         return np.column_stack(read) if read else np.zeros((len(self), 0))
 
 
-def side_table(settings: Recommender, known: pd.Index, given: pd.DataFrame | None) -> pd.DataFrame:
-    """The side table of items; where there is none, a list of the known ones."""
+SIDES = ("items", "users")  # the side tables that are read
+
+
+def side_table(settings: Recommender, known: pd.Index, side: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The side table of items; where there is none, a list of the known ones.
+
+    Raises:
+        Refused: for a side table that is never read.
+    """
+    if unknown := sorted(set(side) - set(SIDES)):
+        raise Refused(
+            f"data.side.{unknown[0]}: the recommender reads no such table.{suggestion(unknown[0], SIDES)} "
+            f"It reads: {listed(SIDES)}."
+        )
+    given = side.get("items")
     return pd.DataFrame({settings.items.id: known.to_numpy()}) if given is None else given
 
 

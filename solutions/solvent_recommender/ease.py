@@ -66,7 +66,7 @@ def left_out(known: Known, most: int) -> tuple[Finding, ...]:
         Finding(
             name="ease_items",
             severity="note",
-            message=f"EASE, ours and the rival, knows the {most:,} commonest of {len(known.items):,} items, which are "
+            message=f"EASE knows the {most:,} commonest of {len(known.items):,} items, which are "
             f"{share:.1%} of what was liked. It scores no other.",
             cure="Raise settings.ease_items: n items take 12 n² bytes, and time that grows with n³.",
             count=len(known.items) - most,

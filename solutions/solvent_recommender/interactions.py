@@ -114,8 +114,7 @@ class Known:
     @classmethod
     def restored(cls, events: pd.DataFrame) -> Known:
         """From `events`, in whatever order; of equal ages the later row is the newer."""
-        users, items = (pd.Index(np.sort(events[name].unique().astype(object))) for name in ("user", "item"))
-        user, item = users.get_indexer(events["user"]), items.get_indexer(events["item"])
+        (user, users), (item, items) = _numbered(events["user"]), _numbered(events["item"])
         age, liked = events["age"].to_numpy(np.float32), events["liked"].to_numpy(bool)
         order = np.lexsort((np.arange(len(events)), -age, user))
         again = pd.DataFrame({"user": user[order], "item": item[order]}).duplicated(keep="last").to_numpy()
@@ -160,6 +159,16 @@ class Known:
     def _of(self, rows: pd.DataFrame, histories: Histories, places: np.ndarray) -> Histories:
         about = None if self.people is None else self.people.of(rows["user"])
         return replace(histories, place=places, about=about)
+
+
+def _numbered(names: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """The place of each name among all that there are, sorted, and these."""
+    codes, found = pd.factorize(names)
+    unique = np.asarray(found, dtype=object)
+    order = np.argsort(unique)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[codes], pd.Index(unique[order], dtype=object)
 
 
 def spelled(ids: Sequence[Any]) -> list[str]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from solvent.score.beside import ahead
 from solvent.solution import Score
 
 from . import hybrid, likeness, reasons, rules
 from .engine import Engine
 from .interactions import Histories
 from .ratings import foretold
-from .topk import best, search
+from .topk import best, block_rows, searcher
 
 __all__ = ["scorer"]
 
 CELLS = 2**24  # scores of all parts that are held at once
+BLOCKS = 8  # of a search that are one block of lists
 WIDER = 10  # times the length of a list: candidates that rules choose from
 
 
@@ -36,13 +39,18 @@ def scorer(engine: Engine) -> Score:
     counts = np.bincount(liked.item[liked.liked], minlength=len(catalogue))
     share = counts / max(len(engine.known.users), 1)
     novelty = -np.log2(np.maximum(counts, 1) / max(len(engine.known.users), 1))
-    ids, rows = catalogue.ids.to_numpy(), max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
-    popular = reasons.popular(engine)
-    ranked = _by_vectors(engine, usable) if _searches(engine) else _by_scores(engine, usable, first)
+    ids, popular = catalogue.ids.to_numpy(), reasons.popular(engine)
+    if _searches(engine):
+        ranked, rows = _by_vectors(engine, usable), BLOCKS * block_rows(int(usable.sum()))
+    else:
+        ranked = _by_scores(engine, usable, first)
+        rows = max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
 
-    def some(table: pd.DataFrame) -> pd.DataFrame:
-        histories, _ = engine.known.asked(table, catalogue.ids)
-        found, scores, brought = ranked(histories)
+    def told(
+        table: pd.DataFrame, histories: Histories, chosen: Ranked, rated: Mapping[str, np.ndarray]
+    ) -> pd.DataFrame:
+        found, scores, brought = chosen
+        flat = np.concatenate([np.array([], np.int64), *found])
         why: list[Any] = [None] * len(found)
         if scoring.reasons:
             why = [
@@ -56,15 +64,14 @@ def scorer(engine: Engine) -> Score:
                 )
                 for row, places in enumerate(found)
             ]
-        rated = {} if engine.rate is None else {"ratings": _cells(foretold(engine.rate, histories, catalogue, table))}
         return pd.DataFrame(
             {
-                "items": _cells([ids[places].tolist() for places in found]),
+                "items": _cells(_parted(ids[flat].tolist(), found)),
                 "scores": _cells(scores),
                 "reasons": _cells(why),
                 "candidates": int(usable.sum()),
-                "popularity": [float(share[places].mean()) if len(places) else np.nan for places in found],
-                "novelty": [float(novelty[places].mean()) if len(places) else np.nan for places in found],
+                "popularity": _means(share[flat], found),
+                "novelty": _means(novelty[flat], found),
                 "diversity": likeness.diversity(engine.own, found),
                 **rated,
             },
@@ -72,7 +79,16 @@ def scorer(engine: Engine) -> Score:
         )
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        return pd.concat([some(table.iloc[begin : begin + rows]) for begin in range(0, len(table), rows)])
+        blocks = [table.iloc[begin : begin + rows] for begin in range(0, len(table), rows)]
+
+        def each() -> Generator[tuple[Histories, Ranked, Mapping[str, np.ndarray]], None, None]:
+            for block in blocks:
+                histories, _ = engine.known.asked(block, catalogue.ids)
+                rated = foretold(engine.rate, histories, catalogue, block) if engine.rate else None
+                yield histories, ranked(histories), {} if rated is None else {"ratings": _cells(rated)}
+
+        with ahead(each()) as chosen:  # the next block is ranked while this one's lists are put into words
+            return pd.concat([told(block, *made) for block, made in zip(blocks, chosen, strict=True)])
 
     return score
 
@@ -115,15 +131,17 @@ def _by_vectors(engine: Engine, usable: np.ndarray) -> Callable[[Histories], Ran
     there = np.flatnonzero(usable & vectors.any(axis=1))
     place = np.full(len(usable), -1)
     place[there] = np.arange(len(there))
-    own, by_scores = np.ascontiguousarray(vectors[there]), _by_scores(engine, usable, np.array([], np.int64))
+    search = searcher(vectors[there], engine.settings.scoring.length)
+    by_scores = _by_scores(engine, usable, np.array([], np.int64))
 
     def ranked(histories: Histories) -> Ranked:
         users = users_of(histories)
         kept = (place[histories.item] >= 0) & (not engine.settings.scoring.seen)
         seen = (histories.owner[kept], place[histories.item[kept]])
-        places, products = search(users, own, engine.settings.scoring.length, seen)
-        found = [there[row[row >= 0]] for row in places]
-        scores = [row[: len(each)].tolist() for row, each in zip(products, found, strict=True)]
+        places, products = search(users, seen)
+        lengths = (places >= 0).sum(axis=1)
+        found = [row[:length] for row, length in zip(there[places], lengths, strict=True)]
+        scores = [row[:length] for row, length in zip(products.tolist(), lengths, strict=True)]
         unknown = ~users.any(axis=1)
         brought = {name: np.where(unknown, 0.0, 1.0)[:, None], other: np.where(unknown, 1.0, 0.0)[:, None]}
         if unknown.any():
@@ -134,6 +152,20 @@ def _by_vectors(engine: Engine, usable: np.ndarray) -> Callable[[Histories], Ran
         return found, scores, {key: np.broadcast_to(each, (len(found), len(usable))) for key, each in brought.items()}
 
     return ranked
+
+
+def _parted(values: Sequence[Any], lists: Sequence[np.ndarray]) -> list[Sequence[Any]]:
+    """The values of all lists, one behind the other, list by list."""
+    ends = np.cumsum([len(places) for places in lists]).tolist()
+    return [values[begin:end] for begin, end in pairwise([0, *ends])]
+
+
+def _means(values: np.ndarray, lists: Sequence[np.ndarray]) -> np.ndarray:
+    """Of the values of each list; NaN for an empty one."""
+    sizes = np.array([len(places) for places in lists], np.int64)
+    owner = np.repeat(np.arange(len(lists)), sizes)
+    sums = np.bincount(owner, values, minlength=len(lists))
+    return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
 
 
 def _cells(values: list[Any]) -> np.ndarray:

@@ -45,7 +45,7 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     all are fitted on both."""
     held = choosing(settings, data)
     known, _ = told(settings, data, Known.of(settings, data.train))
-    table = side_table(settings, known.items, data.side.get("items"))
+    table = side_table(settings, known.items, data.side)
     catalogue = Catalogue.of(settings, known.items, table)
     rules.usable(settings.scoring, catalogue)  # a rule that can't be is refused now, not by the lists of what is fitted
     chosen, choices = {}, []
@@ -68,7 +68,7 @@ def fit(settings: Recommender, data: Data) -> Fitted:
         engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weighed, known, catalogue)
     )(cases(settings, data.valid))
     known, people = told(settings, data, Known.of(settings, pd.concat([data.train, data.valid]).sort_index()))
-    table = side_table(settings, known.items, data.side.get("items"))
+    table = side_table(settings, known.items, data.side)
     catalogue = Catalogue.of(settings, known.items, table)
     models, assets, _ = _learnt(settings, data, chosen, known, catalogue, held, epochs)
     facts = {"weights": weighed, "choices": choices, "users": len(known.users), "items": len(known.items)}

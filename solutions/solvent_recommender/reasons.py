@@ -55,7 +55,9 @@ def told(
     if len(new):
         links = (engine.own[had] @ engine.own[places[new]].T).toarray() if len(had) else None
         _name(engine, found, new, had, links, "similar to {}", "new")
-    return ["pinned" if place in first else text for place, text in zip(places, found, strict=True)]
+    for at in np.flatnonzero(np.isin(places, first)) if len(first) else ():
+        found[at] = "pinned"
+    return found
 
 
 def _name(
@@ -68,7 +70,12 @@ def _name(
     plain: str,
 ) -> None:
     """Write the reasons of some places of a list: the title of what spoke for each the most, if anything did."""
-    for at, place in enumerate(mine):
-        strongest = None if links is None else int(np.argmax(links[:, at]))
-        speaks = strongest is not None and links[strongest, at] > 0
-        found[place] = reason.format(engine.catalogue.titles[had[strongest]]) if speaks else plain
+    if links is None:
+        for place in mine:
+            found[place] = plain
+        return
+    strongest = links.argmax(axis=0)
+    speaks = links[strongest, np.arange(len(mine))] > 0
+    titles = engine.catalogue.titles[had[strongest]]
+    for place, title, spoken in zip(mine.tolist(), titles, speaks.tolist(), strict=True):
+        found[place] = reason.format(title) if spoken else plain

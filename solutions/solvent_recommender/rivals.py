@@ -40,13 +40,13 @@ def _alone(settings: Recommender, data: Data, name: str) -> Refitted:
     weights = hybrid.alone(name)
     held = choosing(settings, data)
     known = Known.of(settings, data.train)
-    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
+    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side))
     chosen = {each: choose(settings, each, known, catalogue, held)[0] for each in needed(settings, [name])}
     fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
     valid = _scorer(quiet, engine(quiet, fitted, weights, known, catalogue), data.train)(cases(settings, data.valid))
     rows = pd.concat([data.train, data.valid]).sort_index()
     known = Known.of(settings, rows)
-    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side.get("items")))
+    catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side))
     fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
     return Refitted(_scorer(quiet, engine(quiet, fitted, weights, known, catalogue), rows), valid)
 

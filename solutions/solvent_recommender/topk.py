@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["best", "search"]
+__all__ = ["best", "block_rows", "searcher"]
+
+Search = Callable[[np.ndarray, tuple[np.ndarray, np.ndarray] | None], tuple[np.ndarray, np.ndarray]]
 
 CELLS = 2**25  # scores that are held at once, 128 MB
 MOST_QUERIES = 1024
@@ -40,41 +42,48 @@ def best(scores: np.ndarray, count: int) -> np.ndarray:
     return np.where(np.isneginf(np.take_along_axis(values, order, axis=1)), -1, found)
 
 
-def search(
-    queries: np.ndarray, items: np.ndarray, count: int, seen: tuple[np.ndarray, np.ndarray] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The items whose vectors have the largest product with each query's, exactly.
+def block_rows(items: int) -> int:
+    """How many queries are searched at once; fewer cost as much."""
+    return max(1, min(MOST_QUERIES, CELLS // max(items, 1)))
+
+
+def searcher(items: np.ndarray, count: int) -> Search:
+    """Make the function that finds the items whose vectors have the largest product with each query's, exactly.
 
     One product of a block of queries with all items at a time, in blocks of one shape, so that memory is bounded and no
     score depends on who else is asked for.
 
     Args:
-        queries: float32, shape `(rows, dimensions)`.
         items: float32, shape `(items, dimensions)`.
-        seen: places of a query and of an item each, which don't go together; sorted by query.
 
     Returns:
-        places, -1 where a row has no more, and products, both of shape `(rows, min(count, items))`.
+        A function of queries, float32, shape `(rows, dimensions)`, and of what they have seen: places of a query and of
+        an item each, which don't go together, sorted by query; or None. It gives places, -1 where a row has no more,
+        and products, both of shape `(rows, min(count, items))`.
     """
     import tensorflow as tf
 
     count = min(count, len(items))
-    rows = max(1, min(MOST_QUERIES, CELLS // max(len(items), 1)))
+    rows = block_rows(len(items))
     grouped = len(items) > 2 * GROUP * count
     columns = tf.constant(_columns(items, GROUP if grouped else 1))
-    places = np.empty((len(queries), count), np.int64)
-    products = np.empty((len(queries), count), np.float32)
-    for begin in range(0, len(queries), rows):
-        some = queries[begin : begin + rows]
-        block = np.ones((rows, queries.shape[1] + 1), np.float32)
-        block[: len(some), :-1] = some
-        first, last = (0, 0) if seen is None else np.searchsorted(seen[0], (begin, begin + len(some)))
-        pairs = np.zeros((0, 2), np.int64)
-        if seen is not None:
-            pairs = np.stack([seen[0][first:last] - begin, seen[1][first:last]], axis=1).astype(np.int64)
-        found = _searched(count, grouped, last > first)(tf.constant(block), columns, tf.constant(pairs))
-        products[begin : begin + rows], places[begin : begin + rows] = (each.numpy()[: len(some)] for each in found)
-    return np.where(products <= NOTHING, -1, places), np.where(products <= NOTHING, -np.inf, products)
+
+    def search(queries: np.ndarray, seen: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        places = np.empty((len(queries), count), np.int64)
+        products = np.empty((len(queries), count), np.float32)
+        for begin in range(0, len(queries), rows):
+            some = queries[begin : begin + rows]
+            block = np.ones((rows, queries.shape[1] + 1), np.float32)
+            block[: len(some), :-1] = some
+            first, last = (0, 0) if seen is None else np.searchsorted(seen[0], (begin, begin + len(some)))
+            pairs = np.zeros((0, 2), np.int64)
+            if seen is not None:
+                pairs = np.stack([seen[0][first:last] - begin, seen[1][first:last]], axis=1).astype(np.int64)
+            found = _searched(count, grouped, last > first)(tf.constant(block), columns, tf.constant(pairs))
+            products[begin : begin + rows], places[begin : begin + rows] = (each.numpy()[: len(some)] for each in found)
+        return np.where(products <= NOTHING, -1, places), np.where(products <= NOTHING, -np.inf, products)
+
+    return search
 
 
 def _columns(items: np.ndarray, multiple: int) -> np.ndarray:

@@ -84,7 +84,7 @@ def theirs(
     train: pd.DataFrame, cases: pd.DataFrame, folder: Path, epochs: int, width: int
 ) -> tuple[list[float], list[list[str]]]:
     """The plain loop in a process of its own: its epochs' seconds and its lists."""
-    from solvent_recommender.topk import search
+    from solvent_recommender.topk import searcher
 
     train[["user", "item"]].astype(str).to_parquet(folder / "events.parquet")
     command = [sys.executable, str(Path(__file__).with_name("tfrs_tutorial.py")), str(folder / "events.parquet")]
@@ -97,8 +97,10 @@ def theirs(
         vectors, products, seconds = made["users"][places], made["items"], made["seconds"].tolist()
     row = pd.Series(range(len(cases)), index=cases["user"].to_numpy())
     had = train[train["user"].isin(row.index)]
-    seen = (row.loc[had["user"]].to_numpy(), pd.Index(items).get_indexer(had["item"]))
-    found, _ = search(vectors, products, 10, seen)
+    asked = row.loc[had["user"]].to_numpy()
+    order = np.argsort(asked, kind="stable")
+    seen = (asked[order], pd.Index(items).get_indexer(had["item"])[order])
+    found, _ = searcher(products, 10)(vectors, seen)
     return seconds, [items[each[each >= 0]].tolist() for each in found]
 
 

@@ -12,7 +12,7 @@ from solvent_recommender.interactions import Histories, Known
 from solvent_recommender.outcome import gini
 from solvent_recommender.part import Part
 from solvent_recommender.settings import Recommender
-from solvent_recommender.topk import best, search
+from solvent_recommender.topk import best, searcher
 
 SETTINGS = Recommender()
 
@@ -195,16 +195,16 @@ def test_the_search_finds_what_a_full_sort_finds_and_nothing_that_was_seen():
     scores = users @ items.T
     seen = np.nonzero(random.random(scores.shape) < 0.2)
     scores[seen] = -np.inf
-    places, products = search(users, items, 7, seen)
+    places, products = searcher(items, 7)(users, seen)
     np.testing.assert_array_equal(places, np.argsort(-scores, axis=1)[:, :7])
     np.testing.assert_allclose(products, -np.sort(-scores, axis=1)[:, :7], rtol=1e-5)
-    alone, _ = search(users[5:6], items, 60)
+    alone, _ = searcher(items, 60)(users[5:6], None)
     assert sorted(alone[0]) == list(range(50))
     many = np.round(random.normal(size=(4000, 8))).astype(np.float32)  # with many equal products
     exact = np.round(users[:200]) @ many.T
     exact[seen[0][seen[0] < 200], seen[1][seen[0] < 200]] = -np.inf
     some = (seen[0][seen[0] < 200], seen[1][seen[0] < 200])
-    places, _ = search(np.round(users[:200]), many, 7, some)
+    places, _ = searcher(many, 7)(np.round(users[:200]), some)
     np.testing.assert_array_equal(places, np.argsort(-exact, axis=1, kind="stable")[:, :7])
     everything = (np.zeros(50, int), np.arange(50))
-    assert (search(users[:2], items, 3, everything)[0][0] == -1).all()
+    assert (searcher(items, 3)(users[:2], everything)[0][0] == -1).all()
