@@ -34,6 +34,9 @@ def test_movielens_100k_is_read_as_it_is_published():
     assert (len(rows), rows["user"].nunique(), rows["item"].nunique(), len(films)) == (100_000, 943, 1682, 1682)
     assert rows["rating"].value_counts().to_dict() == {4: 34174, 3: 27145, 5: 21201, 2: 11370, 1: 6110}
     assert films.iloc[0].tolist() == [1, "Toy Story (1995)", "Animation|Children's|Comedy"]
+    people = datasets.load(KNOWN["movielens_100k_people"])
+    assert set(people["user"]) == set(rows["user"])
+    assert people.iloc[0].tolist() == [1, 24, "M", "technician"]
 
 
 def test_ratings_and_times_may_lack_and_a_history_is_never_asked_for_in_training():
