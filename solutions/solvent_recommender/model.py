@@ -287,7 +287,7 @@ def ready(assets: Mapping[str, Any], catalogue: Catalogue, predict: Predict) -> 
         if own := _of(assets, name):
             found[name] = two_tower.load(name, own, catalogue, predict)
     if own := _of(assets, "ranking"):
-        found["ranking"] = rating.part(rating.load(own, catalogue, predict), catalogue)
+        found["ranking"] = rating.part(own, catalogue, predict)
     return found
 
 

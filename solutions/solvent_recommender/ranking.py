@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from solvent import Data, Goal, training
+from solvent import Data, Goal, Refused, training
 
 from .catalogue import Catalogue
 from .interactions import Histories, Known
@@ -40,6 +40,9 @@ def fit(
 
     Returns:
         the models, the assets, the record of the stage.
+
+    Raises:
+        Refused: if no validation row has a rating.
     """
     from solvent import Fitted
 
@@ -63,6 +66,11 @@ def fit(
         "ranking_pairs": pair_head(how),
     }
     valid = explicit(data.valid)
+    if valid.empty:
+        raise Refused(
+            "settings.ratings is true, and no validation row has a rating, so nothing says when to stop. Give that "
+            "part more rows in data.split.fractions, or leave ratings out."
+        )
     asked, _ = known.asked(valid.drop_duplicates("user"), catalogue.ids)
     owner = valid.drop_duplicates("user")["user"].reset_index(drop=True)
     own = valid.groupby("user", sort=False).indices
@@ -119,9 +127,13 @@ def _rows(
     return training.Rows(len(rated), take)
 
 
-def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict) -> Rate:
+def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict, *, bounded: bool = True) -> Rate:
     """What a user would give items. A new user is read by their history and by what is known about them, a new item by
-    its content; of whom and of what nothing is known gets the mean."""
+    its content; of whom and of what nothing is known gets the mean.
+
+    Args:
+        bounded: no rating lies outside those that were given; lists need them as they are, or the best are all equal.
+    """
     place = np.arange(1, len(catalogue) + 1)
     number = np.where(place <= catalogue.known, place, 0).astype(np.int32)
     vectors = predict({"item": number, "content": topics(assets, catalogue)}, "ranking_items")
@@ -143,14 +155,17 @@ def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predic
         owner, item = np.repeat(np.arange(len(had)), sizes), np.concatenate([np.zeros(0, np.int64), *asked])
         support = _support(had.counts()[owner], counts[item])
         found = predict({"user": users[owner], "item": vectors[item], "support": support}, "ranking_pairs")[:, 0]
-        value = np.clip(found.astype(np.float64) * deviation + mean, low, high)
+        value = found.astype(np.float64) * deviation + mean
+        if bounded:
+            value = np.clip(value, low, high)
         return [part.tolist() for part in np.split(value, np.cumsum(sizes)[:-1])]
 
     return rate
 
 
-def part(rate: Rate, catalogue: Catalogue) -> Part:
+def part(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict) -> Part:
     """What users would give all items, as a part of lists."""
+    rate = load(assets, catalogue, predict, bounded=False)
     places, at_once = np.arange(len(catalogue)), max(1, PAIRS // len(catalogue))
 
     def scores(histories: Histories) -> np.ndarray:
