@@ -19,7 +19,7 @@ def cases(settings: Recommender, rows: pd.DataFrame, fitted: Fitted | None = Non
 
     Returns:
         `user`, `item` (a list) and, where there are any, `rating` (a list); the index of each user's first such row.
-        Where the settings ask for ratings also `rate` and `rated`, as `ratings.wanted` gives them.
+        Where the settings ask for ratings, and there are any, also `rate` and `rated`, as `ratings.wanted` gives them.
     """
     rows = rows if fitted is None else attainable(settings, rows, fitted.assets["histories"])
     liked = rows
@@ -30,7 +30,7 @@ def cases(settings: Recommender, rows: pd.DataFrame, fitted: Fitted | None = Non
     grouped = liked.groupby("user", sort=False)
     found = grouped[listed].agg(list)
     first = liked.index[~liked.duplicated("user")]
-    if settings.ratings:
+    if settings.ratings and "rating" in rows:
         found = found.join(wanted(rows))
     return found.reset_index().set_axis(first).astype({"user": rows["user"].dtype})
 

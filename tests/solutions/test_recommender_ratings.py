@@ -156,6 +156,7 @@ def test_of_a_pair_that_is_rated_twice_the_last_counts_and_what_is_not_rated_is_
     assert dict(zip(found.loc["u", "rate"], found.loc["u", "rated"], strict=True)) == {"b": 2.0, "a": 5.0}
     assert found.loc["v", "rated"] == [4.0]
     assert "rate" not in cases(Recommender(), rows)
+    assert "rate" not in cases(SETTINGS, rows.drop(columns="rating"))
 
 
 def test_a_layer_that_crosses_is_that_of_hand():
