@@ -155,6 +155,11 @@ class Recommender(Section):
             raise ValueError("parts: name each model once")
         if "ranking" in self.used and not self.ratings:
             raise ValueError("ranking recommends what is likely to be rated high, so it needs ratings: true")
+        if self.users.about and "two_tower" not in self.used and not self.ratings:
+            raise ValueError(
+                "users.about: only two_tower and the ratings read what is known of users. Name two_tower in parts, set "
+                "ratings: true, or leave users out"
+            )
         if len(set(self.at)) < len(self.at):
             raise ValueError("at: name each length once")
         if not (self.training.refit and self.ranking.training.refit):

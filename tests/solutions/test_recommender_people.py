@@ -8,7 +8,7 @@ from solvent import Bundle, Refused, tables, train
 from solvent_recommender import people
 from solvent_recommender.people import People
 from solvent_recommender.sample import tastes
-from solvent_recommender.settings import Users
+from solvent_recommender.settings import Recommender, Users
 
 KINDS = ("tea", "boat", "drum", "seed")
 COLUMNS = Users(id="who", about=("age", "likes"))
@@ -130,6 +130,11 @@ def test_what_tells_nothing_of_taste_serves_no_new_user(config, tmp_path):
     tonight = pd.DataFrame({"user": ["n0", "n1"], "noise": ["a", "b"]})
     found = bundle.scorer({"users": tonight})(asked)
     assert found["items"].iloc[0] == found["items"].iloc[1]
+
+
+def test_what_no_model_would_read_is_refused():
+    with pytest.raises(ValueError, match="only two_tower and the ratings read"):
+        Recommender(users={"about": ["age"]})
 
 
 def test_a_table_that_no_setting_reads_and_a_setting_without_its_table_are_refused(config, tmp_path):
