@@ -15,7 +15,7 @@ from . import images, promises
 from .errors import Refused
 from .metrics import classification, fairness, intervals
 from .schema import Field, Schema, kinds
-from .solution import JSON, Goal, Output, Score, Series, Solution, Sums, Table, Weighted
+from .solution import JSON, Fitted, Goal, Output, Score, Series, Solution, Sums, Table, Weighted
 
 __all__ = ["OURS", "Judge", "Measured", "Scored"]
 
@@ -96,9 +96,13 @@ class Judge:
     def goal(self) -> Goal:
         return promises.checked_goal(self.solution.headline, self.solution.headline(self.settings))
 
-    def cases(self, rows: Table) -> Table:
-        """The rows that are scored and measured: one for each case."""
-        return promises.checked_cases(self.solution.cases, self.solution.cases(self.settings, rows))
+    def cases(self, rows: Table, fitted: Fitted | None = None) -> Table:
+        """The rows that are scored and measured: one for each case.
+
+        Args:
+            fitted: what is measured on them; None for validation rows.
+        """
+        return promises.checked_cases(self.solution.cases, self.solution.cases(self.settings, rows, fitted))
 
     def measure(self, rows: Table, scored: Table) -> Measured:
         """Apply the solution's metrics.

@@ -188,7 +188,7 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
     """
     loaded, rows, set_aside = _checked_rows(bundle, table)
     judge = Judge(loaded.solution, loaded.settings, loaded.schema)
-    scored = Scored.of(judge.cases(rows), {OURS: loaded.scorer()})
+    scored = Scored.of(judge.cases(rows, loaded.fitted), {OURS: loaded.scorer()})
     measured = judge.measure(scored.rows, scored.ours)
     own = loaded.facts["test"] is not None and fingerprint(rows, loaded.schema) == loaded.facts["data"]["test_sha256"]
     set_aside += scored.failed
@@ -221,7 +221,7 @@ def compare(
     for bundle in (first, second):
         loaded, rows, _ = _checked_rows(bundle, table)
         judges.append(Judge(loaded.solution, loaded.settings, loaded.schema))
-        scored.append(Scored.of(judges[-1].cases(rows), {OURS: loaded.scorer()}))
+        scored.append(Scored.of(judges[-1].cases(rows, loaded.fitted), {OURS: loaded.scorer()}))
     _refuse_incomparable(judges, scored)
     both = scored[0].rows.index.intersection(scored[1].rows.index)
     ours, theirs = (
@@ -311,7 +311,7 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
             unseen[name] = promises.checked_unseen(rival, scorers[name], held, settings, outputs)
     with clock("score"):
         valid = Scored.of(judge.cases(valid_rows), unseen)
-        scored = Scored.of(judge.cases(test_rows), scorers) if len(test_rows) else None
+        scored = Scored.of(judge.cases(test_rows, fitted), scorers) if len(test_rows) else None
     return Trial(data, fitted, rivals.seconds, judge.headlines(valid), valid.ours, scored)
 
 

@@ -109,7 +109,9 @@ class Column:
         role: `feature` for what the model reads; a domain may give its own name to a general role
             (a patient is an `entity`).
         required: whether a missing *cell* fails its row, and a missing column refuses the table. A target that is not
-            required is not known for every row, and a missing cell is no mistake; its column has to be there.
+            required is not known for every row, and a missing cell is no mistake; its column may be left out, such as
+            the ratings where there are only views.
+        scored_only: a table that is scored may have it; training reads it never and needs it nowhere.
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
         decoder: of images that Pillow doesn't read.
@@ -121,6 +123,7 @@ class Column:
     required: bool = True
     shared: bool = False
     decoder: Decoder | None = None
+    scored_only: bool = False
     meaning: str = ""
 
 
@@ -448,7 +451,7 @@ def later(path: str) -> Any:
     return Later(path)
 
 
-def _all_rows(settings: Section, rows: Table) -> Table:
+def _all_rows(settings: Section, rows: Table, fitted: Fitted | None) -> Table:
     return rows
 
 
@@ -472,6 +475,9 @@ class Solution(Generic[S]):
             demands that the config states `intended_use`.
         joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, which is
             known by the entity alone; what passes through is that of its first row.
+        cases: rows with targets -> those to score and to measure by, such as one for each user. It gets what training
+            left, where that is measured on new rows: what it knows already is no case; None for validation rows, which
+            a model has seen that was refitted.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
         recalibrate: facts that were set by validation rows and promise something of scores, such as an operating point,
             set anew by the same rows for another form of the network (`optimize`), which `Fitted.predict` then asks.
@@ -491,7 +497,7 @@ class Solution(Generic[S]):
     rivals: Mapping[str, Callable[[S, Data], Score | Refitted]]
     metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
     sample: Callable[[int], Sample]
-    cases: Callable[[S, Table], Table] = _all_rows
+    cases: Callable[[S, Table, Fitted | None], Table] = _all_rows
     outside: Callable[[S], Mapping[str, str]] = _none
     notice: str = ""
     joins: bool = False

@@ -460,6 +460,36 @@ def test_scoring_needs_neither_the_target_nor_what_only_splits():
     assert "Its columns: x, bad." in str(caught.value)
 
 
+VISITS = Columns(
+    inputs=(
+        Column(name="guest", kind="id"),
+        Column(name="wishes", kind="list", required=False, scored_only=True),
+    ),
+    targets=(Column(name="dish", kind="id"), Column(name="stars", kind="number", required=False)),
+)
+
+
+def test_a_column_that_only_scoring_reads_is_never_asked_for_and_never_read_in_training():
+    table = pd.DataFrame({"who": [7, 7.0, "8"], "dish": ["soup", "pie", "soup"]})
+    schema = learnt(VISITS, {"guest": "who", "wishes": "wanted"}, table)
+    asked = pd.DataFrame({"who": ["9"], "wanted": ["pie|soup"]})
+    assert checked(schema, asked, targets=False).good["wishes"].tolist() == [["pie", "soup"]]
+    assert "wishes" not in checked(schema, asked[["who"]], targets=False).good
+    assert "wishes" not in checked(schema, table.assign(wanted="x")).good
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+def test_a_target_that_is_not_required_may_lack_and_is_checked_where_it_is():
+    table = pd.DataFrame({"guest": ["a", "b"], "dish": ["soup", "pie"]})
+    assert [field.name for field in learnt(VISITS, {}, table).targets] == ["dish"]
+    rated = table.assign(stars=[5, None])
+    schema = learnt(VISITS, {}, rated)
+    assert [field.name for field in schema.targets] == ["dish", "stars"]
+    assert checked(schema, rated).bad["reasons"].tolist() == ["stars: is missing"]
+    with pytest.raises(Refused, match="no column 'dish'"):
+        learnt(VISITS, {}, table.drop(columns="dish"))
+
+
 def test_a_missing_column_is_named_with_the_nearest_one():
     schema = learnt(CREDIT, {"target": "bad"}, loans(income=[1, 2, 3, 4]))
     with pytest.raises(Refused, match=r"no column 'income' \(feature of the training table\). Did you mean 'Income'\?"):

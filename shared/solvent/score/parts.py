@@ -38,7 +38,7 @@ class Layout:
 
     Args:
         ids: what tells the rows apart, under the user's own names.
-        carried: ids and pass-through columns, under the user's own names.
+        carried: ids, features that are ids and pass-through columns, under the user's own names.
         entity: the column, in the house's name, whose values get one row each; None where each row is its own.
     """
 
@@ -60,7 +60,7 @@ class Layout:
         """The layout for a source.
 
         Rows that belong to an entity and have no id of their own are known by their entity and time; images without an
-        id by their path.
+        id by their path. A feature that is an id, such as whom a list is for, is copied too; it may repeat.
 
         Args:
             rows: some of the source, as they were read.
@@ -76,7 +76,8 @@ class Layout:
             keys += schema.by_role("time")
         if not keys:
             keys += [each for each in schema.features if each.kind == "image" and _holds_paths(rows, each.source)]
-        own = (each.source for each in (*keys, *schema.by_role("passthrough")))
+        named = [each for each in schema.features if each.kind == "id"]
+        own = (each.source for each in (*keys, *named, *schema.by_role("passthrough")))
         sources = dict.fromkeys([*own, *passthrough])
         carried = tuple(name for name in sources if name in rows)
         if both := [output.name for output in outputs if output.name in carried]:
