@@ -21,7 +21,7 @@ from .topk import best, block_rows, searcher
 __all__ = ["scorer"]
 
 CELLS = 2**24  # scores of all parts that are held at once
-BLOCKS = 8  # of a search that are one block of lists
+BLOCKS = 12  # of a search that are one block of lists; of 100,000 items as many users as four calls of a tower
 WIDER = 10  # times the length of a list: candidates that rules choose from
 
 

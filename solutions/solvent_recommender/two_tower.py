@@ -27,7 +27,7 @@ __all__ = ["BATCH_ROWS", "NETWORKS", "described", "fit", "load", "rows"]
 
 TOPICS = 64  # numbers that stand for the categories, words and numbers of an item
 NETWORKS = ("two_tower", "next_item")
-BATCH_ROWS = 256  # in each call of a tower
+BATCH_ROWS = 1024  # in each call of a tower
 UNTOLD = 5  # of so many rows that say something about their user, one is read without a history, as a new user's is
 AT_ONCE = 256  # users whose scores are one matrix product, so that none depends on who else is asked for
 
