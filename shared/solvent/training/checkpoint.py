@@ -49,7 +49,7 @@ class State:
     def record(
         self, training: Training, goal: Goal, loss: float, rate: float, measured: dict[str, float], seconds: float
     ) -> bool:
-        """Enter a finished epoch, decide whether to go on, and say whether it is the best so far."""
+        """Enter a finished epoch, decide whether to go on, and say whether it is the one to keep so far."""
         self.epoch += 1
         self.seconds += seconds
         if goal.metric not in measured:
@@ -63,7 +63,7 @@ class State:
             column += [math.nan] * (self.epoch - 1 - len(column)) + [value]
         for column in self.history.values():
             column += [math.nan] * (self.epoch - len(column))
-        better = goal.better(measured[goal.metric], self.best)
+        better = goal.better(measured[goal.metric], self.best if training.keep == "best" else None)
         self.factor_changed = False
         if better:
             self.best, self.best_epoch, self.waited = measured[goal.metric], self.epoch, 0
