@@ -889,7 +889,7 @@ def test_the_best_value_of_a_stage_is_named_by_the_metric_that_chose_its_epoch()
     stage["best"] = stage["history"]["log_loss"][30]
     assert sections.stages(bundle)[0]["metric"] == "log_loss"
     lines = _table(report.html(bundle), "Stages of training")
-    assert lines[0][3] == "Best, validation"
+    assert lines[0][3] == "Its validation"
     assert lines[1][3].endswith("Log loss")
 
 

@@ -129,6 +129,25 @@ def test_without_rows_to_measure_on_the_last_epoch_is_kept_and_a_killed_stage_go
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_the_last_epoch_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    model, seen, monitor = linear(), [], scripted(9, 1, 2)
+
+    def watching() -> dict[str, float]:
+        seen.append(weights(model))
+        return monitor()
+
+    record = fit(model, tmp_path, watching, epochs=3, patience=None, keep="last")
+    assert (record["best_epoch"], record["best"]) == (3, 2)
+    for kept, last in zip(weights(model), seen[-1], strict=True):
+        np.testing.assert_array_equal(kept, last)
+
+
+@pytest.mark.parametrize("more", [{}, {"patience": None, "schedule": "plateau"}])
+def test_to_keep_the_last_epoch_and_to_wait_for_a_better_one_is_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="waits for no better epoch"):
+        Training(keep="last", **more)
+
+
 def test_warm_up_and_cosine_give_the_rates_computed_by_hand(tmp_path: Path) -> None:
     # 48 rows in batches of 12: 4 steps an epoch, 20 in all, of which 4 climb and 16 follow the half cosine.
     record = fit(linear(), tmp_path, epochs=5, batch_size=12, learning_rate=0.1, schedule="cosine", warmup=0.2)

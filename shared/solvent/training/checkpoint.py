@@ -55,10 +55,10 @@ class State:
         measured: dict[str, float] | None,
         seconds: float,
     ) -> bool:
-        """Enter a finished epoch, decide whether to go on, and say whether it is the best so far.
+        """Enter a finished epoch, decide whether to go on, and say whether it is the one to keep so far.
 
         Args:
-            measured: on validation rows; None where there are none, and the last epoch counts as the best.
+            measured: on validation rows; None where there are none, and the last epoch is kept.
         """
         self.epoch += 1
         self.seconds += seconds
@@ -74,7 +74,8 @@ class State:
             column += [math.nan] * (self.epoch - 1 - len(column)) + [value]
         for column in self.history.values():
             column += [math.nan] * (self.epoch - len(column))
-        better = unmeasured or goal.better(measured[goal.metric], self.best)
+        so_far = self.best if training.keep == "best" else None
+        better = unmeasured or goal.better(measured[goal.metric], so_far)
         self.factor_changed = False
         if unmeasured:
             self.best_epoch = self.epoch

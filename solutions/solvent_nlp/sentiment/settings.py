@@ -144,6 +144,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
             "warmup": 0.1,
             "weight_decay": 0.01,
             "clip": 1.0,
+            "keep": "last",
             "patience": None,
         },
     },
