@@ -32,6 +32,26 @@ def checks(settings: Recommender, rows: pd.DataFrame) -> list[Finding]:
         )
     if settings.liked_from is not None:
         _check_ratings(settings.liked_from, rows)
+    return [*_unrated(settings, rows), *_repeats(settings, rows)]
+
+
+def _unrated(settings: Recommender, rows: pd.DataFrame) -> list[Finding]:
+    unrated = int(rows["rating"].isna().sum()) if "rating" in rows else 0
+    if not unrated or not (settings.ratings or settings.liked_from is not None):
+        return []
+    return [
+        Finding(
+            name="unrated",
+            severity="note",
+            message=f"{unrated:,} of {len(rows):,} rows have no rating. They tell what a user had, neither that "
+            "the user liked it nor how much.",
+            cure="Where a missing rating means something, such as a purchase that was kept, write the rating it is.",
+            count=unrated,
+        )
+    ]
+
+
+def _repeats(settings: Recommender, rows: pd.DataFrame) -> list[Finding]:
     again = int(rows.duplicated(["user", "item"]).sum())
     if not again or settings.scoring.seen:
         return []

@@ -186,6 +186,13 @@ def test_interactions_that_occur_again_are_counted():
     assert "scoring.seen: true" in found.cure
 
 
+def test_rows_without_a_rating_are_counted_where_ratings_matter():
+    rows = pairs(("u", "a"), ("v", "b"), ("w", "a")).assign(rating=[4.0, None, 5.0])
+    (found,) = checks(Recommender(liked_from=4), rows)
+    assert (found.name, found.count, found.severity) == ("unrated", 1, "note")
+    assert checks(SETTINGS, rows) == []
+
+
 def test_a_table_of_other_items_is_refused_with_both_spellings():
     known = Known.of(SETTINGS, pairs(("u", "17"), ("v", "18")))
     table = pd.DataFrame({"item": ["A-17", "A-18"]})
