@@ -255,7 +255,7 @@ def importing_the_package_imports_nothing_heavy(kit: Kit) -> None:
 
 
 def nothing_but_messages_reaches_standard_error(kit: Kit) -> None:
-    said = "holds rows about people in"  # a bundle that does says so whenever it is loaded
+    said = "holds rows or pictures of people in"  # a bundle that does says so whenever it is loaded
     noise = [line for line in kit.elsewhere["noise"].splitlines() if line.strip() and said not in line]
     assert noise == [], f"scoring printed on standard error: {noise[:3]}"
 

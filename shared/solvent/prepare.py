@@ -114,7 +114,7 @@ def prepare(run: Run) -> Prepared:
     scan.refuse(findings)
     for item in findings:
         if item.severity == "warning" or item.allowed:
-            log.warning("%s: %s", item.name, item.message)
+            log.warning("%s: %s %s", item.name, item.message, item.cure)
     facts = {
         "source": " + ".join(labels.values()),
         "decimal": sources[first].decimal,

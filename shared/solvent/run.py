@@ -107,7 +107,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
     findings = [*prepared.findings, *trial.fitted.findings]
     for item in trial.fitted.findings:
         if item.severity == "warning":
-            log.warning("%s: %s", item.name, item.message)
+            log.warning("%s: %s %s", item.name, item.message, item.cure)
     facts = plain(
         {
             "format": bundles.FORMAT,

@@ -158,7 +158,7 @@ def test_layers_learn_slower_the_deeper_they_lie_and_frozen_ones_not_at_all(pres
 @pytest.mark.parametrize(
     ("encoder", "says"),
     [
-        ({"preset": "/no/such/folder"}, "/no/such/folder can't be had.*Give the path of a folder"),
+        ({"preset": "/no/such/folder"}, "there is no folder /no/such/folder.*Give the path of a folder"),
         ({"preset": "PRESET", "freeze": 3}, "has 2 layers, not 3"),
     ],
 )
