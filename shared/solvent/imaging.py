@@ -80,7 +80,7 @@ def logits(recipe: Recipe, fitted: Fitted, cells: Sequence[Any], views: int) -> 
             found.append(fitted.predict(seen, name))
         members.append(np.stack(found))
         errors = stream.errors
-    return np.mean(members, axis=0) if len(members) > 1 else members[0], errors
+    return np.mean(members, axis=0), errors
 
 
 def reasons(fitted: Fitted, cells: Sequence[Any], errors: Sequence[str | None]) -> list[str | None]:

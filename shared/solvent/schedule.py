@@ -86,7 +86,9 @@ class Training(Section):
     @model_validator(mode="after")
     def _the_last_epoch_is_reached(self) -> Self:
         if self.keep == "last" and (self.patience is not None or self.schedule == "plateau"):
-            raise ValueError("keep: last waits for no better epoch; set patience: null, and a schedule but plateau")
+            raise ValueError(
+                "keep: last waits for no better epoch; set keep: best, or patience: null and another schedule"
+            )
         return self
 
 

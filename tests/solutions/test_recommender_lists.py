@@ -28,16 +28,20 @@ def folder(tmp_path_factory, made):
     return where
 
 
+def data_of(folder, made):
+    return {
+        "rows": str(folder / "rows.parquet"),
+        "columns": dict(made.columns),
+        "side": {"items": str(folder / "items.parquet")},
+    }
+
+
 @pytest.fixture(scope="module")
 def bundle(folder, made):
     settings = {**made.settings, "parts": ["popularity", "neighbours", "ease", "content"], "scoring": {"length": 20}}
     config = {
         "solution": TARGET,
-        "data": {
-            "rows": str(folder / "rows.parquet"),
-            "columns": dict(made.columns),
-            "side": {"items": str(folder / "items.parquet")},
-        },
+        "data": data_of(folder, made),
         "settings": settings,
     }
     return train(config, folder / "bundle")
@@ -161,11 +165,7 @@ def test_a_rule_that_cannot_be_is_refused_before_anything_is_fitted(folder, made
     monkeypatch.setattr("solvent_recommender.model.choose", fitted)
     config = {
         "solution": TARGET,
-        "data": {
-            "rows": str(folder / "rows.parquet"),
-            "columns": dict(made.columns),
-            "side": {"items": str(folder / "items.parquet")},
-        },
+        "data": data_of(folder, made),
         "settings": {"scoring": {"in_stock": "stok"}},
     }
     with pytest.raises(Refused, match=r"'stok'.*stock"):
@@ -300,11 +300,7 @@ def test_two_towers_alone_find_tastes_and_the_search_is_that_of_all_scores(folde
     """A rule that reorders nothing makes the same lists by way of all scores."""
     config = {
         "solution": TARGET,
-        "data": {
-            "rows": str(folder / "rows.parquet"),
-            "columns": dict(made.columns),
-            "side": {"items": str(folder / "items.parquet")},
-        },
+        "data": data_of(folder, made),
         "settings": {**made.settings, "model": "two_tower", "training": {"epochs": 6, "batch_size": 256}},
     }
     bundle = train(config, folder / "towers")

@@ -204,11 +204,9 @@ def apply(calibration: Mapping[str, Any], logits: ArrayLike) -> np.ndarray:
         return np.asarray(expit(calibration["slope"] * numbers("logits", logits) + calibration["intercept"]))
     if kind == "isotonic":
         return np.asarray(np.interp(expit(numbers("logits", logits)), calibration["x"], calibration["y"]))
-    if kind == "temperature":
-        return np.asarray(softmax(_logit_table(logits) / calibration["temperature"], axis=1))
-    if kind == "bias":
+    if kind in ("temperature", "bias"):
         scaled = _logit_table(logits) / calibration["temperature"]
-        return np.asarray(softmax(scaled + np.array(calibration["bias"]), axis=1))
+        return np.asarray(softmax(scaled + np.array(calibration.get("bias", 0.0)), axis=1))
     raise ValueError(f"There is no calibration of kind {kind!r}. Known: platt, isotonic, temperature, bias.")
 
 
