@@ -136,6 +136,30 @@ def test_a_narrow_form_is_near_and_not_the_same(formed: Any, name: str) -> None:
     assert 1e-5 < apart < 0.1 * np.abs(expected).max()
 
 
+@INT8
+@pytest.mark.skipif(bool(processor.lacks("bf16")), reason="processor")
+def test_what_8_bits_leave_out_of_attention_is_bfloat16_and_no_other_network_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keras.utils.set_random_seed(0)
+    tokens = keras.Input((12, 16), name="tokens")
+    model = keras.Model(tokens, keras.layers.MultiHeadAttention(2, 8)(tokens, tokens), name="attends")
+    inputs = RANDOM.normal(size=(BATCH_ROWS, 12, 16)).astype("float32")
+    assert forms.unquantised([conv()[0], model]) == "bf16"
+    assert forms.unquantised([conv()[0], recurrent()[0]]) == "float32"
+    forms.make(tmp_path, "openvino-int8", {"model": model}, {"model": [inputs]}, BATCH_ROWS)
+    record = {"name": "openvino-int8", "models": ["model"]}
+    exact = runtime.predict(model, inputs, BATCH_ROWS)
+    found = {}
+    for rest in ("float32", "bf16"):
+        form = forms.load(tmp_path, {**record, "unquantised": rest}, {"model": model})["model"]
+        found[rest] = runtime.predict(model, inputs, BATCH_ROWS, form)
+        assert np.abs(found[rest] - exact).mean() < 0.1 * np.abs(exact).mean()
+    assert np.abs(found["bf16"] - found["float32"]).max() > 0, "the record says in what it runs"
+    monkeypatch.setattr(processor, "instructions", lambda: frozenset({"avx512_vnni"}))
+    assert forms.unquantised([model]) == "float32", "what the processor does not compute by itself is slow"
+
+
 def test_arrays_given_by_name_reach_the_inputs_of_their_names(tmp_path: Path) -> None:
     """In the order of the alphabet they would be the wrong way round."""
     first, second = keras.Input((2,), name="second"), keras.Input((2,), name="first")
@@ -209,6 +233,7 @@ def test_an_accepted_runtime_is_recorded_and_scores_from_then_on(bundle: Path, t
     assert record["rows"] == 40, "half of the 80 validation rows: the other half gave the ranges"
     assert "One half of the validation rows" in record["protocol"]
     assert set(record["versions"]) == {"openvino", "nncf"}
+    assert record["unquantised"] == "float32", "no attention here"
     assert set(record["rows_per_second"]) == {"tensorflow", "openvino-int8"}
     loaded = Bundle.load(bundle)
     assert loaded.facts["runtime"] == record == json.loads((bundle / "bundle.json").read_text())["runtime"]
@@ -350,6 +375,10 @@ def test_a_processor_without_the_instructions_refuses_with_the_cure(
     with pytest.raises(Refused, match=r"none of amx_bf16, avx512_bf16\..*runtime='tensorflow'.*--to tensorflow"):
         forms.chosen(facts, None, "runs/bundle")
     assert forms.chosen(facts, "tensorflow", "runs/bundle") is None
+    facts["runtime"] |= {"name": "openvino-int8", "unquantised": "bf16"}
+    monkeypatch.setattr(processor, "instructions", lambda: frozenset({"avx512_vnni"}))
+    with pytest.raises(Refused, match="none of amx_bf16, avx512_bf16"):
+        forms.chosen(facts, None, "runs/bundle")
     assert Bundle.load(bundle).facts["runtime"]["name"] == "openvino-float32", "float32 needs nothing special"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,23 @@ from . import NAMES, TENSORFLOW, processor, tensorflow
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["FOLDER", "chosen", "load", "make", "refuse_here"]
+__all__ = ["FOLDER", "chosen", "load", "make", "refuse_here", "unquantised"]
 
 FOLDER = "runtime"
 Form = Callable[[Any], Any]
 
 
-def refuse_here(name: str, cure: str) -> None:
-    """Raise Refused if this machine can't run what `name` names: nothing runs in another form silently."""
+def refuse_here(name: str, cure: str, *, rest: str | None = None) -> None:
+    """Raise Refused if this machine can't run what `name` names: nothing runs in another form silently.
+
+    Args:
+        rest: what `unquantised` gave when it was made.
+    """
     engine, _, precision = name.partition("-")
     packages = {"openvino": ["openvino"]}.get(engine, [])
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     reason = f"the package {missing[0]} is not installed (pip install {missing[0]})" if missing else None
-    reason = reason or processor.lacks(precision)
+    reason = reason or processor.lacks(precision) or (processor.lacks(rest) if rest else None)
     if reason:
         raise Refused(f"The runtime {name} can't be used here: {reason}. {cure}")
 
@@ -53,6 +57,7 @@ def chosen(facts: Mapping[str, JSON], wanted: str | None, label: str) -> JSON:
         record["name"],
         f"{label} was accepted with it. To score as trained, Bundle.load({label!r}, runtime={TENSORFLOW!r}), or take "
         f"it back for good: solvent optimize {label} --to {TENSORFLOW}.",
+        rest=record.get("unquantised"),
     )
     return record
 
@@ -71,7 +76,8 @@ def load(folder: Path, record: JSON, models: Mapping[str, keras.Model]) -> dict[
         return {name: tensorflow.bfloat16(models[name]) for name in record["models"]}
     from . import openvino
 
-    return {name: openvino.compiled(folder / f"{name}.xml", precision, models[name]) for name in record["models"]}
+    rest = record.get("unquantised", "float32") if precision == "int8" else precision
+    return {name: openvino.compiled(folder / f"{name}.xml", rest, models[name]) for name in record["models"]}
 
 
 def make(
@@ -97,6 +103,14 @@ def make(
             given = [saved_model.named(models[name], _filled_up(batch, rows)) for batch in batches[name]]
             converted = openvino.quantised(converted, given, attention=_attends(models[name]))
         openvino.write(converted, folder / f"{name}.xml")
+
+
+def unquantised(models: Iterable[keras.Model]) -> str:
+    """The precision here of what 8 bits leave out: bfloat16 pays for attention, whose scores are products of their own.
+
+    Elsewhere float32 is no slower, and nearer to the original.
+    """
+    return "bf16" if any(map(_attends, models)) and processor.lacks("bf16") is None else "float32"
 
 
 def _attends(model: keras.Model) -> bool:

@@ -103,6 +103,8 @@ def _accepted(bundle: Bundle, to: str, max_drop: float, config: str | Path | Non
     inputs = {name: [given for given, _ in found] for name, found in batches.items()}
     forms.make(folder, to, bundle.fitted.models, inputs, bundle.fitted.batch_rows)
     record: dict[str, Any] = {"name": to, "models": sorted(batches), "versions": _versions(to)}
+    if to.endswith("int8"):
+        record["unquantised"] = forms.unquantised(bundle.fitted.models[name] for name in batches)
     fitted = replace(bundle.fitted, forms=forms.load(folder, record, bundle.fitted.models))
     # What was promised of one network's scores is not promised of another's, however near they are.
     again = bundle.solution.recalibrate(bundle.settings, fitted, bundle.schema, rows)
