@@ -81,7 +81,7 @@ def learn(recipe: Recipe, task: Task, data: Data, stage: str = "network") -> Net
 
 
 def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarray:
-    """What the backbone's last block makes of images, averaged over the map: float32, `(images, channels)`.
+    """What the head reads of images as they are, from the backbone as it came: float32, `(images, channels)`.
 
     Of a backbone without weights this would be noise: there it is the pixels, shrunk to 16 by 16.
     """
@@ -90,9 +90,8 @@ def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarr
         return shrunk.reshape(len(cells), -1).astype(np.float32) / 255
     size = side(recipe)
     backbone = transfer.build(recipe.backbone, recipe.weights, size, seed=seed)
-    # the head's own features, since these are cached already
     frozen = _frozen(heads.averages(backbone, recipe.backbone, recipe.head.blocks), size, recipe, seed)
-    return Features(frozen, cells).array()[:, -backbone.output_shape[-1] :]
+    return Features(frozen, cells).array()
 
 
 def side(recipe: Recipe) -> int:
