@@ -77,6 +77,9 @@ def test_two_logits_and_right_three_times_in_four_have_a_temperature_by_hand():
 
 def test_the_temperature_stays_one_where_no_row_is_wrong():
     assert calibration.fit_temperature([[2.0, 0.0], [0.0, 1.0]], [0, 1])["temperature"] == 1
+    weighed = [[2.0, 0.0], [0.0, 2.0], [1.0, 0.0]], [0, 1, 1], [1, 1, 0]
+    assert calibration.fit_temperature(*weighed)["temperature"] == 1, "a row of weight 0 is not there"
+    assert calibration.fit_bias(*weighed)["temperature"] == 1
 
 
 def test_the_bias_that_made_the_rows_is_found_and_brings_the_shares_right():

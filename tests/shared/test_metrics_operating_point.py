@@ -203,5 +203,15 @@ def test_the_point_of_answers_is_the_one_of_clopper_and_pearson_by_hand():
     assert operating_point.for_answers(right, confidence, 0.939) is None
 
 
+@pytest.mark.parametrize(("target", "rows"), [(0.95, 97), (0.9, 46), (0.99, 528)])
+def test_so_many_rows_as_are_said_to_be_needed_are_enough_if_none_is_wrong_and_one_less_is_not(target, rows):
+    assert operating_point.rows_for(target) == rows
+    for more in (0, 1, 10, 60, 300):
+        found = operating_point.for_answers(np.ones(rows + more), np.linspace(0.5, 1, rows + more), target)
+        assert found["answered"] == 1.0
+    for less in (1, 10, rows - 1):
+        assert operating_point.for_answers(np.ones(rows - less), np.linspace(0.5, 1, rows - less), target) is None
+
+
 def test_no_point_promises_what_no_answer_keeps():
     assert operating_point.for_answers(np.zeros(50), np.linspace(0.5, 1, 50), 0.9) is None

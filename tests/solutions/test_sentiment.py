@@ -72,6 +72,13 @@ def test_ngrams_are_words_where_spaces_part_them_and_characters_elsewhere():
     assert list(pieces("", 2, 5)) == []
 
 
+@pytest.mark.parametrize("fold", [True, False])
+def test_the_bow_folds_case_where_it_is_told_to(fold):
+    settings = Sentiment(fold_case=fold)
+    large, small = counts(settings, pd.Series(["GREAT TEA", "great tea"]))
+    assert ((large != small).nnz == 0) == fold
+
+
 def test_the_last_word_of_a_very_long_text_still_counts():
     long = "tea " * 50_000
     first, second = counts(SETTINGS, pd.Series([long + "awful", long + "lovely"]))

@@ -109,7 +109,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | Non
 
     table, truth, weight = _rows_of_classes(logits, truth, weight)
     rows = len(table)
-    if (table[np.arange(rows), truth] == table.max(axis=1)).all():
+    if (table[np.arange(rows), truth] == table.max(axis=1))[weight > 0].all():
         return {"kind": "temperature", "temperature": 1.0}
 
     def loss(log_temperature: float) -> float:
@@ -144,7 +144,7 @@ def fit_bias(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = Non
     rows, classes = table.shape
     right = np.eye(classes)[truth]
     found = {"kind": "bias", "temperature": 1.0, "bias": [0.0] * classes}
-    if (table[np.arange(rows), truth] == table.max(axis=1)).all():
+    if (table[np.arange(rows), truth] == table.max(axis=1))[weight > 0].all():
         return found
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:

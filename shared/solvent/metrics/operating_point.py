@@ -211,8 +211,9 @@ def for_answers(
     scores = np.unique(confidence)[::-1]  # cut j answers the rows whose confidence is one of the j + 1 highest
     answered = np.searchsorted(np.sort(-confidence), -scores, side="right")
     wrong = np.cumsum(1 - right[np.argsort(-confidence, kind="stable")])[answered - 1]
-    low, high, kept = 0, len(scores) - 1, None
-    looks = max(1, int(np.ceil(np.log2(len(scores) + 1))))
+    looks = _looks(len(scores))
+    # Fewer answers could not promise it, were they all right.
+    low, high, kept = int(np.searchsorted(answered, _flawless(target, certainty, looks))), len(scores) - 1, None
     while low <= high:
         cut = (low + high + 1) // 2
         # Clopper and Pearson's upper bound of the share of wrong answers
@@ -237,8 +238,22 @@ def for_answers(
 
 
 def rows_for(target: float, certainty: float = 0.95) -> int:
-    """How many answers without an error `for_answers` needs at least to promise the target."""
-    return int(np.ceil(np.log(1 - certainty) / np.log(target)))
+    """How many rows `for_answers` needs at least to promise the target, if all are answered rightly and none as
+    confidently as another."""
+    rows = 1
+    while rows < (needed := _flawless(target, certainty, _looks(rows))):
+        rows = needed
+    return rows
+
+
+def _looks(cuts: int) -> int:
+    """How often halving may look at one of so many cuts, at most."""
+    return max(1, int(np.ceil(np.log2(cuts + 1))))
+
+
+def _flawless(target: float, certainty: float, looks: int) -> int:
+    """How many answers, all of them right, promise the target in one of so many looks."""
+    return int(np.ceil(np.log((1 - certainty) / looks) / np.log(target)))
 
 
 class _Cuts:

@@ -18,6 +18,7 @@ SOLUTION = Solution(
     outside=later("solvent_nlp.sentiment.model:outside"),
     fit=later("solvent_nlp.sentiment.model:fit"),
     scorer=later("solvent_nlp.sentiment.model:scorer"),
+    recalibrate=later("solvent_nlp.sentiment.model:recalibrate"),
     rivals={
         "TF-IDF + logistic regression": later("solvent_nlp.sentiment.rivals:logistic"),
         "NB-SVM": later("solvent_nlp.sentiment.rivals:nb_svm"),

@@ -24,7 +24,7 @@ def calibrated(settings: Sentiment, classes: list[str], logits: np.ndarray, rows
     """
     truth = labels.codes(rows, classes)
     found = calibration.fit_temperature(logits, truth, rows.get("weight"))
-    point = abstaining.chosen(settings, truth, calibration.apply(found, logits))
+    point = abstaining.chosen(settings, truth, calibration.apply(found, logits), rows.get("group"))
     return {"classes": classes, "calibration": found, **point}
 
 

@@ -6,14 +6,15 @@ from scipy.special import softmax
 from solvent import Data, Fitted, training
 from solvent.labels import codes
 from solvent.metrics import multiclass, point
-from solvent.solution import Score
+from solvent.schema import Schema
+from solvent.solution import JSON, Score
 from solvent.split import halves
 
 from . import abstaining, agreeing, answers, networks, order, reading, slices, suspects
 from .settings import Sentiment, headline
 from .texts import joined
 
-__all__ = ["fit", "outside", "scorer"]
+__all__ = ["fit", "outside", "recalibrate", "scorer"]
 
 
 def outside(settings: Sentiment) -> dict[str, str]:
@@ -67,6 +68,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     facts = {
         **answers.calibrated(settings, classes, reader.logits(won.predict, reader.read(joined(rest))), rest),
         "choices": [choice],
+        "seed": data.seed,
         "meaning": {"model": reader.meaning(classes)},
     }
     return Fitted(
@@ -75,7 +77,16 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
         {**reader.assets(), "seen_words": slices.seen_words(texts)},
         findings=(*abstaining.findings(settings, facts), *suspects.findings(settings, data)),
         batch_rows=reader.batch_rows,
+        personal=frozenset({"report.html"}),  # shows texts of the test rows
     )
+
+
+def recalibrate(settings: Sentiment, fitted: Fitted, schema: Schema, valid: pd.DataFrame) -> dict[str, JSON]:
+    """Temperature and operating point by the rows that set them in `fit`, for another network."""
+    _, rest = halves(valid, schema, fitted.facts["seed"])
+    reader = reading.loaded(settings, fitted.assets)
+    logits = reader.logits(fitted.predict, reader.read(joined(rest)))
+    return answers.calibrated(settings, fitted.facts["classes"], logits, rest)
 
 
 def scorer(settings: Sentiment, fitted: Fitted) -> Score:

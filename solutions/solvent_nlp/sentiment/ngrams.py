@@ -17,14 +17,15 @@ HASHED = 2**20  # places that words are hashed into; characters have as many beh
 SMOOTHING = 1.0
 
 
-def pieces(text: str, longest: int, characters: int) -> Iterator[str]:
+def pieces(text: str, longest: int, characters: int, fold_case: bool = True) -> Iterator[str]:
     """Words, signs, and sequences of neighbours; where no spaces part the words, characters and sequences of them.
 
     Args:
         longest: sequence of words.
         characters: longest sequence of characters.
+        fold_case: upper and lower case are one.
     """
-    for place, part in enumerate(UNSPACED_RUN.split(text.lower())):
+    for place, part in enumerate(UNSPACED_RUN.split(text.lower() if fold_case else text)):
         reach, gap = (characters, "") if place % 2 else (longest, " ")  # every second part is a run without spaces
         tokens = [part[begin:end] for begin, end in words(part)]
         for length in range(1, reach + 1):
@@ -37,9 +38,10 @@ def counts(settings: Sentiment, texts: pd.Series) -> scipy.sparse.csr_matrix:
     Returns:
         float32, shape `(rows, 2 * HASHED)`: words, then characters inside words.
     """
-    about, options = settings.ngrams, {"norm": None, "alternate_sign": False, "dtype": np.float32, "n_features": HASHED}
-    word = HashingVectorizer(analyzer=lambda text: pieces(text, about.words, about.characters[1]), **options)
-    character = HashingVectorizer(analyzer="char_wb", ngram_range=about.characters, **options)
+    about, fold = settings.ngrams, settings.fold_case
+    options = {"norm": None, "alternate_sign": False, "dtype": np.float32, "n_features": HASHED}
+    word = HashingVectorizer(analyzer=lambda text: pieces(text, about.words, about.characters[1], fold), **options)
+    character = HashingVectorizer(analyzer="char_wb", ngram_range=about.characters, lowercase=fold, **options)
     found = scipy.sparse.hstack([word.transform(texts), character.transform(texts)], format="csr")
     found.data = 1 + np.log(found.data)
     return found

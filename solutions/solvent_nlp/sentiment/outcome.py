@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from solvent import Figure, Fitted, Marked, Sums, Texts, Weighted, labels
-from solvent.metrics import mean, quotient, row_weights
+from solvent.metrics import Resampling, compare, mean, point, quotient, ratio, row_weights
 
 from . import order
 from .model import scorer
@@ -57,7 +57,8 @@ def figures(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame, scored: pd.
             unseen=True,
         )
     if "abstain" in scored:
-        yield _abstaining(settings, fitted, sure.max(axis=1), right, scored["abstain"].to_numpy(bool))
+        weight = row_weights(rows.get("weight"), len(rows))
+        yield _abstaining(settings, fitted, sure.max(axis=1), right, scored["abstain"].to_numpy(bool), weight)
     yield _disturbed(settings, fitted, rows)
 
 
@@ -82,13 +83,18 @@ def _marked(
 
 
 def _abstaining(
-    settings: Sentiment, fitted: Fitted, confidence: np.ndarray, right: np.ndarray, abstains: np.ndarray
+    settings: Sentiment,
+    fitted: Fitted,
+    confidence: np.ndarray,
+    right: np.ndarray,
+    abstains: np.ndarray,
+    weight: np.ndarray,
 ) -> Figure:
     """How often the answers are right if only the most confident are given."""
     ranked = np.argsort(-confidence, kind="stable")
-    share = np.arange(1, len(right) + 1) / len(right)
-    accuracy = np.cumsum(right[ranked]) / np.arange(1, len(right) + 1)
-    answered = float((~abstains).mean())
+    given = np.cumsum(weight[ranked])
+    share, accuracy = given / given[-1], ratio(np.cumsum((weight * right)[ranked]), given)
+    answered = float(np.average(~abstains, weights=weight))
     point = fitted.facts["operating_point"]
     below = settings.scoring.abstain_below
     why = f"{point['rule']}, chosen on {point['chosen_on']}" if below is None else f"abstain_below: {below:g}"
@@ -119,26 +125,33 @@ def _disturbed(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame) -> Figur
         "lower case": str.lower,
         f"typing mistakes\nin {TYPOS:.0%} of the words": lambda text: _mistyped(text, random),
         "without\npunctuation": lambda text: "".join(
-            sign for sign in text if unicodedata.category(sign)[0] not in "PS"
+            sign for sign in text if not unicodedata.category(sign).startswith("P")
         ),
     }
-    texts, weight = some["text"].map(cleaned), row_weights(some.get("weight"), len(some))
-    found = {
-        name: np.average(score(some.assign(text=texts.map(way)))["class"] == some["label"], weights=weight)
+    texts = some["text"].map(cleaned)
+    right = {
+        name: mean(score(some.assign(text=texts.map(way)))["class"] == some["label"], some.get("weight"))
         for name, way in ways.items()
     }
+    found = {name: point(each) for name, each in right.items()}
+    resampling = Resampling(len(some), some["group"].to_numpy() if "group" in some else None)
+    apart = {name: compare(each, right["as written"], resampling) for name, each in right.items()}
 
     def draw(axes: Any) -> None:
         axes.bar(range(len(found)), list(found.values()))
         axes.set_xticks(range(len(found)), list(found))
         axes.set_ylabel("accuracy")
-        for place, value in enumerate(found.values()):
+        for place, (name, value) in enumerate(found.items()):
             axes.annotate(f"{value:.3f}", (place, value), (0, 2), textcoords="offset points", ha="center")
+            if place and apart[name].low is not None:
+                said = f"{apart[name].low:+.3f}\nto {apart[name].high:+.3f}"
+                axes.annotate(said, (place, value / 2), ha="center", va="center", color="white")
 
     return Figure(
         title="The same texts, written otherwise",
-        caption=f"Accuracy of {len(some):,} test texts as they are and disturbed; in a mistyped word of a script with "
-        "spaces two neighbouring letters change places.",
+        caption=f"Accuracy of {len(some):,} test texts as they are and disturbed, and in the bars the 95 % interval of "
+        "the difference to them as they are; in a mistyped word of a script with spaces two neighbouring letters "
+        "change places.",
         draw=draw,
         width=7.0,
         unseen=True,

@@ -129,7 +129,9 @@ def classifier(about: Encoder, dropout: float, classes: int, longest: int, paddi
     whole = backbone(about)
     room = getattr(whole, "max_sequence_length", None)
     if room is not None and longest > room:
-        raise Refused(f"settings.windows.length: {about.preset} reads {room} tokens at once, not {longest}.")
+        raise Refused(
+            f"settings.windows.length: {about.preset} reads {room} tokens at once, not {longest}. Set it to {room}."
+        )
     # What an encoder does for other tasks is left out.
     output = whole.output["sequence_output"] if isinstance(whole.output, Mapping) else whole.output
     encoder = keras.Model(whole.input, output, name="encoder")
@@ -146,7 +148,8 @@ def classifier(about: Encoder, dropout: float, classes: int, longest: int, paddi
         pooled = states[:, 0]
     else:
         counted = keras.ops.cast(there, states.dtype)[:, :, None]
-        pooled = keras.ops.sum(states * counted, axis=1) / keras.ops.sum(counted, axis=1)
+        many = keras.ops.sum(keras.ops.cast(there, "float32"), axis=1, keepdims=True)  # bfloat16 counts to 256 only
+        pooled = keras.ops.sum(states * counted, axis=1) / many
     kept = keras.layers.Dropout(dropout, name="pooled_dropout")(pooled)
     logits = keras.layers.Dense(classes, dtype="float32", name="classes")(kept)
     return keras.Model(tokens, logits, name="encoder_classifier")
@@ -168,7 +171,9 @@ def _below(encoder: keras.Model, about: Encoder) -> list[keras.layers.Layer]:
         return []
     layers = _layers(encoder, about)
     if about.freeze > len(layers):
-        raise Refused(f"settings.encoder.freeze: {about.preset} has {len(layers)} layers, not {about.freeze}.")
+        raise Refused(
+            f"settings.encoder.freeze: {about.preset} has {len(layers)} layers. Freeze {len(layers)} at most."
+        )
     return [layer for layer in encoder.layers if layer not in layers] + layers[: about.freeze]
 
 

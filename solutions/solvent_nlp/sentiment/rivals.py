@@ -51,9 +51,10 @@ def logistic(settings: Sentiment, data: Data) -> Score:
 def tfidf(settings: Sentiment, rows: int) -> FeatureUnion:
     """Words, signs and pairs of neighbours; characters inside words, if they occur in more than one of many texts."""
     seldom = 2 if rows >= FEW else 1
+    given: dict[str, Any] = {"sublinear_tf": True, "lowercase": settings.fold_case}
     return make_union(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[^\w\s]"),
-        TfidfVectorizer(ngram_range=settings.ngrams.characters, analyzer="char_wb", sublinear_tf=True, min_df=seldom),
+        TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b|[^\w\s]", **given),
+        TfidfVectorizer(ngram_range=settings.ngrams.characters, analyzer="char_wb", min_df=seldom, **given),
     )
 
 
@@ -75,7 +76,8 @@ def nb_svm(settings: Sentiment, data: Data) -> Score:
     """
     classes = len(data.schema.targets[0].levels)
     known: list[np.ndarray] = []  # the same for each strength
-    features = CountVectorizer(analyzer=lambda text: pieces(text, 2, settings.ngrams.characters[1]), binary=True)
+    characters, fold = settings.ngrams.characters[1], settings.fold_case
+    features = CountVectorizer(analyzer=lambda text: pieces(text, 2, characters, fold), binary=True)
 
     def fit(strength: float, learnt: Rows, choosing: Rows) -> Logits:
         lines, offsets = [], []

@@ -14,8 +14,8 @@ from .texts import joined, words
 __all__ = ["seen_words", "slices"]
 
 UNSEEN = (0.0, 0.1, 0.25)  # upper ends of the bands of the share of unseen words
-# Words that turn a meaning round, of no other meaning in the other languages here; of a language that is not here no
-# text counts as negated.
+# Words that turn a meaning round. Those that mean something else in another of these languages count only where nothing
+# in the text says that it is of that one. Of a language that is not here no text counts as negated.
 NEGATIONS = {
     "English": "not no never none nobody nothing neither nor without hardly barely cannot",
     "German": "nicht kein keine keinen keinem keiner nie niemals ohne kaum weder",
@@ -28,6 +28,11 @@ NEGATIONS = {
     "Hindi": "नहीं मत बिना",
 }
 NEGATING = frozenset(word for found in NEGATIONS.values() for word in found.split())
+# "no" is Portuguese for "in the", "Not" German for distress: what tells these languages.
+ELSEWHERE = {
+    "no": frozenset("o os da dos em é uma foi na".split()),
+    "not": frozenset("der das und ist zur den dem eine".split()),
+}
 WRITTEN_TOGETHER = re.compile("不|没|無|无|ない|ません|ไม่|n['’]t")
 
 
@@ -53,7 +58,10 @@ def slices(settings: Sentiment, fitted: Fitted, rows: pd.DataFrame) -> dict[str,
 
 def _negated(text: str) -> bool:
     folded = text.casefold()
-    return bool(WRITTEN_TOGETHER.search(folded)) or any(folded[start:end] in NEGATING for start, end in words(folded))
+    if WRITTEN_TOGETHER.search(folded):
+        return True
+    found = {folded[start:end] for start, end in words(folded)}
+    return any(ELSEWHERE.get(word, frozenset()).isdisjoint(found) for word in found & NEGATING)
 
 
 def _marks(text: str) -> np.ndarray:

@@ -19,7 +19,7 @@ ELEMENTS = (
     "select|small|source|span|strike|strong|sub|summary|sup|table|tbody|td|textarea|tfoot|th|thead|time|title|tr|tt|u|ul|"
     "video|wbr"
 )
-TAG = re.compile(rf"</?(?:{ELEMENTS})(?:\s[^<>]*=[^<>]*)?\s?/?>", re.IGNORECASE)
+TAG = re.compile(rf"</?(?:{ELEMENTS})(?:\s[^<>=]*=[^<>]*)?\s?/?>", re.IGNORECASE)
 HIDDEN = {"<!--": "-->", "<script": "</script>", "<style": "</style>"}  # with all that stands between
 ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z][a-zA-Z\d]{1,31});")
 # What is not shown: controls, halves of characters, and what a copied text drags along. The joiners stay, which emoji,
