@@ -5,7 +5,7 @@
 SST-2 sentences, over and over with ids of their own. The encoder (see sst2.py for FOLDER) is fine-tuned for a little
 while, as its speed does not depend on how well; then the same weights answer three times: Keras's `predict` on batches
 of 32, every text padded to the longest one; `solvent score` in TensorFlow; `solvent score` in OpenVINO with 8 bits, as
-`solvent optimize` has accepted it. Each side reads Parquet, tokenizes, answers and writes Parquet; starting Python and
+`solvent optimize` has accepted it (with `--max-drop 0.02`, as half of dev tells no finer). Each side reads Parquet, tokenizes, answers and writes Parquet; starting Python and
 loading the model are left out. Then the small models. Bars: 4 times `predict`, and an accuracy on the test sentences
 not more than 0.005 lower.
 """
@@ -27,6 +27,7 @@ from solvent.runtime.optimize import optimize
 from solvent_nlp.sentiment.datasets import DATASETS
 
 TIMES, DROP = 4.0, 0.005
+MOST_DROP = 0.02  # on the 436 validation sentences, of which two are 0.005; the bar is on the test sentences
 INT8 = "openvino-int8"
 
 
@@ -48,7 +49,7 @@ def main() -> None:
         rows.to_parquet(folder / "rows.parquet", index=False)
         plain = Bundle.load(bundle.path)
         accuracy = {"tensorflow": right(plain, test)}
-        record = optimize(bundle.path, INT8, max_drop=0.02)
+        record = optimize(bundle.path, INT8, max_drop=MOST_DROP)
         accuracy[INT8] = right(Bundle.load(bundle.path), test)
         ways = {
             "predict, longest": lambda out: predicted(plain, folder / "rows.parquet", out),
@@ -67,7 +68,8 @@ def main() -> None:
     speed = {way: given.rows / float(np.median(seconds)) for way, seconds in found.items()}
     base = speed["predict, longest"]
     for way, value in speed.items():
-        print(f"{way:28s} {value:9,.0f} texts/s  {value / base:6.2f}x")
+        runs = " ".join(f"{seconds:.1f}" for seconds in found[way])
+        print(f"{way:28s} {value:9,.0f} texts/s  {value / base:6.2f}x   seconds {runs}")
     drop = accuracy["tensorflow"] - accuracy[INT8]
     times = speed[f"solvent, {INT8}"] / base
     print(f"accuracy on {len(test)} test sentences: {accuracy['tensorflow']:.4f}, in {INT8} {accuracy[INT8]:.4f}")

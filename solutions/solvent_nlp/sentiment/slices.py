@@ -30,8 +30,8 @@ NEGATIONS = {
 NEGATING = frozenset(word for found in NEGATIONS.values() for word in found.split())
 # "no" is Portuguese for "in the", "Not" German for distress: what tells these languages.
 ELSEWHERE = {
-    "no": frozenset("o os da dos em é uma foi na".split()),
-    "not": frozenset("der das und ist zur den dem eine".split()),
+    "no": frozenset({"o", "os", "da", "dos", "em", "é", "uma", "foi", "na"}),
+    "not": frozenset({"der", "das", "und", "ist", "zur", "den", "dem", "eine"}),
 }
 WRITTEN_TOGETHER = re.compile("不|没|無|无|ない|ません|ไม่|n['’]t")
 
