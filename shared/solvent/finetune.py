@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from . import augment, heads, images, runtime, training, transfer
+from . import augment, heads, images, linear, runtime, training, transfer
 from .devices import placement
 from .features import Features, Frozen
 from .precision import in_precision
@@ -23,6 +23,7 @@ __all__ = ["BATCH_ROWS", "Network", "Task", "frozen_features", "learn", "side", 
 log = logging.getLogger("solvent")
 BATCH_ROWS = 32  # images in a call of a network
 PIXELS_IN_MEMORY = 2 << 30  # bytes; more are decoded again in every epoch
+FEW = 50_000  # images and views from which a line is found exactly; with more of them steps come as far
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Task:
         train: the cells of the training images.
         targets: float32, shape `(images, k)`; the network has `outputs` of them, or the loss knows better.
         weights: of the training images, `(images,)`.
+        several: whether an image may have several of the classes, so that each logit is a question of its own.
         choosing: the cells of the images that choose: epochs, dropout, whether a stage is kept.
         loss: a Keras loss on (targets, logits).
         measure: logits of the choosing images, `(images, outputs)` -> metrics.
@@ -42,6 +44,7 @@ class Task:
     train: Sequence[Any]
     targets: np.ndarray
     weights: np.ndarray
+    several: bool
     outputs: int
     choosing: Sequence[Any]
     loss: keras.losses.Loss
@@ -233,18 +236,52 @@ def _on_features(backbone: keras.Model, size: int, recipe: Recipe, task: Task, d
 
     head, choice = training.choose("dropout", recipe.head.dropout, candidate, task.goal)
     small = head.alone(features.shape[1:])
+    choices = [choice]
+    if not recipe.head.units and len(features) <= FEW:
+        choices.append(_exact(head, small, features, chosen_on, recipe, task, choice))
     model = keras.Model(backbone.input, head(averages.output), name="network")
 
     def logits(cells: Sequence[Any]) -> np.ndarray:
         found: np.ndarray = runtime.predict(small, Features(frozen, cells).array(), BATCH_ROWS)
         return found
 
-    network = Network(model, logits, [choice])
+    network = Network(model, logits, choices)
     for number in range(1, recipe.fine_tune.blocks + 1):
         network, better = _with_block(network, number, size, recipe, task, data)
         if not better:
             break
     return network
+
+
+def _exact(
+    head: heads.Layers,
+    small: keras.Model,
+    features: np.ndarray,
+    chosen_on: np.ndarray,
+    recipe: Recipe,
+    task: Task,
+    steps: Mapping[str, Any],
+) -> JSON:
+    """Put logistic regression in the place of the line that steps came to, if it is better on the choosing images.
+
+    Few images have many lines that part them, and which of these is the best is a matter of the penalty, not of when to
+    stop. Blocks that are trained later start from the better head.
+
+    Source: Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, 2022.
+    """
+    scaled, dense = np.asarray(head.layers[0](features)), head.layers[-1]
+    targets, weights = _for_all_views(task, recipe)
+    metric, kept = task.goal.metric, dense.get_weights()
+    best = next(row[metric] for row in steps["tried"] if row["value"] == steps["won"])
+    tried, won = [{"value": "steps", metric: best}], "steps"
+    for strength in linear.STRENGTHS:
+        dense.set_weights(linear.line(strength, scaled, targets, weights / (recipe.views + 1), task.several))
+        value = task.measure(runtime.predict(small, chosen_on, BATCH_ROWS))[metric]
+        tried.append({"value": f"penalty, C = {strength:g}", metric: value})
+        if task.goal.better(value, best):
+            best, won, kept = value, tried[-1]["value"], dense.get_weights()
+    dense.set_weights(kept)
+    return {"what": "the head's line: by steps, or exactly", "tried": tried, "won": won, **_chosen(task)}
 
 
 def _with_block(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -12,35 +12,77 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from . import finetune
 from .recipe import Recipe
 
-__all__ = ["chances", "learn", "regression"]
+if TYPE_CHECKING:
+    from .finetune import Task
+
+__all__ = ["STRENGTHS", "chances", "learn", "line", "regression"]
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+NEVER = np.float32(-25)  # the logit of what no row has
 
 
-def learn(recipe: Recipe, task: finetune.Task, several: bool, seed: int) -> Callable[[Sequence[Any]], np.ndarray]:
+def learn(recipe: Recipe, task: Task, seed: int) -> Callable[[Sequence[Any]], np.ndarray]:
     """Fit what a network would be fitted to, on the backbone's frozen features, or on small pixels where it has none.
 
     The strength of its penalty is chosen as the network's epochs are, by the task's goal on the choosing images.
 
     Args:
         task: `targets` are 0 or 1, one column for each class; not a number where it is not known.
-        several: whether an image may have several of the classes.
 
     Returns:
         cells of images -> logits `(images, outputs)`: a softmax of them, or a sigmoid of each, is the probability.
     """
+    from . import finetune  # whose heads are such lines too
+
     every = [*task.train, *task.choosing]
     train, choosing = np.split(finetune.frozen_features(recipe, every, seed), [len(task.train)])
-    fitted = [_fitted(strength, train, task.targets, several) for strength in STRENGTHS]
-    best = min(fitted, key=lambda logits: _worse(task, logits(choosing)))
+    scaler = StandardScaler().fit(train)
 
-    def logits(cells: Sequence[Any]) -> np.ndarray:
-        return best(finetune.frozen_features(recipe, cells, seed))
+    def fitted(strength: float) -> Callable[[np.ndarray], np.ndarray]:
+        kernel, bias = line(strength, scaler.transform(train), task.targets, task.weights, task.several)
+        return lambda features: np.asarray(scaler.transform(features) @ kernel + bias)
 
-    return logits
+    best = min(map(fitted, STRENGTHS), key=lambda logits: _worse(task, logits(choosing)))
+    return lambda cells: best(finetune.frozen_features(recipe, cells, seed))
+
+
+def line(
+    strength: float, features: np.ndarray, targets: np.ndarray, weight: np.ndarray, several: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logistic regression as a dense layer: kernel `(channels, classes)` and bias `(classes,)`.
+
+    Args:
+        features: scaled, `(rows, channels)`.
+        targets: 0 or 1, shape `(rows, classes)`; not a number where it is not known.
+        weight: of the rows, `(rows,)`.
+        several: whether a row may have several of the classes.
+    """
+    kernel, bias = np.zeros((features.shape[1], targets.shape[1]), np.float32), np.full(targets.shape[1], NEVER)
+    for column in range(targets.shape[1]) if several else ():
+        known = ~np.isnan(targets[:, column])
+        own = targets[known, column].astype(int)
+        if len(np.unique(own)) < 2:
+            bias[column] = -NEVER if len(own) and own[0] else NEVER if len(own) else 0.0
+            continue
+        model = _solved(strength, features[known], own, weight[known])
+        kernel[:, column], bias[column] = model.coef_[0], model.intercept_[0]
+    if not several:
+        model = _solved(strength, features, targets.argmax(axis=1), weight)
+        if len(model.classes_) == 2:  # one line: what speaks for the one speaks against the other
+            kernel[:, model.classes_] = np.stack([-model.coef_[0], model.coef_[0]], axis=1) / 2
+            bias[model.classes_] = np.append(-model.intercept_, model.intercept_) / 2
+        else:
+            kernel[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
+    return kernel, bias
+
+
+def _solved(strength: float, features: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> LogisticRegression:
+    with warnings.catch_warnings():
+        # Where it stops is one more candidate, judged like the others.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(C=strength, max_iter=300).fit(features, truth, weight)
 
 
 def regression(strength: float, features: np.ndarray, truth: np.ndarray) -> Pipeline:
@@ -65,30 +107,6 @@ def chances(model: Pipeline, features: np.ndarray, classes: int) -> np.ndarray:
     return found
 
 
-def _fitted(strength: float, features: np.ndarray, truth: np.ndarray, several: bool) -> Callable[..., np.ndarray]:
-    """Features -> logits."""
-    if not several:
-        model = regression(strength, features, truth)
-        return lambda rows: _logits(chances(model, rows, truth.shape[1]), several=False)
-    each = [_of_class(strength, features, own) for own in truth.T]
-    return lambda rows: _logits(np.column_stack([chance(rows) for chance in each]), several=True)
-
-
-def _of_class(strength: float, features: np.ndarray, truth: np.ndarray) -> Callable[..., np.ndarray]:
-    """Features -> the probability of one class, from the images for which it is known."""
-    known = ~np.isnan(truth)
-    own = truth[known].astype(int)
-    if len(np.unique(own)) < 2:
-        return lambda rows: np.full(len(rows), float(own.mean()) if len(own) else 0.5)
-    model = regression(strength, features[known], np.eye(2)[own])
-    return lambda rows: chances(model, rows, 2)[:, 1]
-
-
-def _logits(chance: np.ndarray, several: bool) -> np.ndarray:
-    inside = np.clip(chance, 1e-12, 1 - 1e-12)
-    return np.asarray(np.log(inside) - np.log1p(-inside) if several else np.log(inside))
-
-
-def _worse(task: finetune.Task, logits: np.ndarray) -> float:
+def _worse(task: Task, logits: np.ndarray) -> float:
     value = task.measure(logits)[task.goal.metric]
     return -value if task.goal.higher else value

@@ -196,6 +196,7 @@ def task(
         train=list(train["image"]),
         targets=asked.targets(train),
         weights=_weights(settings, train, schema),
+        several=asked.several,
         outputs=asked.outputs,
         choosing=cells,
         loss=asked.loss(),

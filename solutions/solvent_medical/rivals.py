@@ -24,7 +24,7 @@ def logistic(settings: Medical, data: Data) -> Score:
     choosing, rest = halves(data.valid, data.schema, data.seed)
     asked = answers(settings, data.schema.targets[0].levels or ())
     learnt = task(settings, asked, data.train, choosing, data.schema, data.seed)
-    return _scorer(settings, asked, rest, linear.learn(settings, learnt, asked.several, data.seed))
+    return _scorer(settings, asked, rest, linear.learn(settings, learnt, data.seed))
 
 
 def prevalence(settings: Medical, data: Data) -> Score:

@@ -37,6 +37,7 @@ class Answers:
             train=list(train["image"]),
             targets=self.targets(train),
             weights=np.ones(len(train), np.float32),
+            several=self.several,
             outputs=len(self.classes),
             choosing=list(choosing["image"]),
             loss=imaging.loss(self.settings, several=self.several),

@@ -16,7 +16,7 @@ def logistic(settings: Vision, data: Data) -> Score:
     """Logistic regression on the backbone's frozen features, or on small pixels; C chosen on validation rows."""
     choosing, rest = halves(data.valid, data.schema, data.seed)
     answers = Answers(settings, list(data.schema.targets[0].levels))
-    logits = linear.learn(settings, answers.task(data.train, choosing), answers.several, data.seed)
+    logits = linear.learn(settings, answers.task(data.train, choosing), data.seed)
     facts = answers.calibrated(logits(list(rest["image"])), rest)
 
     def score(table: pd.DataFrame) -> pd.DataFrame:

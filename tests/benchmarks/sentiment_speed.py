@@ -6,8 +6,8 @@ SST-2 sentences, over and over with ids of their own. The encoder (see sst2.py f
 while, as its speed does not depend on how well; then the same weights answer three times: Keras's `predict` on batches
 of 32, every text padded to the longest one; `solvent score` in TensorFlow; `solvent score` in OpenVINO with 8 bits, as
 `solvent optimize` has accepted it (with `--max-drop 0.02`, as half of dev tells no finer). Each side reads Parquet,
-tokenizes, answers and writes Parquet; starting Python and loading the model are left out. Then the small models. Bars: 4
-times `predict`, and an accuracy on the test sentences not more than 0.005 lower.
+tokenizes, answers and writes Parquet; starting Python and loading the model are left out. Then the small models. Bars:
+4 times `predict`, and an accuracy on the test sentences not more than 0.005 lower.
 """
 
 import argparse

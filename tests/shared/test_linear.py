@@ -10,12 +10,13 @@ from solvent.recipe import Recipe
 GOAL = Goal("log_loss", higher=False)
 
 
-def task(truth, choosing, measure):
+def task(truth, choosing, measure, several=False):
     """Images whose cells are their features."""
     return finetune.Task(
         train=list(FEATURES[:300]),
         targets=truth,
         weights=np.ones(300),
+        several=several,
         outputs=truth.shape[1],
         choosing=choosing,
         loss=None,
@@ -44,12 +45,11 @@ def test_each_of_several_classes_is_learnt_from_the_images_for_which_it_is_known
         chance = expit(logits)
         return {"log_loss": -np.mean(np.log(np.where(held == 1, chance, 1 - chance)))}
 
-    logits = linear.learn(Recipe(backbone="cnn"), task(known, FEATURES[300:], measure), True, 0)
+    logits = linear.learn(Recipe(backbone="cnn"), task(known, FEATURES[300:], measure, True), 0)
     right = (logits(FEATURES[300:]) > 0) == held
     assert right.mean(axis=0).min() > 0.85
-    never = linear.learn(
-        Recipe(backbone="cnn"), task(np.column_stack([known[:, 0], 0 * known[:, 0]]), FEATURES[300:], measure), True, 0
-    )
+    nobody = np.column_stack([known[:, 0], 0 * known[:, 0]])
+    never = linear.learn(Recipe(backbone="cnn"), task(nobody, FEATURES[300:], measure, True), 0)
     assert expit(never(FEATURES[:3]))[:, 1].max() < 1e-9  # a class that no training image has
 
 
@@ -63,8 +63,36 @@ def test_the_strength_that_serves_the_choosing_images_wins():
         seen.append(-np.mean(np.log(softmax(logits, axis=1)[np.arange(200), held])))
         return {"log_loss": seen[-1]}
 
-    logits = linear.learn(Recipe(backbone="cnn"), task(noise, FEATURES[300:], measure), False, 0)
+    logits = linear.learn(Recipe(backbone="cnn"), task(noise, FEATURES[300:], measure), 0)
     assert len(seen) == len(linear.STRENGTHS)
     kept = -np.mean(np.log(softmax(logits(FEATURES[300:]), axis=1)[np.arange(200), held]))
     assert kept == pytest.approx(min(seen))
     assert kept < np.log(3) + 0.02
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_line_is_logistic_regression_and_weights_count(several):
+    random = np.random.default_rng(3)
+    truth = np.eye(3)[random.integers(0, 3, 500)] if not several else (random.random((500, 3)) < 0.4).astype(float)
+    twice = np.where(np.arange(500) < 100, 2.0, 1.0)
+    kernel, bias = linear.line(0.1, FEATURES, truth, twice, several)
+    repeated = np.repeat(np.arange(500), twice.astype(int))
+    again = linear.line(0.1, FEATURES[repeated], truth[repeated], np.ones(600), several)
+    np.testing.assert_allclose(kernel, again[0], atol=1e-3)
+    logits = FEATURES @ kernel + bias
+    shares = expit(logits) if several else softmax(logits, axis=1)
+    # where the likelihood is largest, the mean probability of a class is its share (the bias has no penalty)
+    np.testing.assert_allclose(
+        np.average(shares, axis=0, weights=twice), np.average(truth, axis=0, weights=twice), atol=2e-3
+    )
+
+
+def test_a_class_that_no_row_has_gets_no_probability_and_an_unknown_one_says_nothing():
+    two = np.eye(3)[(FEATURES[:, 0] > 0).astype(int)]
+    kernel, bias = linear.line(1.0, FEATURES, two, np.ones(500), False)
+    assert softmax(FEATURES @ kernel + bias, axis=1)[:, 2].max() < 1e-5
+    assert ((FEATURES @ kernel + bias).argmax(axis=1) == (FEATURES[:, 0] > 0)).mean() > 0.98
+    unknown = np.column_stack([two[:, 1], np.full(500, np.nan), np.zeros(500)])
+    kernel, bias = linear.line(1.0, FEATURES, unknown, np.ones(500), True)
+    assert bias[1] == 0
+    assert bias[2] == linear.NEVER
