@@ -12,8 +12,10 @@ seeds, whatever it is: AUC, and accuracy at 0.5 as MedMNIST counts it. Beside it
 What the options and `settings` below fix is the same for every split, seed and part, for the network and its rival, and
 stands in the result; whoever changes it after having seen test images has to say so. Why these: at 28 pixels the last
 maps of VGG16 are a single pixel, at 96 they are six by six, and 224 would only enlarge; the averages of the last three
-blocks, since speckle is texture, which the top forgets; one block trained too, as 546 images allow little more; two
-views of each image, of those admissible for ultrasound; 60 epochs at most, of which validation images choose.
+blocks, since speckle is texture, which the top forgets; one block trained too, as 546 images allow little more; four
+views of each image, of those admissible for ultrasound, in training and in scoring; 60 epochs at most, of which
+validation images choose. (Views in scoring came after four splits of an earlier network had been looked at, and because
+the mean AUC of validation images rose by 0.026 with eight views on both sides, head alone; four cost half.)
 
 The bar: the interval of the mean difference lies above 0.
 
@@ -47,7 +49,7 @@ def main() -> None:
     arguments.add_argument("--backbone", default="vgg16")
     arguments.add_argument("--size", type=int, default=96)
     arguments.add_argument("--blocks", type=int, default=1, help="blocks of the backbone that are trained too")
-    arguments.add_argument("--views", type=int, default=2, help="augmented views that a frozen backbone reads too")
+    arguments.add_argument("--views", type=int, default=4, help="augmented views, in training and in scoring")
     arguments.add_argument("--epochs", type=int, default=60)
     arguments.add_argument("--splits", type=int, default=10)
     arguments.add_argument("--seeds", type=int, default=3)
@@ -71,7 +73,7 @@ def main() -> None:
         fine_tune={"blocks": 0 if small else given.blocks},
         # 78 validation images allow no stronger promises; AUC and accuracy at 0.5 do not depend on them.
         operating_point={"sensitivity": 0.75, "confidence": 0.7},
-        deferral={"coverage": 0.8},
+        deferral={"coverage": 0.8, "views": 0 if small else given.views},
         training={"epochs": given.epochs},
     )
     rows = read({"breastmnist.npz": given.file})
