@@ -1,6 +1,7 @@
 """Which elements of a DICOM file identify people, and that their values are told to nobody."""
 
 import io
+import struct
 from pathlib import Path
 
 import pydicom
@@ -138,9 +139,57 @@ def test_what_only_links_is_not_listed():
     assert found(**study) == []
 
 
-@pytest.mark.parametrize(("age", "told"), [("089Y", []), ("090Y", ["PatientAge"]), ("104Y", ["PatientAge"])])
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [("089Y", False), ("090Y", True), ("104Y", True), ("095", True), ("0095Y", True), ("89", False), ("120M", False)],
+)
 def test_an_age_over_89_tells_who_it_is(age, told):
-    assert found(PatientAge=age) == told
+    assert found(PatientAge=age) == ["PatientAge"] * told
+
+
+def test_burnt_in_text_and_ages_inside_sequences_are_seen_too():
+    within = item(PatientAge="093Y", BurnedInAnnotation="YES", RecognizableVisualFeatures="NO")
+    assert found(ReferencedImageSequence=[within]) == [
+        "ReferencedImageSequence.BurnedInAnnotation",
+        "ReferencedImageSequence.PatientAge",
+    ]
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["AcquisitionComments", "IdentifyingComments", "ImagePresentationComments", "CommentsOnRadiationDose"]
+    + ["ReasonForVisit", "ReasonForTheImagingServiceRequest", "Impressions", "UnformattedTextValue"],
+)
+def test_what_people_write_of_people_counts_wherever_it_stands(keyword):
+    text = item(**{keyword: "sister of Jane"})
+    assert identifying.identifying(file(text)) == (Tag(keyword, "is free text about a person"),)
+    assert found(GraphicAnnotationSequence=[item(TextObjectSequence=[text])]) == [
+        f"GraphicAnnotationSequence.TextObjectSequence.{keyword}"
+    ]
+
+
+def element(group: int, number: int, kind: str, value: bytes) -> bytes:
+    length = struct.pack("<xxI", len(value)) if kind == "SQ" else struct.pack("<H", len(value))
+    return struct.pack("<HH", group, number) + kind.encode() + length + value
+
+
+MAKER = element(0x7F01, 0x0010, "LO", b"MAKER ")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (element(0x0040, 0x0275, "SQ", b"\xfe\xff\x00\xe0\x10"), "RequestAttributesSequence"),
+        (MAKER + element(0x7F01, 0x1001, "FD", b"\0" * 6), "private elements of group 7f01"),
+        (MAKER + element(0x7F01, 0x1001, "US", b"\0" * 3), "private elements of group 7f01"),
+        (MAKER + element(0x7F01, 0x1001, "ZZ", b"\0\0"), "private elements of group 7f01"),
+    ],
+)
+def test_an_element_that_can_t_be_read_counts_and_hides_no_other(broken, told):
+    content = file(item(PatientName="Doe^Jane")) + broken
+    assert [tag.keyword for tag in identifying.identifying(content)] == ["PatientName", told]
+    assert identifying.reasons([content]) == [f"still identifies a person: PatientName, {told}; de-identify it"]
+    assert [tag.keyword for tag in identifying.identifying(file(item(PatientIdentityRemoved="YES")) + broken)] == [told]
 
 
 def test_subjects_of_a_trial_are_pseudonyms_and_its_sites_are_not():
