@@ -45,7 +45,6 @@ NAME = "names a person"
 PRIVATE = "is a maker's own, which may hold anything"
 TEXT = "is free text about a person"
 COMMENTS = "Comments"  # in a keyword, such as IdentifyingComments or CommentsOnRadiationDose: it is such a text
-UNREADABLE = "can't be read, so it may hold anything"
 WHY = {
     "is an identifier that a hospital or an authority gave": """
         PatientID OtherPatientIDs AccessionNumber AdmissionID IssuerOfPatientID IssuerOfAdmissionID ServiceEpisodeID
@@ -202,7 +201,7 @@ def _found(data: Dataset, within: str) -> Iterator[Tag]:
             with guarded("one of its elements"):
                 yield from _told(data[tag].value, name, within, why)
         except images.Unreadable:
-            yield Tag(within + name, PRIVATE if tag.is_private else UNREADABLE)
+            yield Tag(within + name, PRIVATE if tag.is_private else exif.UNREADABLE)
 
 
 def _told(value: object, name: str, within: str, why: str | None) -> Iterator[Tag]:

@@ -2,12 +2,14 @@
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import pydicom
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pydicom import Dataset, uid
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
@@ -157,8 +159,10 @@ def test_burnt_in_text_and_ages_inside_sequences_are_seen_too():
 
 @pytest.mark.parametrize(
     "keyword",
-    ["AcquisitionComments", "IdentifyingComments", "ImagePresentationComments", "CommentsOnRadiationDose"]
-    + ["ReasonForVisit", "ReasonForTheImagingServiceRequest", "Impressions", "UnformattedTextValue"],
+    [
+        *("AcquisitionComments", "IdentifyingComments", "ImagePresentationComments", "CommentsOnRadiationDose"),
+        *("ReasonForVisit", "ReasonForTheImagingServiceRequest", "Impressions", "UnformattedTextValue"),
+    ],
 )
 def test_what_people_write_of_people_counts_wherever_it_stands(keyword):
     text = item(**{keyword: "sister of Jane"})
@@ -235,6 +239,59 @@ def test_photos_say_whose_they_are_and_where_they_were_taken():
     words.add_text("Software", "a program")
     told = identifying.identifying(photo("PNG", pnginfo=words))
     assert [tag.keyword for tag in told] == ["text author"]
+
+
+XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:e="http://ns.adobe.com/exif/1.0/"
+ e:GPSLatitude="41,54.0N" e:PixelXDimension="8"><dc:format>image/jpeg</dc:format>
+<dc:creator><rdf:Seq><rdf:li>Jane Doe</rdf:li></rdf:Seq></dc:creator>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default"/></rdf:Alt></dc:title>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+
+def keywords(content: bytes) -> list[str]:
+    told = identifying.identifying(content)
+    assert "Jane" not in repr(told)
+    return [tag.keyword for tag in told]
+
+
+def test_xmp_of_photos_is_looked_into():
+    told = ["XMP GPSLatitude", "XMP creator"]
+    words = PngInfo()
+    words.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    assert keywords(photo("JPEG", xmp=XMP)) == told
+    assert keywords(photo("WEBP", xmp=XMP)) == told
+    assert keywords(photo("PNG", pnginfo=words)) == told
+    assert keywords(photo("TIFF", fields={700: XMP})) == told
+    assert keywords(photo("JPEG", xmp=XMP.replace(b"Jane Doe", b"").replace(b"41,54.0N", b""))) == []
+    assert identifying.identifying(photo("JPEG", xmp=XMP[:-60])) == (
+        Tag("XMP", "can't be read, so it may hold anything"),
+    )
+
+
+def test_iptc_of_photos_is_looked_into():
+    fields = ((80, b"Jane Doe"), (120, b"sister of Jane"), (5, b""), (60, b"101500"))
+    iptc = b"".join(b"\x1c\x02" + struct.pack(">BH", number, len(value)) + value for number, value in fields)
+    block = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    plain = photo("JPEG")
+    jpeg = plain[:2] + b"\xff\xed" + struct.pack(">H", len(block) + 2) + block + plain[2:]
+    directory = ImageFileDirectory_v2()
+    directory[33723], directory.tagtype[33723] = iptc, 7
+    kept = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(kept, "TIFF", tiffinfo=directory)
+    for content in (jpeg, kept.getvalue()):
+        assert keywords(content) == ["IPTC 2:120", "IPTC 2:80"]
+
+
+def test_a_text_of_a_png_counts_whatever_it_is_called_and_wherever_it_stands():
+    words = PngInfo()
+    for name in ("PatientName", "Software", "Creation Time", "date:create"):
+        words.add_text(name, "Jane Doe")
+    assert keywords(photo("PNG", pnginfo=words)) == ["text patientname"]
+    plain, chunk = photo("PNG"), b"tEXtMRN\x004711"
+    behind = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    assert keywords(plain[:-12] + behind + plain[-12:]) == ["text mrn"]  # the last 12 bytes are the end of the file
 
 
 def test_sex_age_and_a_broken_number_elsewhere_are_no_matter():
