@@ -240,12 +240,11 @@ def test_twelve_of_twelve_are_no_certainty_nor_is_what_follows_from_them():
     scored = scored.assign(confidence=0.8, prediction_set=[[word] for word in words])
     told = estimate(of_question(truth, scored, prevalence=0.01), Resampling(72))
     low = {12: 12 / (12 + 1.96**2), 60: 60 / (60 + 1.96**2), 72: 72 / (72 + 1.96**2)}
-    for name, count in {"sensitivity": 12, "specificity": 60, "ppv": 12, "npv": 60, "sensitivity_answered": 12} | {
-        "specificity_answered": 60,
-        "accuracy_answered": 72,
-        "set_coverage": 72,
-        "set_coverage_positive": 12,
-        "set_coverage_negative": 60,
+    of_the_ill, of_the_others = ("sensitivity", "ppv"), ("specificity", "npv")
+    for name, count in {
+        **dict.fromkeys((*of_the_ill, "sensitivity_answered", "set_coverage_positive"), 12),
+        **dict.fromkeys((*of_the_others, "specificity_answered", "set_coverage_negative"), 60),
+        **dict.fromkeys(("accuracy", "accuracy_answered", "set_coverage"), 72),
     }.items():
         assert told[name].value == told[name].high == 1
         assert told[name].low == pytest.approx(low[count], abs=1e-4), name
