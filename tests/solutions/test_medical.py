@@ -295,7 +295,7 @@ def test_an_image_that_is_bytes_is_told_by_its_hash_where_it_is_set_aside(traine
 def test_a_bundle_with_pictures_of_people_says_so(trained, caplog):
     assert trained.facts["personal"] == ["report.html", "test_scores.parquet"]
     card = (trained.path / "MODEL_CARD.md").read_text()
-    assert "holds rows or pictures of people in: report.html, test_scores.parquet" in card
+    assert "holds rows or pictures of people in: report.html, test_scores.parquet" in card.replace("\\", "")
     assert "rows or pictures of people" in (trained.path / "report.html").read_text()
     solvent.Bundle.load(trained.path)
     assert "holds rows or pictures of people in: report.html, test_scores.parquet" in caplog.text
