@@ -103,6 +103,8 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             figures = promises.checked_figures(run.solution.figures, drawn)
             figures = [figure for figure in figures if not (folds and figure.unseen)]
             reference = drift.reference(_one_a_score(run, trial.data), trial.data.schema, trial.valid_scores)
+    scores = score_table(prepared.schema, scored) if scored else None
+    kept = {} if scores is None else {"test_scores.parquet": scores}
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
     findings = [*prepared.findings, *trial.fitted.findings]
     for item in trial.fitted.findings:
@@ -126,7 +128,8 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "models": sorted(trial.fitted.models),
             "parameters": sum(model.count_params() for model in trial.fitted.models.values()),
             "files": sorted(trial.fitted.files),
-            "personal": sorted(trial.fitted.personal),
+            # where anything holds people, the test cases are people too
+            "personal": sorted({*trial.fitted.personal, *kept}) if trial.fitted.personal else [],
             "batch_rows": trial.fitted.batch_rows,
             "runtime": None,
             "schema": trial.data.schema.to_json(),
@@ -142,13 +145,11 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "seconds": clock.seconds,
         }
     )
-    scores = score_table(prepared.schema, scored) if scored else None
     texts = {
         "report.html": report.html(facts, scores, figures, [item.picture for item in findings]),
         "MODEL_CARD.md": report.model_card(facts),
         "reference.json": json.dumps(plain(reference), indent=1),
     }
-    kept = {} if scores is None else {"test_scores.parquet": scores}
     bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
 
 

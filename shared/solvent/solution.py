@@ -185,10 +185,13 @@ class Sums:
     Args:
         rows: shape `(rows, k)`.
         value: sums `(..., k)` -> values `(...)`.
+        shares: the value goes by shares: two columns each, what is counted and of how much. One of 0 or 1 is so in
+            every resample, and bounded otherwise (`metrics.estimate`).
     """
 
     rows: np.ndarray
     value: Callable[[np.ndarray], np.ndarray]
+    shares: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -375,7 +378,7 @@ class Fitted:
             ("output_0"): units, range, layout.
         assets: tables, arrays or bytes that scoring needs.
         personal: names of what holds rows or pictures of people: of assets, of files, and `report.html` where its
-            figures show some.
+            figures show some. Where there is any, the scores of the test cases are among them.
         valid: the declared outputs for the cases of the validation rows, by models that had not seen them; needed
             where `fit` refits on these rows (`training.refit`).
         files: further files for people and other programs; scoring reads none of them. They lie in the bundle's folder

@@ -1,7 +1,7 @@
 """What the report shows of patients: what deferral buys, what decisions are worth, groups, and where it looked."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,12 @@ def figures(settings: Medical, fitted: Fitted, rows: pd.DataFrame, scored: pd.Da
             settings.questions, truth_of(settings, rows).T if settings.questions else (), strict=True
         )
     ]
-    found = {each.name: list(subgroups.of_question(settings, each.truth, rows, scored, each.end)) for each in asked}
+    found = {each.name: list(subgroups.of_question(each.truth, rows, scored, each.end)) for each in asked}
+    measured = [each for each in asked if each.known.any()][:MOST_FINDINGS]
     if settings.findings:
         yield from _of_all_findings(asked)
-        yield from tables(found, drawn=[each.name for each in asked[:MOST_FINDINGS]])
-    for each in asked[:MOST_FINDINGS]:
+        yield from tables(found, drawn=[each.name for each in measured])
+    for each in measured:
         point = fitted.facts["questions"][each.name]["operating_point"]
         yield _decision_curve(each, point)
         yield _deferral(each.title, *_answered(each), settings.deferral.coverage)
@@ -74,7 +75,8 @@ def figures(settings: Medical, fitted: Fitted, rows: pd.DataFrame, scored: pd.Da
         referred = (scored["decision"] == REFER).to_numpy()
         yield _deferral("", right, scored["confidence"].to_numpy(np.float64), referred, settings.deferral.coverage)
         yield from forests("", list(subgroups.of_diagnoses(rows, scored)))
-    yield from photos(settings, fitted, rows, scored)
+    for figure in photos(settings, fitted, rows, scored):
+        yield replace(figure, unseen=True)  # the maps are of the kept network
     if settings.trained_on_views:
         yield augmented(settings, fitted, rows)
     yield from made_images(fitted)
@@ -89,13 +91,15 @@ def _answered(asked: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _decision_curve(asked: Asked, point: Mapping[str, Any]) -> Figure:
     value = point["value"]
     truth, probability = asked.truth[asked.known], asked.floats("probability")
+    # Scores out of fold are flagged by the operating points of their folds, and not by that of the kept network.
+    its_own = bool(((probability >= value) == asked.floats("flagged")).all())
     found = net_benefit(truth, probability, np.linspace(0.01, 0.8, 80))
 
     def draw(axes: Any) -> None:
         axes.axhline(0, color=drawing.FAINT, linewidth=1, label="flag nobody")
         axes.plot(found.threshold, found.all_flagged, color=drawing.BASELINE, linestyle=(0, (5, 2)), label="flag all")
         axes.plot(found.threshold, found.model, color=drawing.OURS, label="ours")
-        if value < 0.8:
+        if its_own and value < 0.8:
             axes.axvline(value, color=drawing.INK, linewidth=1, linestyle=(0, (2, 2)), label="operating point")
         top = max(float(found.model.max()), float(truth.mean()))
         axes.set(xlabel="threshold probability", ylabel="net benefit", ylim=(-0.2 * top, 1.1 * top))
@@ -105,8 +109,12 @@ def _decision_curve(asked: Asked, point: Mapping[str, Any]) -> Figure:
         title=f"Decision curve{asked.title}",
         caption="What it is worth to flag by the model, in true positives a patient; of "
         f"{len(truth):,} test patients. Whoever would examine 10 patients to find an ill one reads at 0.1. It "
-        f"holds for the share of ill patients in this study, {truth.mean():.0%}. The operating point is {value:.3g} "
-        f"({point['rule']}; {point['chosen_on']}).",
+        f"holds for the share of ill patients in this study, {truth.mean():.0%}. "
+        + (
+            f"The operating point is {value:.3g} ({point['rule']}; {point['chosen_on']})."
+            if its_own
+            else "The networks of the folds have an operating point each, so none is marked."
+        ),
         draw=draw,
         width=4.6,
         height=3.6,
@@ -140,7 +148,9 @@ def _deferral(title: str, right: np.ndarray, confidence: np.ndarray, referred: n
 def _of_all_findings(asked: list[Asked]) -> Iterator[Figure]:
     """ROC, precision and recall, and calibration of the first findings; one question has these in the report anyway."""
     colours = [f"C{number}" for number in range(MOST_LINES)]
-    shown = [each for each in asked if 0 < each.truth[each.known].mean() < 1][:MOST_LINES]
+    shown = [each for each in asked if len(np.unique(each.truth[each.known])) == 2][:MOST_LINES]
+    if not shown:
+        return
 
     def lines(curve: Any, across: str, up: str) -> Any:
         def draw(axes: Any) -> None:
@@ -156,9 +166,12 @@ def _of_all_findings(asked: list[Asked]) -> Iterator[Figure]:
         found = calibration.reliability(truth, probability)
         return found.mean_predicted, found.observed
 
-    others = [each.name for each in asked if each not in shown]
-    caption = f"Test patients for whom the finding is known; {len(shown)} of {len(asked)} findings." + (
-        f" Not drawn: {listed(others)}; their numbers are among the metrics." if others else ""
+    others = [each.name for each in asked if each not in shown and each.known.any()]
+    unknown = [each.name for each in asked if not each.known.any()]
+    caption = (
+        f"Test patients for whom the finding is known; {len(shown)} of {len(asked)} findings."
+        + (f" Not drawn: {listed(others)}; their numbers are among the metrics." if others else "")
+        + (f" Not known for any test patient, and so not measured: {listed(unknown)}." if unknown else "")
     )
     for title, curve, across, up in (
         ("ROC curves", report_curves.roc, "false positive rate", "sensitivity"),

@@ -10,8 +10,11 @@ A file that says that it was de-identified (PatientIdentityRemoved is YES) may k
 pseudonyms, by which its images are known to be of one patient. It may keep private elements only if it says that it
 kept those that are safe (code 113111). Nothing else is excused.
 
-What identifies only together with other records (UIDs, dates of the study, devices, descriptions) is not listed, nor
-are sex, size, weight and an age of up to 89: the profile's option Retain Patient Characteristics keeps them.
+What identifies only together with other records is not listed: UIDs, dates of the study, devices and stations, and what
+describes series, study, protocol or how the picture was derived, though the profile removes it too. Nor are sex, size,
+weight and an age of up to 89: the profile's option Retain Patient Characteristics keeps them.
+
+An element that may identify and can't be read counts as one that does; any other is not looked at.
 
 Source: DICOM PS3.15 Annex E, table E.1-1, Basic Application Level Confidentiality Profile.
 """
@@ -40,6 +43,8 @@ __all__ = ["Tag", "identified", "identifying", "reasons"]
 
 NAME = "names a person"
 PRIVATE = "is a maker's own, which may hold anything"
+TEXT = "is free text about a person"
+COMMENTS = "Comments"  # in a keyword, such as IdentifyingComments or CommentsOnRadiationDose: it is such a text
 WHY = {
     "is an identifier that a hospital or an authority gave": """
         PatientID OtherPatientIDs AccessionNumber AdmissionID IssuerOfPatientID IssuerOfAdmissionID ServiceEpisodeID
@@ -66,11 +71,11 @@ WHY = {
         ScheduledStationAETitle PerformedStationAETitle""",
     "tells a person's rank, occupation, religion or ethnic group": """
         MilitaryRank BranchOfService Occupation PatientReligiousPreference EthnicGroup""",
-    "is free text about a person": """
-        PatientComments AdditionalPatientHistory PatientState ImageComments StudyComments VisitComments
-        FrameComments RequestedProcedureComments CommentsOnThePerformedProcedureStep InterpretationText
-        MedicalAlerts Allergies SpecialNeeds ReasonForStudy TextComments TextString TextValue
-        AdmittingDiagnosesDescription DischargeDiagnosisDescription ReasonForTheRequestedProcedure
+    TEXT: """
+        AdditionalPatientHistory PatientState InterpretationText InterpretationDiagnosisDescription Impressions
+        MedicalAlerts Allergies SpecialNeeds ReasonForStudy ReasonForVisit ReasonForTheImagingServiceRequest
+        ReasonForTheRequestedProcedure TextString TextValue UnformattedTextValue
+        AdmittingDiagnosesDescription DischargeDiagnosisDescription
         ConfidentialityConstraintOnPatientDataDescription PatientTransportArrangements""",
     PRIVATE: "PrivateInformation",
 }
@@ -117,13 +122,9 @@ def identifying(content: bytes) -> tuple[Tag, ...]:
     if not is_dicom(content):
         return tuple(Tag(keyword, why) for keyword, why in exif.identifying(content))
     data = read(content)
-    with guarded("one of its elements"):
-        excused = set(PSEUDONYMS) if _text(data.get("PatientIdentityRemoved")) == "YES" else set()
-        methods = data.get("DeidentificationMethodCodeSequence") or []
-        if any(_text(method.get("CodeValue")) == SAFE_PRIVATE for method in methods):
-            excused.add(PRIVATE)
-        found = {*_found(data, ""), *_found(data.file_meta, "")}
-        return tuple(sorted({tag for tag in found if not {tag.keyword, tag.why} & excused}))
+    found = {*_found(data, ""), *_found(data.file_meta, "")}
+    excused = _excused(data)
+    return tuple(sorted({tag for tag in found if not {tag.keyword, tag.why} & excused}))
 
 
 def identified(cells: Collection[images.Cell]) -> list[Finding]:
@@ -167,8 +168,21 @@ def _of_cells(cells: Collection[images.Cell]) -> list[tuple[Tag, ...]]:
 def _of_cell(cell: images.Cell) -> tuple[Tag, ...]:
     try:
         return identifying(images.contents(cell))
-    except images.Unreadable:
+    except images.Unreadable:  # of the file as a whole: its picture can't be read either, and its row is set aside
         return ()
+
+
+def _excused(data: Dataset) -> set[str]:
+    """The keywords and reasons of what a file may keep, since it says how it was de-identified."""
+    try:
+        with guarded("what it says of its de-identification"):
+            excused = set(PSEUDONYMS) if _text(data.get("PatientIdentityRemoved")) == "YES" else set()
+            methods = data.get("DeidentificationMethodCodeSequence") or []
+            if any(_text(method.get("CodeValue")) == SAFE_PRIVATE for method in methods):
+                excused.add(PRIVATE)
+            return excused
+    except images.Unreadable:
+        return set()
 
 
 def _found(data: Dataset, within: str) -> Iterator[Tag]:
@@ -176,27 +190,36 @@ def _found(data: Dataset, within: str) -> Iterator[Tag]:
     for tag in sorted(data.keys()):
         if tag.is_private_creator:
             continue
+        name = keyword_for_tag(tag) or f"({tag.group:04x},{tag.element:04x})"
         kinds = _kinds(data, tag)
-        keyword = within + (keyword_for_tag(tag) or f"({tag.group:04x},{tag.element:04x})")
-        why = NAME if "PN" in kinds else REASONS.get(keyword.rpartition(".")[2])
+        why = NAME if "PN" in kinds else TEXT if COMMENTS in name else REASONS.get(name)
         if tag.is_private:
-            keyword, why = f"{within}private elements of group {tag.group:04x}", PRIVATE
-        if why is None and "SQ" not in kinds and keyword not in (*SHOWN, AGE):
+            name, why = f"private elements of group {tag.group:04x}", PRIVATE
+        if why is None and "SQ" not in kinds and name not in (*SHOWN, AGE):
             continue
-        value = data[tag].value
-        if isinstance(value, Sequence):
-            for item in value:
-                yield from _found(item, f"{keyword}.")
-            if why is not None and any(len(item) for item in value):
-                yield Tag(keyword, why)
-        elif keyword in SHOWN:
-            if _text(value) == "YES":
-                yield Tag(keyword, SHOWN[keyword])
-        elif keyword == AGE:
-            if _is_old(value):
-                yield Tag(keyword, OLD)
-        elif why is not None and _tells(value):
+        try:
+            with guarded("one of its elements"):
+                yield from _told(data[tag].value, name, within, why)
+        except images.Unreadable:
+            yield Tag(within + name, PRIVATE if tag.is_private else exif.UNREADABLE)
+
+
+def _told(value: object, name: str, within: str, why: str | None) -> Iterator[Tag]:
+    """What one element tells, and what stands in it if it is a sequence."""
+    keyword = within + name
+    if isinstance(value, Sequence):
+        for item in value:
+            yield from _found(item, f"{keyword}.")
+        if why is not None and any(len(item) for item in value):
             yield Tag(keyword, why)
+    elif name in SHOWN:
+        if _text(value) == "YES":
+            yield Tag(keyword, SHOWN[name])
+    elif name == AGE:
+        if _is_old(value):
+            yield Tag(keyword, OLD)
+    elif why is not None and _tells(value):
+        yield Tag(keyword, why)
 
 
 def _kinds(data: Dataset, tag: BaseTag) -> set[str | None]:
@@ -206,8 +229,8 @@ def _kinds(data: Dataset, tag: BaseTag) -> set[str | None]:
 
 
 def _is_old(value: object) -> bool:
-    """Whether an age, such as 093Y, is over 89 years; days, weeks and months have three digits at most."""
-    found = re.fullmatch(r"(\d{1,3})Y", _text(value), re.ASCII)
+    """Whether an age, such as 093Y, is over 89 years, as a number alone is; days, weeks and months are three digits."""
+    found = re.fullmatch(r"(\d+)Y?", _text(value), re.ASCII)
     return found is not None and int(found[1]) > OLDEST
 
 

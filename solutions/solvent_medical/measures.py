@@ -1,12 +1,13 @@
 """What is measured of patients: how well they are ranked, what the operating point gives, what deferral keeps."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from solvent import Sums, Weighted, labels
-from solvent.metrics import Metric, binary, mean, quotient, ratio
+from solvent.metrics import Metric, binary, ratio, share
 
 from .answers import truth_of
 from .decision import NEGATIVE, POSITIVE, REFER
@@ -24,24 +25,30 @@ def metrics(settings: Medical, rows: pd.DataFrame, scored: pd.DataFrame) -> Mapp
     if not settings.questions:
         return of_diagnoses(rows, scored)
     found = {
-        name: of_question(settings, truth, scored, settings.ending(name))
+        name: of_question(truth, scored, settings.ending(name), settings.prevalence(name))
         for name, truth in zip(settings.questions, truth_of(settings, rows).T, strict=True)
     }
     if not settings.findings:
         return found[settings.questions[0]]
-    first = next(iter(found.values()))
+    shared = [metric for metric in next(iter(found.values())) if "@" not in metric]
     return {
-        **{metric: _mean_over([each[metric] for each in found.values()], len(rows)) for metric in first},
-        **{f"{metric} of {name}": each[metric] for name, each in found.items() for metric in OF_EACH},
+        **{metric: _mean_over([each[metric] for each in found.values()], len(rows)) for metric in shared},
+        **{
+            f"{metric} of {name}": value
+            for name, each in found.items()
+            for metric, value in each.items()
+            if metric in OF_EACH or "@" in metric
+        },
     }
 
 
-def of_question(settings: Medical, truth: np.ndarray, scored: pd.DataFrame, end: str = "") -> Metrics:
+def of_question(truth: np.ndarray, scored: pd.DataFrame, end: str = "", prevalence: float | None = None) -> Metrics:
     """The metrics of one question over the patients for whom it is known.
 
     Args:
         truth: 1, 0, or NaN, shape `(patients,)`.
         scored: the declared outputs; those of this question end with `end`.
+        prevalence: where the model will be used.
 
     Returns:
         `auc`, `average_precision`, `accuracy`, `log_loss`, `brier`, `ece`; `sensitivity`, `specificity`, `ppv`, `npv`
@@ -59,21 +66,24 @@ def of_question(settings: Medical, truth: np.ndarray, scored: pd.DataFrame, end:
     ranking = binary(ill, own[f"probability{end}"].to_numpy(np.float64), flagged)
     found: Metrics = {
         **{name: ranking[name] for name in RANKING},
-        "sensitivity": quotient(ill * flagged, ill),
-        "specificity": quotient(well * cleared, well),
-        "ppv": quotient(ill * flagged, flagged),
-        "npv": quotient(well * cleared, cleared),
-        "referred": mean(1 - answered),
-        "accuracy_answered": quotient((ill == flagged) * answered, answered),
-        "sensitivity_answered": quotient(ill * flagged * answered, ill * answered),
-        "specificity_answered": quotient(well * cleared * answered, well * answered),
-        "set_coverage": mean(held),
-        "set_coverage_positive": quotient(held * ill, ill),
-        "set_coverage_negative": quotient(held * well, well),
+        "sensitivity": share(ill * flagged, ill),
+        "specificity": share(well * cleared, well),
+        "ppv": share(ill * flagged, flagged),
+        "npv": share(well * cleared, cleared),
+        "referred": share(1 - answered, np.ones(len(answered))),
+        "accuracy_answered": share((ill == flagged) * answered, answered),
+        "sensitivity_answered": share(ill * flagged * answered, ill * answered),
+        "specificity_answered": share(well * cleared * answered, well * answered),
+        "set_coverage": share(held, np.ones(len(held))),
+        "set_coverage_positive": share(held * ill, ill),
+        "set_coverage_negative": share(held * well, well),
     }
-    if (rate := settings.operating_point.prevalence) is not None:
+    if prevalence is not None:
         counts = np.column_stack([ill * flagged, ill, well * cleared, well])
-        found |= {f"{name}@{rate:.3g}": Sums(counts, _predictive(name, rate)) for name in ("ppv", "npv")}
+        shares = ((0, 1), (2, 3))  # sensitivity and specificity
+        found |= {
+            f"{name}@{prevalence:.3g}": Sums(counts, _predictive(name, prevalence), shares) for name in ("ppv", "npv")
+        }
     return found if known.all() else {name: over_all(metric, known) for name, metric in found.items()}
 
 
@@ -95,23 +105,31 @@ def over_all(metric: Metric, known: np.ndarray) -> Metric:
     if isinstance(metric, Sums):
         rows = np.zeros((len(known), metric.rows.shape[1]))
         rows[known] = metric.rows
-        return Sums(rows, metric.value)
+        return replace(metric, rows=rows)
     if isinstance(metric, Weighted):
         return Weighted(len(known), lambda weights: metric.value(weights[:, known]))
     return metric
 
 
-def _mean_over(each: Sequence[Metric], rows: int) -> Weighted:
+def _mean_over(each: Sequence[Metric], rows: int) -> Metric:
     """The mean over the findings for which a metric is defined."""
 
-    def value(weights: np.ndarray) -> np.ndarray:
-        found = np.stack(
-            [item.value(weights @ item.rows) if isinstance(item, Sums) else item.value(weights) for item in each]
-        )
-        defined = ~np.isnan(found)
-        return ratio(np.where(defined, found, 0).sum(axis=0), defined.sum(axis=0))
+    def mean_of_defined(found: list[np.ndarray]) -> np.ndarray:
+        values = np.stack(found)
+        defined = ~np.isnan(values)
+        return ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0))
 
-    return Weighted(rows, value)
+    sums = [item for item in each if isinstance(item, Sums)]
+    if len(sums) < len(each):
+        weighted = [item for item in each if isinstance(item, Weighted)]
+        return Weighted(rows, lambda weights: mean_of_defined([item.value(weights) for item in weighted]))
+    starts = np.cumsum([0, *(item.rows.shape[1] for item in sums)]).tolist()
+    parts = list(zip(sums, starts[:-1], starts[1:], strict=True))
+    return Sums(
+        np.hstack([item.rows for item in sums]),
+        lambda found: mean_of_defined([item.value(found[..., start:end]) for item, start, end in parts]),
+        shares=tuple((start + counted, start + of) for item, start, _ in parts for counted, of in item.shares),
+    )
 
 
 def of_diagnoses(rows: pd.DataFrame, scored: pd.DataFrame) -> Metrics:
@@ -121,7 +139,7 @@ def of_diagnoses(rows: pd.DataFrame, scored: pd.DataFrame) -> Metrics:
     held = [label in names for label, names in zip(rows["label"], scored["prediction_set"], strict=True)]
     return {
         **labels.measure(rows, scored),
-        "referred": mean(1 - answered),
-        "accuracy_answered": quotient(right * answered, answered),
-        "set_coverage": mean(np.array(held, float)),
+        "referred": share(1 - answered, np.ones(len(answered))),
+        "accuracy_answered": share(right * answered, answered),
+        "set_coverage": share(np.array(held, float), np.ones(len(held))),
     }

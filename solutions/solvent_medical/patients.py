@@ -16,8 +16,9 @@ __all__ = ["cases", "combined", "findings_of", "images_of"]
 def cases(settings: Medical, rows: pd.DataFrame, fitted: Fitted | None = None) -> pd.DataFrame:
     """One row for each patient, at the place of the first image: `image` holds all, the labels are the patient's.
 
-    A patient has what is looked for if one of the images has it; a finding that is known for no image is not known. Of
-    several diagnoses, all images of a patient have one (`checks` sees to that). Everything else is the first row's.
+    A patient has what is looked for if one of the images has it, and has not got it if none has: where no image shows a
+    finding and it is not known for one of them, it is not known. Of several diagnoses, all images of a patient have one
+    (`checks` sees to that). Everything else is the first row's.
     """
     if "patient" not in rows or rows.empty:
         return rows
@@ -28,7 +29,9 @@ def cases(settings: Medical, rows: pd.DataFrame, fitted: Fitted | None = None) -
     cells[:] = [list(part) for _, part in rows["image"].groupby(patient)]
     found["image"] = cells
     for name in settings.findings:
-        found[name] = pd.Series(rows[name].to_numpy(), index=patient).groupby(level=0).max().to_numpy()
+        each = pd.Series(rows[name].to_numpy(), index=patient).groupby(level=0)
+        most, all_known = each.max(), each.count() == each.size()
+        found[name] = most.where(all_known | (pd.to_numeric(most, errors="coerce") == 1)).to_numpy()
     if settings.positive is not None and "label" in rows:
         ill = (rows["label"] == settings.positive).groupby(patient).any().to_numpy()
         found["label"] = found["label"].where(~ill, settings.positive)

@@ -1,7 +1,7 @@
 """What a user may set for medical images, and what it reads and writes. Imports neither keras nor pandas."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ __all__ = ["Deferral", "Medical", "OperatingPoint", "Synthetic", "columns", "hea
 
 SENSITIVITY = 0.9
 
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
 
 class OperatingPoint(Section):
     """From which probability on a patient is flagged.
@@ -26,14 +28,14 @@ class OperatingPoint(Section):
         specificity: or at most 1 less this share of the others is to be flagged.
         confidence: how sure the promise is over draws of calibrating patients. A sensitivity of 0.9 at 0.95 needs 29
             ill patients among them.
-        prevalence: of the disease where the model will be used. Predictive values are then also shown for it: a study
-            that gathered cases has far more of them.
+        prevalence: of the disease where the model will be used; of several findings by name, such as {edema: 0.02}.
+            Predictive values are then also shown for it: a study that gathered cases has far more of them.
     """
 
     sensitivity: float | None = Field(None, gt=0, lt=1)
     specificity: float | None = Field(None, gt=0, lt=1)
     confidence: float = Field(0.95, gt=0, lt=1)
-    prevalence: float | None = Field(None, gt=0, lt=1)
+    prevalence: Rate | dict[str, Rate] | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -89,7 +91,7 @@ class Medical(Recipe):
         reading: how DICOM files become pictures.
         identifying: whether files may be trained on and scored that still say whose they are; `refuse` refuses such a
             table before training, and sets such patients aside in scoring.
-        operating_point: from which probability on a patient is flagged.
+        operating_point: from which probability on a patient is flagged, where something is looked for.
         deferral: when a patient is referred to people.
         calibration: `platt`: slope and intercept of the logit; of several diagnoses a temperature and a bias of each.
             `temperature` alone makes all answers more or less sure and can't move them, which they need where a
@@ -139,7 +141,16 @@ class Medical(Recipe):
     def _fits_together(self) -> Self:
         """What one section asks for must be there in the others."""
         several, named = bool(self.findings), self.positive is not None
+        rates = self.operating_point.prevalence
         own = {
+            "operating_point: where one of several diagnoses is named, nothing is flagged; name the one that is looked "
+            "for as positive, or leave it out": not self.questions and self.operating_point != OperatingPoint(),
+            "operating_point.prevalence: each finding has its own; write {NAME: RATE}, with names of findings": (
+                several and rates is not None and (not isinstance(rates, dict) or not set(rates) <= set(self.findings))
+            ),
+            "operating_point.prevalence: one disease is looked for; write its rate, as in prevalence: 0.01": (
+                not several and isinstance(rates, dict)
+            ),
             "positive: findings are each looked for; leave it out": several and named,
             "findings: each is a column of its own; name each once": len(set(self.findings)) < len(self.findings),
             "combine: of several diagnoses none is the worst; name the one that is looked for as positive, or use "
@@ -173,6 +184,11 @@ class Medical(Recipe):
     def ending(self, question: str) -> str:
         """What the outputs of one question end with: its name, where several findings are looked for."""
         return f"_{question}" if self.findings else ""
+
+    def prevalence(self, question: str) -> float | None:
+        """Of what is looked for, where the model will be used."""
+        rates = self.operating_point.prevalence
+        return rates.get(question) if isinstance(rates, dict) else rates
 
     @property
     def decoder(self) -> Decoder:

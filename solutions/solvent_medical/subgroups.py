@@ -11,7 +11,6 @@ from solvent.metrics import Estimate, Metric, Resampling, compare, estimate
 from solvent.metrics.fairness import bands
 
 from . import measures
-from .settings import Medical
 
 __all__ = ["COLUMNS", "FEWEST", "Group", "levels_of", "of_diagnoses", "of_question"]
 
@@ -38,9 +37,7 @@ class Group:
     worse: tuple[str, ...]
 
 
-def of_question(
-    settings: Medical, truth: np.ndarray, rows: pd.DataFrame, scored: pd.DataFrame, end: str
-) -> Iterator[Group]:
+def of_question(truth: np.ndarray, rows: pd.DataFrame, scored: pd.DataFrame, end: str) -> Iterator[Group]:
     """The groups for one question.
 
     Args:
@@ -49,7 +46,7 @@ def of_question(
     """
 
     def measured(own: np.ndarray) -> Mapping[str, Metric]:
-        return measures.of_question(settings, np.where(own, truth, np.nan), scored, end)
+        return measures.of_question(np.where(own, truth, np.nan), scored, end)
 
     return _groups(rows, QUESTION, measured, lambda metric, own: _patients(metric, truth[own]))
 

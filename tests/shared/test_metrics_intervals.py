@@ -101,7 +101,7 @@ def test_under_20_groups_there_is_no_interval(groups, printed):
 
 def test_the_protocol_says_which_units_were_drawn():
     assert Resampling(1234).protocol == (
-        "95 % percentile bootstrap, 1,000 resamples over 1,234 rows, the model held fixed."
+        "95 % percentile bootstrap, 1,000 resamples over 1,234 rows, the model held fixed; shares of 0 and 1 by Wilson."
     )
     assert "over 40 groups (1,200 rows)" in Resampling(1200, np.arange(1200) % 40).protocol
     assert Resampling(90, np.arange(90) % 9).protocol == "No interval: 9 groups (90 rows) are fewer than 20."
@@ -126,6 +126,44 @@ def test_resamples_where_a_metric_is_undefined_are_left_out_of_its_interval():
 
 def test_a_metric_undefined_in_over_5_percent_of_resamples_has_no_interval():
     assert metrics.estimate({"precision": precision_with(1)}, Resampling(200))["precision"] == Estimate(0.0)
+
+
+def twelve(counted, rows=40):
+    """The share of the first twelve rows that are counted."""
+    of = np.arange(rows) < 12
+    return metrics.share(of & (np.arange(rows) < counted), of)
+
+
+def test_a_share_of_0_or_1_has_wilsons_interval_over_what_it_is_of():
+    squared = 1.959963984540054**2
+    found = metrics.estimate({"all": twelve(12), "none": twelve(0), "most": twelve(11)}, Resampling(40))
+    assert (found["all"].value, found["all"].high) == (1, 1)
+    assert found["all"].low == pytest.approx(12 / (12 + squared))  # 0.757
+    assert (found["none"].value, found["none"].low) == (0, 0)
+    assert found["none"].high == pytest.approx(squared / (12 + squared))
+    assert 0.6 < found["most"].low < found["most"].high == 1  # the bootstrap's own
+    assert metrics.estimate({"all": twelve(12, 19)}, Resampling(19))["all"] == Estimate(1.0)  # under 20 of all units
+
+
+def test_a_share_of_0_or_1_counts_groups_and_no_number_that_is_no_share_is_widened():
+    groups = np.repeat(np.arange(40), 5)
+    of = groups < 12
+    found = metrics.estimate({"share": metrics.share(of, of)}, Resampling(200, groups))["share"]
+    assert found.low == pytest.approx(12 / (12 + 1.959963984540054**2))
+    loss = metrics.mean(np.zeros(40))
+    assert metrics.estimate({"loss": loss}, Resampling(40))["loss"] == Estimate(0.0, 0.0, 0.0)
+
+
+def test_intervals_of_shares_close_to_1_hold_the_truth():
+    generator = np.random.default_rng(7)
+    held = 0
+    for sample in range(200):
+        right = generator.random(40) < 0.97
+        found = metrics.estimate(
+            {"share": metrics.share(right, np.ones(40))}, Resampling(40, resamples=200, seed=sample)
+        )
+        held += found["share"].low <= 0.97 <= found["share"].high
+    assert held / 200 >= 0.9  # 1 in 3 samples has all right
 
 
 def test_a_metric_undefined_as_a_whole_is_nan_without_an_interval():

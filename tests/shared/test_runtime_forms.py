@@ -261,6 +261,7 @@ def test_what_is_promised_of_scores_is_set_anew_for_another_network(
     record = optimize(bundle, "openvino-float32")
     assert record["facts"] == {"operating_point": {"value": 0.25, "rows": 80}}
     assert "set anew for it, by the rows that set it before: operating_point" in sentence(record)
+    assert "What was set anew for it (operating_point) was set by rows among these" in record["protocol"]
     assert Bundle.load(bundle).fitted.facts["operating_point"]["value"] == 0.25
     assert "operating_point" not in Bundle.load(bundle, runtime="tensorflow").fitted.facts
     monkeypatch.setattr(tiles, "SOLUTION", replace(tiles.SOLUTION, recalibrate=lambda *_: None))

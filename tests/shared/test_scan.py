@@ -86,6 +86,16 @@ def test_one_class_is_refused(part: str) -> None:
     assert found.severity == "refusal" and f"{part} rows have the one value 'good'" in found.message
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_target_that_no_row_has_is_a_warning(part: str) -> None:
+    table, known = loans(300)
+    parts = parts_of(table)
+    parts[part] = parts[part].assign(target=words([None] * len(parts[part])).to_numpy())
+    found = named(scan(parts, known, given=False), "one_class")
+    assert found.severity == "warning"
+    assert f"none of {len(parts[part])} {part} rows has a value" in found.message
+
+
 def test_a_class_with_one_training_row_is_a_warning() -> None:
     table, known = loans(300)
     table.loc[0, "target"] = "fraud"

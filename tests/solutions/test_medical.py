@@ -33,7 +33,9 @@ from solvent import imaging, metrics, score  # noqa: E402
 from solvent.runtime import validation  # noqa: E402
 from solvent.runtime.optimize import optimize, sentence  # noqa: E402
 from solvent_medical import (  # noqa: E402
+    figures,
     made,
+    measures,
     model,
     patients,
     subgroups,
@@ -291,12 +293,12 @@ def test_an_image_that_is_bytes_is_told_by_its_hash_where_it_is_set_aside(traine
 
 
 def test_a_bundle_with_pictures_of_people_says_so(trained, caplog):
-    assert trained.facts["personal"] == ["report.html"]
+    assert trained.facts["personal"] == ["report.html", "test_scores.parquet"]
     card = (trained.path / "MODEL_CARD.md").read_text()
-    assert "holds rows or pictures of people in: report.html" in card
+    assert "holds rows or pictures of people in: report.html, test_scores.parquet" in card.replace("\\", "")
     assert "rows or pictures of people" in (trained.path / "report.html").read_text()
     solvent.Bundle.load(trained.path)
-    assert "holds rows or pictures of people in: report.html" in caplog.text
+    assert "holds rows or pictures of people in: report.html, test_scores.parquet" in caplog.text
 
 
 def test_several_findings_are_learnt_where_they_are_known(tmp_path):
@@ -325,7 +327,7 @@ def test_several_findings_are_learnt_where_they_are_known(tmp_path):
 
 def test_one_of_several_diagnoses_is_named_or_referred(tmp_path):
     rows = ROWS.assign(diagnosis=ROWS["diagnosis"] + " " + np.where(ROWS["age"] > 54, "old", "young"))
-    settings = {key: value for key, value in QUICK.items() if key != "positive"}
+    settings = {key: value for key, value in QUICK.items() if key not in ("positive", "operating_point")}
     quick = {
         **settings,
         "training": {**QUICK["training"], "epochs": 1},
@@ -428,6 +430,11 @@ def test_presets_are_admissible_and_say_why(name):
         ({"positive": "x", "findings": ["y"]}, "findings are each looked for"),
         ({"combine": "worst"}, "none is the worst"),
         ({"operating_point": {"sensitivity": 0.9, "specificity": 0.9}}, "one of them"),
+        ({"operating_point": {"sensitivity": 0.95}}, "nothing is flagged"),
+        ({"operating_point": {"prevalence": 0.01}, "findings": ["x"]}, "each finding has its own"),
+        ({"operating_point": {"prevalence": {"y": 0.01}}, "findings": ["x"]}, "with names of findings"),
+        ({"operating_point": {"prevalence": {"x": 0.01}}, "positive": "x"}, "as in prevalence: 0.01"),
+        ({"operating_point": {"prevalence": {"x": 1.5}}, "findings": ["x"]}, "less than 1"),
         ({"findings": ["x"], "sampling": "balanced"}, "not for several findings"),
         ({"sampling": "balanced", "training": {"class_weight": "balanced"}}, "leave one out"),
         ({"independent_rows": "yes"}, "at least 10 characters"),
@@ -452,12 +459,11 @@ def test_a_group_in_which_the_model_is_worse_is_marked_and_no_other():
     scored = pd.DataFrame(
         {"decision": words, "probability": chance, "flagged": flagged, "confidence": chance, "prediction_set": sets}
     )
-    settings = Medical(backbone="cnn", positive="x")
-    found = list(subgroups.of_question(settings, truth, rows, scored, ""))
+    found = list(subgroups.of_question(truth, rows, scored, ""))
     worse = {(group.column, group.level) for group in found if "sensitivity" in group.worse and "auc" in group.worse}
     assert worse == {("site", "c")}
     part = rows["site"] == "a"
-    alone = of_question(settings, truth[part], scored[part])
+    alone = of_question(truth[part], scored[part])
     first = next(group for group in found if group.level == "a")
     assert first.measured["auc"].value == pytest.approx(metrics.point(alone["auc"]))
     assert first.measured["auc"].low < first.measured["auc"].value < first.measured["auc"].high
@@ -500,7 +506,7 @@ def test_all_findings_have_their_groups_in_one_table():
         scored = pd.DataFrame(
             {"decision": "x", "probability": chance, "flagged": chance > 0.6, "confidence": 1.0, "prediction_set": sets}
         )
-        found[name] = list(subgroups.of_question(Medical(positive="x"), truth, rows, scored, ""))
+        found[name] = list(subgroups.of_question(truth, rows, scored, ""))
     auc, sensitivity = tables(found, drawn=names[:4])
     assert "Warning: worse in site b (finding 5)." in auc.caption
     assert "drawn of finding 4, finding 5." in auc.caption
@@ -508,6 +514,69 @@ def test_all_findings_have_their_groups_in_one_table():
     axes = matplotlib.figure.Figure().subplots()
     auc.draw(axes)
     assert sorted(text.get_text() for text in axes.texts) == ["0.50", *["1.00"] * 11]
+
+
+def of_findings(truth: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Patients with the findings a, b, ... and how they were answered: each finding rightly, from 0.5 on."""
+    names = [chr(ord("a") + place) for place in range(truth.shape[1])]
+    rows, scored = pd.DataFrame(truth, columns=names).assign(site="x"), {}
+    for name, own in zip(names, np.nan_to_num(truth).T, strict=True):
+        words = np.where(own == 1, "positive", "negative")
+        scored |= {f"probability_{name}": 0.2 + 0.6 * own, f"flagged_{name}": own == 1, f"decision_{name}": words}
+        scored |= {f"confidence_{name}": 0.8, f"prediction_set_{name}": [[word] for word in words]}
+    return rows, pd.DataFrame(scored)
+
+
+def drawn(settings, rows, scored, value, monkeypatch):
+    """The figures that show no images, each with the axes that it drew on."""
+    for name in ("photos", "made_images"):
+        monkeypatch.setattr(figures, name, lambda *_: [])
+    point = {"value": value, "rule": "by hand", "chosen_on": "nothing"}
+    facts = {"questions": {name: {"operating_point": point} for name in settings.findings}}
+    found = []
+    for figure in figures.figures(settings, solvent.Fitted(models={}, facts=facts), rows, scored):
+        axes = matplotlib.figure.Figure().subplots()
+        figure.draw(axes)
+        found.append((figure, axes))
+    return found
+
+
+def test_a_finding_that_is_known_of_no_test_patient_is_named_and_not_drawn(monkeypatch):
+    truth = np.random.default_rng(0).integers(0, 2, (80, 6)).astype(float)
+    truth[:, 0] = np.nan
+    rows, scored = of_findings(truth)
+    settings = Medical(findings=list("abcdef"), backbone="cnn")
+    assert np.isnan(metrics.point(measures.metrics(settings, rows, scored)["auc of a"]))
+    found = {figure.title: figure for figure, _ in drawn(settings, rows, scored, 0.5, monkeypatch)}
+    assert [title for title in found if title.startswith("Decision curve")] == [
+        f"Decision curve: {name}" for name in "bcde"
+    ]
+    assert found["ROC curves"].caption == (
+        "Test patients for whom the finding is known; 5 of 6 findings. Not known for any test patient, and so not "
+        "measured: a."
+    )
+    nothing = np.full((80, 2), np.nan)
+    assert drawn(Medical(findings=["a", "b"], backbone="cnn"), *of_findings(nothing), 0.5, monkeypatch) == []
+
+
+def test_no_operating_point_is_marked_where_patients_were_flagged_by_those_of_folds(monkeypatch):
+    rows, scored = of_findings(np.random.default_rng(0).integers(0, 2, (80, 1)).astype(float))
+    for value, marked in ((0.5, True), (0.1, False)):
+        found = drawn(Medical(findings=["a"], backbone="cnn"), rows, scored, value, monkeypatch)
+        curve, axes = next(item for item in found if item[0].title == "Decision curve: a")
+        assert ("operating point" in [line.get_label() for line in axes.lines]) == marked
+        assert ("The operating point is" in curve.caption) == marked
+
+
+def test_heat_maps_are_left_out_where_the_network_has_seen_the_patients(monkeypatch):
+    rows, scored = of_findings(np.random.default_rng(0).integers(0, 2, (80, 1)).astype(float))
+    shown = solvent.Figure(title="Referred: where it looked", caption="", draw=lambda axes: None)
+    monkeypatch.setattr(figures, "photos", lambda *_: [shown])
+    facts = {"questions": {"a": {"operating_point": {"value": 0.5, "rule": "", "chosen_on": ""}}}}
+    found = figures.figures(
+        Medical(findings=["a"], backbone="cnn"), solvent.Fitted(models={}, facts=facts), rows, scored
+    )
+    assert [figure.title for figure in found if figure.unseen] == [shown.title]
 
 
 def test_rare_levels_are_one_group_and_none_is_left_out():

@@ -1,12 +1,15 @@
 """Which elements of a DICOM file identify people, and that their values are told to nobody."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import pydicom
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pydicom import Dataset, uid
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
@@ -138,9 +141,59 @@ def test_what_only_links_is_not_listed():
     assert found(**study) == []
 
 
-@pytest.mark.parametrize(("age", "told"), [("089Y", []), ("090Y", ["PatientAge"]), ("104Y", ["PatientAge"])])
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [("089Y", False), ("090Y", True), ("104Y", True), ("095", True), ("0095Y", True), ("89", False), ("120M", False)],
+)
 def test_an_age_over_89_tells_who_it_is(age, told):
-    assert found(PatientAge=age) == told
+    assert found(PatientAge=age) == ["PatientAge"] * told
+
+
+def test_burnt_in_text_and_ages_inside_sequences_are_seen_too():
+    within = item(PatientAge="093Y", BurnedInAnnotation="YES", RecognizableVisualFeatures="NO")
+    assert found(ReferencedImageSequence=[within]) == [
+        "ReferencedImageSequence.BurnedInAnnotation",
+        "ReferencedImageSequence.PatientAge",
+    ]
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        *("AcquisitionComments", "IdentifyingComments", "ImagePresentationComments", "CommentsOnRadiationDose"),
+        *("ReasonForVisit", "ReasonForTheImagingServiceRequest", "Impressions", "UnformattedTextValue"),
+    ],
+)
+def test_what_people_write_of_people_counts_wherever_it_stands(keyword):
+    text = item(**{keyword: "sister of Jane"})
+    assert identifying.identifying(file(text)) == (Tag(keyword, "is free text about a person"),)
+    assert found(GraphicAnnotationSequence=[item(TextObjectSequence=[text])]) == [
+        f"GraphicAnnotationSequence.TextObjectSequence.{keyword}"
+    ]
+
+
+def element(group: int, number: int, kind: str, value: bytes) -> bytes:
+    length = struct.pack("<xxI", len(value)) if kind == "SQ" else struct.pack("<H", len(value))
+    return struct.pack("<HH", group, number) + kind.encode() + length + value
+
+
+MAKER = element(0x7F01, 0x0010, "LO", b"MAKER ")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (element(0x0040, 0x0275, "SQ", b"\xfe\xff\x00\xe0\x10"), "RequestAttributesSequence"),
+        (MAKER + element(0x7F01, 0x1001, "FD", b"\0" * 6), "private elements of group 7f01"),
+        (MAKER + element(0x7F01, 0x1001, "US", b"\0" * 3), "private elements of group 7f01"),
+        (MAKER + element(0x7F01, 0x1001, "ZZ", b"\0\0"), "private elements of group 7f01"),
+    ],
+)
+def test_an_element_that_can_t_be_read_counts_and_hides_no_other(broken, told):
+    content = file(item(PatientName="Doe^Jane")) + broken
+    assert [tag.keyword for tag in identifying.identifying(content)] == ["PatientName", told]
+    assert identifying.reasons([content]) == [f"still identifies a person: PatientName, {told}; de-identify it"]
+    assert [tag.keyword for tag in identifying.identifying(file(item(PatientIdentityRemoved="YES")) + broken)] == [told]
 
 
 def test_subjects_of_a_trial_are_pseudonyms_and_its_sites_are_not():
@@ -186,6 +239,59 @@ def test_photos_say_whose_they_are_and_where_they_were_taken():
     words.add_text("Software", "a program")
     told = identifying.identifying(photo("PNG", pnginfo=words))
     assert [tag.keyword for tag in told] == ["text author"]
+
+
+XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:e="http://ns.adobe.com/exif/1.0/"
+ e:GPSLatitude="41,54.0N" e:PixelXDimension="8"><dc:format>image/jpeg</dc:format>
+<dc:creator><rdf:Seq><rdf:li>Jane Doe</rdf:li></rdf:Seq></dc:creator>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default"/></rdf:Alt></dc:title>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+
+def keywords(content: bytes) -> list[str]:
+    told = identifying.identifying(content)
+    assert "Jane" not in repr(told)
+    return [tag.keyword for tag in told]
+
+
+def test_xmp_of_photos_is_looked_into():
+    told = ["XMP GPSLatitude", "XMP creator"]
+    words = PngInfo()
+    words.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    assert keywords(photo("JPEG", xmp=XMP)) == told
+    assert keywords(photo("WEBP", xmp=XMP)) == told
+    assert keywords(photo("PNG", pnginfo=words)) == told
+    assert keywords(photo("TIFF", fields={700: XMP})) == told
+    assert keywords(photo("JPEG", xmp=XMP.replace(b"Jane Doe", b"").replace(b"41,54.0N", b""))) == []
+    assert identifying.identifying(photo("JPEG", xmp=XMP[:-60])) == (
+        Tag("XMP", "can't be read, so it may hold anything"),
+    )
+
+
+def test_iptc_of_photos_is_looked_into():
+    fields = ((80, b"Jane Doe"), (120, b"sister of Jane"), (5, b""), (60, b"101500"))
+    iptc = b"".join(b"\x1c\x02" + struct.pack(">BH", number, len(value)) + value for number, value in fields)
+    block = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    plain = photo("JPEG")
+    jpeg = plain[:2] + b"\xff\xed" + struct.pack(">H", len(block) + 2) + block + plain[2:]
+    directory = ImageFileDirectory_v2()
+    directory[33723], directory.tagtype[33723] = iptc, 7
+    kept = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(kept, "TIFF", tiffinfo=directory)
+    for content in (jpeg, kept.getvalue()):
+        assert keywords(content) == ["IPTC 2:120", "IPTC 2:80"]
+
+
+def test_a_text_of_a_png_counts_whatever_it_is_called_and_wherever_it_stands():
+    words = PngInfo()
+    for name in ("PatientName", "Software", "Creation Time", "date:create"):
+        words.add_text(name, "Jane Doe")
+    assert keywords(photo("PNG", pnginfo=words)) == ["text patientname"]
+    plain, chunk = photo("PNG"), b"tEXtMRN\x004711"
+    behind = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    assert keywords(plain[:-12] + behind + plain[-12:]) == ["text mrn"]  # the last 12 bytes are the end of the file
 
 
 def test_sex_age_and_a_broken_number_elsewhere_are_no_matter():

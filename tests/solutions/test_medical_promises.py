@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from solvent import Refused
-from solvent.metrics import point
+from solvent.metrics import Resampling, estimate, point
 from solvent_medical import decision, patients
 from solvent_medical.answers import answers
 from solvent_medical.curves import net_benefit, risk_coverage
@@ -186,8 +186,7 @@ SCORED = pd.DataFrame(
 
 
 def test_the_metrics_of_eight_patients_are_those_of_a_pocket_calculator():
-    settings = Medical(positive="ill", operating_point={"prevalence": 0.01})
-    found = {name: point(metric) for name, metric in of_question(settings, TRUTH, SCORED).items()}
+    found = {name: point(metric) for name, metric in of_question(TRUTH, SCORED, prevalence=0.01).items()}
     expected = {
         "auc": 14 / 15,
         "sensitivity": 2 / 3,
@@ -216,6 +215,47 @@ def test_patients_for_whom_a_finding_is_not_known_are_not_measured_and_findings_
     assert found["sensitivity of mass"] == pytest.approx(1 / 2)  # the second and third only
     assert found["specificity of mass"] == pytest.approx(3 / 4)
     assert found["sensitivity"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
+def test_each_finding_has_the_prevalence_that_it_will_meet():
+    settings = Medical(findings=["edema", "mass", "node"], operating_point={"prevalence": {"edema": 0.01, "mass": 0.1}})
+    rows = pd.DataFrame(dict.fromkeys(settings.findings, TRUTH))
+    scored = pd.concat([SCORED.add_suffix(f"_{name}") for name in settings.findings], axis=1)
+    found = {name: point(metric) for name, metric in metrics(settings, rows, scored).items() if "@" in name}
+    assert found == pytest.approx(
+        {
+            "ppv@0.01 of edema": (2 / 3 * 0.01) / (2 / 3 * 0.01 + 1 / 5 * 0.99),
+            "npv@0.01 of edema": (4 / 5 * 0.99) / (4 / 5 * 0.99 + 1 / 3 * 0.01),
+            "ppv@0.1 of mass": (2 / 3 * 0.1) / (2 / 3 * 0.1 + 1 / 5 * 0.9),
+            "npv@0.1 of mass": (4 / 5 * 0.9) / (4 / 5 * 0.9 + 1 / 3 * 0.1),
+        }
+    )
+
+
+def test_twelve_of_twelve_are_no_certainty_nor_is_what_follows_from_them():
+    """A bootstrap alone says 1.0 (1.0 to 1.0) of all of these."""
+    truth = np.repeat([1.0, 0.0], [12, 60])
+    words = np.where(truth == 1, "positive", "negative")
+    scored = pd.DataFrame({"decision": words, "probability": 0.2 + 0.6 * truth, "flagged": truth == 1})
+    scored = scored.assign(confidence=0.8, prediction_set=[[word] for word in words])
+    told = estimate(of_question(truth, scored, prevalence=0.01), Resampling(72))
+    low = {12: 12 / (12 + 1.96**2), 60: 60 / (60 + 1.96**2), 72: 72 / (72 + 1.96**2)}
+    of_the_ill, of_the_others = ("sensitivity", "ppv"), ("specificity", "npv")
+    for name, count in {
+        **dict.fromkeys((*of_the_ill, "sensitivity_answered", "set_coverage_positive"), 12),
+        **dict.fromkeys((*of_the_others, "specificity_answered", "set_coverage_negative"), 60),
+        **dict.fromkeys(("accuracy", "accuracy_answered", "set_coverage"), 72),
+    }.items():
+        assert told[name].value == told[name].high == 1
+        assert told[name].low == pytest.approx(low[count], abs=1e-4), name
+    true, false = 0.01 * low[12], 0.99 * (1 - low[60])
+    assert told["ppv@0.01"].low == pytest.approx(true / (true + false), abs=1e-3)  # 0.11
+    true, false = 0.99 * low[60], 0.01 * (1 - low[12])
+    assert told["npv@0.01"].low == pytest.approx(true / (true + false), abs=1e-4)
+    both = Medical(findings=["edema", "mass"])
+    rows = pd.DataFrame({"edema": truth, "mass": truth})
+    mean = metrics(both, rows, pd.concat([scored.add_suffix("_edema"), scored.add_suffix("_mass")], axis=1))
+    assert estimate(mean, Resampling(72))["sensitivity"].low == pytest.approx(low[12], abs=1e-4)
 
 
 def test_the_decision_curve_is_the_papers():
@@ -256,3 +296,11 @@ def test_a_case_holds_all_images_of_a_patient_and_is_ill_if_one_image_is():
     assert (cells, patient.tolist(), own.tolist()) == (["1.png", "3.png", "2.png", "4.png"], [0, 0, 1, 2], [0, 1, 2])
     cells, patient, own = patients.images_of(rows)
     assert (cells, patient.tolist(), own.tolist()) == (rows["image"].tolist(), [0, 1, 0, 2], [0, 1, 0, 2])
+
+
+def test_a_patient_is_without_a_finding_only_if_that_is_known_of_all_images():
+    rows = pd.DataFrame({"patient": list("aabbccddd"), "image": list("123456789")})
+    for nothing in (None, np.nan):
+        told = pd.Series(["0", nothing, "1", nothing, "0", "0", nothing, nothing, nothing], dtype=object)
+        cases = patients.cases(Medical(findings=["mass"]), rows.assign(mass=told))
+        np.testing.assert_equal(patients.findings_of(cases, ["mass"])[:, 0], [np.nan, 1, 0, np.nan])

@@ -9,7 +9,7 @@ from .intervals import Estimate, Resampling, compare, draws, estimate, point
 from .ranking import hits, ranking
 from .regression import regression
 from .stability import psi, psi_without_shift
-from .sums import Metric, mean, quotient, ratio
+from .sums import Metric, mean, quotient, ratio, share
 
 __all__ = [
     "Curve",
@@ -38,4 +38,5 @@ __all__ = [
     "regression",
     "row_weights",
     "rows_as_telling",
+    "share",
 ]

@@ -15,7 +15,7 @@ from ..solution import Sums, Weighted
 from .calibration import expected_calibration_error
 from .curve import Curve
 from .inputs import codes, flags, probabilities, row_weights
-from .sums import Metric, mean, quotient, ratio
+from .sums import Metric, mean, quotient, ratio, share
 
 __all__ = ["binary", "by_class", "confusion", "multiclass", "multilabel"]
 
@@ -53,9 +53,9 @@ def binary(
         "average_precision": Weighted(rows, curve.average_precision),
         "gini": Weighted(rows, curve.gini),
         "ks": Weighted(rows, curve.ks),
-        "accuracy": mean(truth == decision, weight),
-        "precision": quotient(hit, decision, weight),
-        "recall": quotient(hit, truth, weight),
+        "accuracy": share(truth == decision, np.ones(rows), weight),
+        "precision": share(hit, decision, weight),
+        "recall": share(hit, truth, weight),
         "f1": quotient(2 * hit, truth + decision, weight),
         "log_loss": mean(_surprise(np.where(truth == 1, probability, 1 - probability)), weight),
         "brier": mean((probability - truth) ** 2, weight),
@@ -91,7 +91,7 @@ def multiclass(
     top_is_right = (probability.argmax(axis=1) == truth).astype(np.float64)
     return {
         **_over_classes(is_class, probability, called, weight),
-        "accuracy": mean(truth == decision, weight),
+        "accuracy": share(truth == decision, np.ones(rows), weight),
         "log_loss": mean(_surprise(probability[np.arange(rows), truth]), weight),
         "brier": mean(((probability - is_class) ** 2).sum(axis=1), weight),
         "ece": expected_calibration_error(top_is_right, probability.max(axis=1), weight),
@@ -131,7 +131,7 @@ def multilabel(
     gap_rows = np.hstack([*(gap[:, :-1] for gap in gaps), weight[:, None] * classes])
     return {
         **_over_classes(truth, probability, decision, weight),
-        "accuracy": mean((truth == decision).all(axis=1), weight),
+        "accuracy": share((truth == decision).all(axis=1), np.ones(rows), weight),
         "log_loss": mean(_surprise(np.where(truth == 1, probability, 1 - probability)).mean(axis=1), weight),
         "brier": mean(((probability - truth) ** 2).mean(axis=1), weight),
         "ece": Sums(gap_rows, lambda sums: ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])),
@@ -172,8 +172,8 @@ def by_class(
     found: dict[str, Metric] = {}
     for place, name in enumerate(names):
         own, called, both = truth[:, place], decision[:, place], hit[:, place]
-        found[f"precision of {name}"] = quotient(both, called, weight)
-        found[f"recall of {name}"] = quotient(both, own, weight)
+        found[f"precision of {name}"] = share(both, called, weight)
+        found[f"recall of {name}"] = share(both, own, weight)
         found[f"f1 of {name}"] = quotient(2 * both, own + called, weight)
         if probability is not None:
             likely = probabilities("probability", np.asarray(probability)[:, place], rows)

@@ -1,7 +1,8 @@
 """Intervals by the bootstrap, and the paired comparison of two models on the same rows.
 
 They hold the model fixed: what another seed or other training rows would change is not in them.
-Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
+Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals); for shares of 0
+and 1, which no resample leaves, Wilson, Probable Inference, 1927.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from ..solution import Sums, Weighted
+from .calibration import wilson
+from .inputs import rows_as_telling
 from .sums import Metric
 
 __all__ = ["Estimate", "Resampling", "compare", "draws", "estimate", "point"]
@@ -79,7 +82,13 @@ class Resampling:
         over = f"{self.rows:,} rows" if self.groups is None else f"{self.units:,} groups ({self.rows:,} rows)"
         if not self.printable:
             return f"No interval: {over} are fewer than {_FEWEST_GROUPS}."
-        return f"95 % percentile bootstrap, {self.resamples:,} resamples over {over}, the model held fixed."
+        how = f"95 % percentile bootstrap, {self.resamples:,} resamples over {over}, the model held fixed"
+        return f"{how}; shares of 0 and 1 by Wilson."
+
+    def telling(self, weight: np.ndarray) -> float:
+        """How many units of equal weight tell as much as rows of these weights, shape `(rows,)`, do."""
+        codes = self._group_codes
+        return rows_as_telling(weight if codes is None else np.bincount(codes, weight))
 
     def weights(self) -> Iterator[np.ndarray]:
         """How often each row is drawn: float64 arrays `(some resamples, rows)`, together `(resamples, rows)`."""
@@ -117,7 +126,8 @@ def estimate(metrics: Mapping[str, Metric], resampling: Resampling) -> dict[str,
     """Every metric with its interval, all on the same resamples.
 
     A plain number has none, nor has a metric that is undefined as a whole or in more than 5 % of the resamples; under
-    that, those are left out. Under 20 rows or groups there is no interval at all.
+    that, those are left out. Under 20 rows or groups there is no interval at all. All of them count for that, however
+    few a share is of: it is wide then, and reaches to Wilson's bound where the share is 0 or 1.
 
     Raises:
         ValueError: if a metric and the resampling are over different numbers of rows.
@@ -125,7 +135,8 @@ def estimate(metrics: Mapping[str, Metric], resampling: Resampling) -> dict[str,
     resampled = {name: metric for name, metric in metrics.items() if isinstance(metric, Sums | Weighted)}
     _check_rows(resampled, resampling)
     values = _all_draws(resampled, resampling) if resampling.printable else {}
-    return {name: _interval(point(metric), values.get(name)) for name, metric in metrics.items()}
+    found = {name: _interval(point(metric), values.get(name)) for name, metric in metrics.items()}
+    return {name: _off_the_edges(metrics[name], each, resampling) for name, each in found.items()}
 
 
 def compare(ours: Metric, theirs: Metric, resampling: Resampling) -> Estimate:
@@ -170,3 +181,25 @@ def _interval(value: float, values: np.ndarray | None) -> Estimate:
         return Estimate(value)
     low, high = np.quantile(defined, [0.025, 0.975])
     return Estimate(value, float(low), float(high))
+
+
+def _off_the_edges(metric: Metric, found: Estimate, resampling: Resampling) -> Estimate:
+    """Widen an interval by what a metric would be, were its shares of 0 or 1 at Wilson's bound: each, and all of them.
+
+    12 of 12 are 12 of 12 in every resample; yet a share of 0.76 gives as many in one sample of 27.
+    """
+    if found.low is None or found.high is None or not isinstance(metric, Sums):
+        return found
+    sums = metric.rows.sum(axis=0, dtype=np.float64)
+    bounds = {}
+    for counted, of in metric.shares:
+        if sums[of] > 0 and sums[counted] in (0, sums[of]):
+            at_edge = sums[counted] / sums[of]
+            low, high = wilson(at_edge, resampling.telling(metric.rows[:, of]))
+            bounds[counted] = sums[of] * float(low if at_edge else high)
+    moved = np.tile(sums, (len(bounds) + 1, 1))
+    for place, (column, bound) in enumerate(bounds.items()):
+        moved[[place, -1], column] = bound
+    reached = metric.value(moved)
+    reached = reached[~np.isnan(reached)]
+    return Estimate(found.value, float(min([found.low, *reached])), float(max([found.high, *reached])))

@@ -8,6 +8,7 @@ import json
 import logging
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +115,7 @@ def _accepted(bundle: Bundle, to: str, max_drop: float, config: str | Path | Non
     record |= {
         **compared,
         "max_drop": max_drop,
-        "protocol": f"{_which(bundle, to, len(sample))} {compared['protocol']}",
+        "protocol": f"{_which(bundle, to, len(sample), anew)} {compared['protocol']}",
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     record = plain(record)
@@ -160,14 +161,20 @@ def _compare(bundle: Bundle, judge: Judge, cases: Table, fitted: Fitted, first: 
     }
 
 
-def _which(bundle: Bundle, to: str, sample: int) -> str:
-    """On which rows it was measured."""
+def _which(bundle: Bundle, to: str, sample: int, anew: Iterable[str]) -> str:
+    """On which rows it was measured, and what else these rows did.
+
+    Args:
+        anew: the facts that were set anew for it.
+    """
     says = "Validation rows, each scored in both runtimes."
     if to.endswith("int8"):
         says = (
             f"One half of the validation rows, each scored in both runtimes; {sample} cases of the other half gave the "
             "ranges of the 8 bits."
         )
+    if names := ", ".join(anew):
+        says += f" What was set anew for it ({names}) was set by rows among these, and looks a little too good on them."
     if refits(bundle.settings):
         says += (
             " The network had seen these rows (training.refit): both headlines are too good, the drop is what counts."

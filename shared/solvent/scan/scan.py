@@ -165,12 +165,19 @@ def _one_class(parts: Frames, schema: Schema) -> Iterator[Finding]:
             if field.name not in table or field.kind not in ("category", "number"):
                 continue
             counts = table[field.name].value_counts()
-            if len(counts) == 1:
+            if len(counts) < 2:
+                them = many(len(table), f"{part} row")
+                have = (
+                    f"all {them} have the one value {counts.index[0]!r}"
+                    if len(counts)
+                    else f"none of {them} has a value"
+                )
                 yield Finding(
                     name="one_class",
-                    severity="warning" if part == "valid" else "refusal",
-                    message=f"Column {field.source}: all {many(len(table), f'{part} row')} have the one value "
-                    f"{counts.index[0]!r}; nothing can be {'learnt' if part == 'train' else 'measured'} from that.",
+                    # a target that may be unknown is not always asked for
+                    severity="warning" if part == "valid" or not len(counts) else "refusal",
+                    message=f"Column {field.source}: {have}; nothing can be "
+                    f"{'learnt' if part == 'train' else 'measured'} from that.",
                     cure="Give rows of the other classes, or use data.split: {by: stratified}.",
                     columns=(field.source,),
                     count=len(table),
