@@ -458,6 +458,10 @@ def _all_rows(settings: Section, rows: Table, fitted: Fitted | None) -> Table:
     return rows
 
 
+def _all_of_it(settings: Section, fitted: Fitted, rows: Table) -> Fitted:
+    return fitted
+
+
 def _nothing(*_: Any) -> list[Any]:
     return []
 
@@ -485,6 +489,9 @@ class Solution(Generic[S]):
         recalibrate: facts that were set by validation rows and promise something of scores, such as an operating point,
             set anew by the same rows for another form of the network (`optimize`), which `Fitted.predict` then asks.
             It gets all validation rows with their targets.
+        forget: what training left, without what it remembers of some rows themselves, such as what a user is known to
+            have had by them: a model that was refitted on validation rows can then be asked for their answers
+            (`optimize`). What its networks learnt stays.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.
     """
@@ -507,6 +514,7 @@ class Solution(Generic[S]):
     near_copies: Severity = "note"
     checks: Callable[[S, Table], list[Finding]] = _nothing
     recalibrate: Callable[[S, Fitted, Schema, Table], Mapping[str, JSON]] = _none
+    forget: Callable[[S, Fitted, Table], Fitted] = _all_of_it
     slices: Callable[[S, Fitted, Table], Mapping[str, Series]] = _none
     figures: Callable[[S, Fitted, Table, Table], Iterable[Figure | Texts]] = _nothing
     explain: Callable[[S, Fitted, Table], Table] | None = None

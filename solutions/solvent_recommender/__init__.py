@@ -23,6 +23,7 @@ SOLUTION = Solution(
         "item neighbours": later("solvent_recommender.rivals:neighbours"),
         "EASE": later("solvent_recommender.rivals:ease"),
     },
+    forget=later("solvent_recommender.cases:forget"),
     metrics=later("solvent_recommender.outcome:metrics"),
     slices=later("solvent_recommender.outcome:slices"),
     figures=later("solvent_recommender.figures:figures"),

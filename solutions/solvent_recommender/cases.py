@@ -1,5 +1,8 @@
 """From interactions to cases: one row a user, what they had as a list."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 
 from solvent import Fitted
@@ -7,7 +10,7 @@ from solvent import Fitted
 from .ratings import wanted
 from .settings import Recommender
 
-__all__ = ["attainable", "cases"]
+__all__ = ["attainable", "cases", "forget"]
 
 
 def cases(settings: Recommender, rows: pd.DataFrame, fitted: Fitted | None = None) -> pd.DataFrame:
@@ -43,5 +46,19 @@ def attainable(settings: Recommender, rows: pd.DataFrame, before: pd.DataFrame) 
     """
     if settings.scoring.seen:
         return rows
-    pairs, had = (pd.MultiIndex.from_frame(table[["user", "item"]]) for table in (rows, before))
-    return rows[~pairs.isin(had)]
+    return rows[~_among(rows, before)]
+
+
+def forget(settings: Recommender, fitted: Fitted, rows: pd.DataFrame) -> Fitted:
+    """What a refitted bundle holds, with histories that lack what users had in rows that it was refitted on.
+
+    Lists leave out what a user has had, so that they could hold none of what those rows ask for.
+    """
+    events = fitted.assets["histories"]
+    return replace(fitted, assets={**fitted.assets, "histories": events.assign(forgotten=_among(events, rows))})
+
+
+def _among(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Which rows are of a user and an item of others, shape `(rows,)`."""
+    pairs, there = (pd.MultiIndex.from_frame(table[["user", "item"]]) for table in (rows, others))
+    return pairs.isin(there)

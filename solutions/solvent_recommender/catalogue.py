@@ -61,15 +61,15 @@ class Catalogue:
                 f"items: {ids[ids.duplicated()].iloc[0]!r} is there more than once. Give each item one row in "
                 f"{columns.id}."
             )
-        _check_match(columns, ids, known, new_ones_will_do=learnt is not None and columns.described)
-        new = pd.Index(ids[~ids.isin(known)].astype(object))
-        joined = known.append(new)
-        rows = table.set_axis(pd.Index(ids.astype(object)))
+        names = pd.Index(ids.astype(object))  # of Python's texts: among others a search takes many times as long
+        _check_match(columns, names, known, new_ones_will_do=learnt is not None and columns.described)
+        joined = known.append(names[~names.isin(known)]).astype(object)
+        rows = table.set_axis(names)
         if learnt is not None:
             before = learnt.set_axis(pd.Index(_spelled(columns, learnt).astype(object)))
-            away = before[~before.index.isin(ids)].reindex(columns=table.columns)
+            away = before[~before.index.isin(names)].reindex(columns=table.columns)
             rows = pd.concat([rows.astype(object), away.astype(object)]) if len(away) else rows
-        return cls(joined, len(known), joined.isin(ids), rows.reindex(joined).reset_index(drop=True), columns)
+        return cls(joined, len(known), joined.isin(names), rows.reindex(joined).reset_index(drop=True), columns)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -150,14 +150,14 @@ def _spelled(columns: Items, table: pd.DataFrame) -> pd.Series:
     return kinds.read(table[columns.id], "category").values
 
 
-def _check_match(columns: Items, ids: pd.Series, known: pd.Index, *, new_ones_will_do: bool) -> None:
+def _check_match(columns: Items, ids: pd.Index, known: pd.Index, *, new_ones_will_do: bool) -> None:
     """Refuse a table of other items than those of the interactions; say so where new ones may be meant."""
     if ids.empty:
         raise Refused("items: the table has no row, so nothing is on offer. Give it a row for each item.")
     if ids.isin(known).any() or known.empty:
         return
     message = (
-        f"items: none of the {len(ids):,} ids in {columns.id!r}, such as {ids.iloc[0]!r}, is an item of the "
+        f"items: none of the {len(ids):,} ids in {columns.id!r}, such as {ids[0]!r}, is an item of the "
         f"interactions, such as {known[0]!r}"
     )
     if not new_ones_will_do:

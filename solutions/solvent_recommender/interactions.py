@@ -113,12 +113,17 @@ class Known:
 
     @classmethod
     def restored(cls, events: pd.DataFrame) -> Known:
-        """From `events`, in whatever order; of equal ages the later row is the newer."""
+        """From `events`, in whatever order; of equal ages the later row is the newer.
+
+        Those that are `forgotten`, where there is such a column, are in no history; users and items keep their places.
+        """
         (user, users), (item, items) = _numbered(events["user"]), _numbered(events["item"])
         age, liked = events["age"].to_numpy(np.float32), events["liked"].to_numpy(bool)
         order = np.lexsort((np.arange(len(events)), -age, user))
         again = pd.DataFrame({"user": user[order], "item": item[order]}).duplicated(keep="last").to_numpy()
         order = order[~again]
+        if "forgotten" in events:
+            order = order[~events["forgotten"].to_numpy(bool)[order]]
         start = np.concatenate([[0], np.cumsum(np.bincount(user[order], minlength=len(users)))])
         return cls(users, items, Histories(start, item[order], liked[order], age[order]))
 

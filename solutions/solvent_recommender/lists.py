@@ -16,12 +16,12 @@ from . import hybrid, likeness, reasons, rules
 from .engine import Engine
 from .interactions import Histories
 from .ratings import foretold
-from .topk import best, block_rows, searcher
+from .topk import best, searcher
 
 __all__ = ["scorer"]
 
 CELLS = 2**24  # scores of all parts that are held at once
-BLOCKS = 12  # of a search that are one block of lists; of 100,000 items as many users as four calls of a tower
+SEARCHED = 4096  # users whose lists are searched at once: four calls of a tower
 WIDER = 10  # times the length of a list: candidates that rules choose from
 
 
@@ -41,10 +41,10 @@ def scorer(engine: Engine) -> Score:
     novelty = -np.log2(np.maximum(counts, 1) / max(len(engine.known.users), 1))
     ids, popular = catalogue.ids.to_numpy(), reasons.popular(engine)
     if _searches(engine):
-        ranked, rows = _by_vectors(engine, usable), BLOCKS * block_rows(int(usable.sum()))
+        ranked, rows = _by_vectors(engine, usable), SEARCHED
     else:
         ranked = _by_scores(engine, usable, first)
-        rows = max(1, CELLS // (max(len(catalogue), 1) * len(engine.parts)))
+        rows = _at_once(engine)
 
     def told(
         table: pd.DataFrame, histories: Histories, chosen: Ranked, rated: Mapping[str, np.ndarray]
@@ -96,6 +96,11 @@ def scorer(engine: Engine) -> Score:
 Ranked = tuple[list[np.ndarray], list[list[float]], Mapping[str, np.ndarray]]
 
 
+def _at_once(engine: Engine) -> int:
+    """Of how many users the scores of all items by all parts are held."""
+    return max(1, CELLS // (max(len(engine.catalogue), 1) * len(engine.parts)))
+
+
 def _by_scores(engine: Engine, usable: np.ndarray, first: np.ndarray) -> Callable[[Histories], Ranked]:
     """Lists by the weighted sum of all parts' scores."""
 
@@ -144,10 +149,11 @@ def _by_vectors(engine: Engine, usable: np.ndarray) -> Callable[[Histories], Ran
         scores = [row[:length] for row, length in zip(products.tolist(), lengths, strict=True)]
         unknown = ~users.any(axis=1)
         brought = {name: np.where(unknown, 0.0, 1.0)[:, None], other: np.where(unknown, 1.0, 0.0)[:, None]}
-        if unknown.any():
-            rows = np.flatnonzero(unknown)
-            replaced, values, _ = by_scores(histories.take(rows))
-            for row, each, value in zip(rows, replaced, values, strict=True):
+        rows, at_once = np.flatnonzero(unknown), _at_once(engine)
+        for begin in range(0, len(rows), at_once):
+            some = rows[begin : begin + at_once]
+            replaced, values, _ = by_scores(histories.take(some))
+            for row, each, value in zip(some, replaced, values, strict=True):
                 found[row], scores[row] = each, value
         return found, scores, {key: np.broadcast_to(each, (len(found), len(usable))) for key, each in brought.items()}
 

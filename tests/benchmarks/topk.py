@@ -77,9 +77,9 @@ def _bare(given: argparse.Namespace) -> tuple[float, float]:
     """Seconds, and seconds of all processors, of the bare product for all users, by some of them."""
     import tensorflow as tf
 
-    from solvent_recommender.topk import block_rows
+    from solvent_recommender.topk import BLOCK
 
-    random, rows = np.random.default_rng(1), block_rows(given.items)
+    random, rows = np.random.default_rng(1), BLOCK
     columns = tf.constant(random.normal(size=(given.dimension, given.items)).astype(np.float32))
     block = tf.constant(random.normal(size=(rows, given.dimension)).astype(np.float32))
     bare = tf.function(lambda queries: tf.reduce_sum((queries @ columns)[:, :1]))

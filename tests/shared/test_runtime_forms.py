@@ -269,6 +269,31 @@ def test_what_is_promised_of_scores_is_set_anew_for_another_network(
         optimize(bundle, "openvino-float32")
 
 
+def test_a_refitted_model_is_asked_without_what_it_remembers_of_the_rows_that_it_was_refitted_on(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it remembers all answers as they are not: every one that it knows is wrong."""
+    own = tiles.SOLUTION
+
+    def forget(settings: Any, fitted: Any, valid: pd.DataFrame) -> Any:
+        assert set(valid) >= {"grey", "label"}
+        return replace(fitted, facts={**fitted.facts, "remembers": False})
+
+    def scorer(settings: Any, fitted: Any) -> Any:
+        score = own.scorer(settings, fitted)
+        swapped = {"light": "dark", "dark": "light"}
+        if not fitted.facts.get("remembers", True):
+            return score
+        return lambda table: score(table).assign(**{"class": lambda found: found["class"].map(swapped)})
+
+    monkeypatch.setattr(tiles, "SOLUTION", replace(own, scorer=scorer, forget=forget))
+    record = optimize(bundle, "openvino-float32")
+    assert record["tensorflow"] == record["value"] > 0.9
+    monkeypatch.setattr(tiles, "SOLUTION", replace(own, forget=lambda *_: None))
+    with pytest.raises(BrokenPromise, match=r"expected solvent\.Fitted"):
+        optimize(bundle, "openvino-float32")
+
+
 def test_a_runtime_that_was_damaged_is_refused(bundle: Path) -> None:
     optimize(bundle, "openvino-float32")
     with (bundle / "runtime" / "eye.bin").open("ab") as file:

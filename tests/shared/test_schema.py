@@ -13,7 +13,7 @@ from PIL import Image
 
 from solvent import tables
 from solvent.errors import Refused
-from solvent.schema import Schema
+from solvent.schema import Schema, kinds
 from solvent.solution import Column, Columns
 
 TARGET = Column(name="target", kind="category", meaning="good or bad")
@@ -261,6 +261,14 @@ def test_a_category_is_the_same_from_every_kind_of_file(cells):
     assert result.notes == {}
     assert result.good["x"].fillna("-").tolist() == ["1", "0", "-"]
     assert result.good["x"].dtype == "str"
+
+
+def test_a_column_of_categories_spells_each_as_it_is_spelled_alone():
+    cells = ["a1", "1.0", "1", "true", "False", "TRUE1", " ", "", "7.50", "x-9_", "ä1", "1\n", "\u00a0", "+3.0", "a 1"]
+    found = kinds.read(pd.Series([*cells, None], dtype="str"), "category")
+    expected = [kinds.canonical(cell) for cell in cells]
+    assert [None if pd.isna(cell) else cell for cell in found.values] == [*expected, None]
+    assert found.levels == set(expected) - {None}
 
 
 @pytest.mark.parametrize("cells", [[True, False, None], ["True", "false", ""], pd.array([1, 0, None], dtype="boolean")])

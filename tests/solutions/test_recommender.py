@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from solvent_recommender import content, ease, hybrid, neighbours, popularity, weights
+from solvent_recommender import content, ease, hybrid, neighbours, popularity, topk, weights
 from solvent_recommender.cases import cases
 from solvent_recommender.catalogue import Catalogue
 from solvent_recommender.interactions import Histories, Known
@@ -189,7 +189,7 @@ def test_gini_is_that_of_hand():
     assert np.isnan(gini(np.array([]), 3))
 
 
-def test_the_search_finds_what_a_full_sort_finds_and_nothing_that_was_seen():
+def test_the_search_finds_what_a_full_sort_finds_and_nothing_that_was_seen(monkeypatch):
     random = np.random.default_rng(0)
     users, items = random.normal(size=(3000, 8)).astype(np.float32), random.normal(size=(50, 8)).astype(np.float32)
     scores = users @ items.T
@@ -206,5 +206,25 @@ def test_the_search_finds_what_a_full_sort_finds_and_nothing_that_was_seen():
     some = (seen[0][seen[0] < 200], seen[1][seen[0] < 200])
     places, _ = searcher(many, 7)(np.round(users[:200]), some)
     np.testing.assert_array_equal(places, np.argsort(-exact, axis=1, kind="stable")[:, :7])
+    monkeypatch.setattr(topk, "SLAB", topk.TILE)  # as if the products of all items were too many to be held
+    np.testing.assert_array_equal(searcher(many, 7)(np.round(users[:200]), some)[0], places)
     everything = (np.zeros(50, int), np.arange(50))
     assert (searcher(items, 3)(users[:2], everything)[0][0] == -1).all()
+
+
+def test_no_product_of_the_search_depends_on_who_else_is_asked_for():
+    random = np.random.default_rng(0)
+    users, items = (random.normal(size=(rows, 24)).astype(np.float32) for rows in (700, 3000))
+    search = searcher(items, 5)
+    found = search(users)
+    for row in (0, 255, 256, 699):
+        for all_of_them, alone in zip(found, search(users[row : row + 1]), strict=True):
+            np.testing.assert_array_equal(alone[0], all_of_them[row])
+    assert [each.shape for each in search(users[:0])] == [(0, 5), (0, 5)]
+
+
+def test_of_items_that_are_all_equal_the_first_are_found():
+    seen = (np.array([1, 1]), np.array([0, 2]))
+    places, products = searcher(np.ones((3000, 4), np.float32), 5)(np.zeros((3, 4), np.float32), seen)
+    assert places.tolist() == [[0, 1, 2, 3, 4], [1, 3, 4, 5, 6], [0, 1, 2, 3, 4]]
+    assert not products.any()

@@ -1,6 +1,7 @@
 """Recommender: the lists that a bundle makes for known and new users, of known and new items, under rules."""
 
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,10 @@ import pytest
 
 from solvent import Bundle, Refused, evaluate, score, tables, train
 from solvent.config import load
+from solvent.runtime.optimize import optimize
 from solvent_recommender import rules
+from solvent_recommender.cases import forget
+from solvent_recommender.interactions import Known
 from solvent_recommender.sample import tastes
 from solvent_recommender.settings import Recommender, Scoring
 
@@ -319,19 +323,21 @@ def test_two_towers_alone_find_tastes_and_the_search_is_that_of_all_scores(folde
     assert "fresh" in found["items"].iloc[0][:14]
 
 
-def test_the_next_item_follows_from_the_order_of_a_history(tmp_path):
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory):
     """Everyone walks round a circle of 24 items from some place; only the order says which way."""
+    where = tmp_path_factory.mktemp("walks")
     random = np.random.default_rng(0)
     steps = [
         (f"u{user}", (start + step) % 24) for user, start in enumerate(random.integers(0, 24, 300)) for step in range(7)
     ]
     rows = pd.DataFrame(steps, columns=["user", "item"])
     rows["time"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.tile(np.arange(7), 300), unit="D")
-    tables.write(rows, tmp_path / "walks.parquet")
+    tables.write(rows, where / "walks.parquet")
     config = {
         "solution": TARGET,
         "data": {
-            "rows": str(tmp_path / "walks.parquet"),
+            "rows": str(where / "walks.parquet"),
             "split": {"by": "last", "within": "user", "fractions": [0.7, 0.15, 0.15]},
         },
         "settings": {
@@ -340,15 +346,43 @@ def test_the_next_item_follows_from_the_order_of_a_history(tmp_path):
             "training": {"epochs": 15, "batch_size": 128, "learning_rate": 0.01, "patience": 5},
         },
     }
-    bundle = train(config, tmp_path / "bundle")
+    return train(config, where / "bundle")
+
+
+def test_another_runtime_is_measured_by_lists_that_may_hold_what_is_held_out(walks, tmp_path):
+    """The refitted model knows the validation rows as what users have had, and lists leave that out."""
+    copy = shutil.copytree(walks.path, tmp_path / "bundle")
+    record = optimize(copy, "openvino-float32")
+    assert record["models"] == ["next_item_items", "next_item_users"]
+    assert record["tensorflow"] > 0.8
+    assert abs(record["drop"]["value"]) < 0.005
+    user = walks.fitted.assets["histories"]["user"].iloc[0]
+    had = walks.fitted.assets["histories"].query("user == @user")["item"]
+    for each in (walks, Bundle.load(copy)):
+        assert not set(had) & set(each.score(pd.DataFrame({"user": [user]}))["items"].iloc[0])
+
+
+def test_what_is_forgotten_keeps_users_and_items_in_their_places(walks):
+    events = walks.fitted.assets["histories"]
+    some = events[(events["user"] == "u7") | (events["item"] == "3")]
+    before = Known.restored(events)
+    after = Known.restored(forget(walks.settings, walks.fitted, some).assets["histories"])
+    assert after.users.equals(before.users) and after.items.equals(before.items)
+    place, item = before.users.get_loc("u7"), before.items.get_loc("3")
+    for row in range(len(before.users)):
+        left = before.histories.of(row) if row != place else np.array([], int)
+        assert after.histories.of(row).tolist() == left[left != item].tolist()
+
+
+def test_the_next_item_follows_from_the_order_of_a_history(walks):
     histories = [[str(at % 24) for at in range(begin, begin + 4)] for begin in range(24)]
-    found = bundle.score(pd.DataFrame({"user": [f"n{at}" for at in range(24)], "history": histories}))
+    found = walks.score(pd.DataFrame({"user": [f"n{at}" for at in range(24)], "history": histories}))
     expected = [str((begin + 4) % 24) for begin in range(24)]
     assert np.mean([items[0] == wanted for items, wanted in zip(found["items"], expected, strict=True)]) > 0.8
     back = [history[::-1] for history in histories]
-    turned = bundle.score(pd.DataFrame({"user": [f"n{at}" for at in range(24)], "history": back}))
+    turned = walks.score(pd.DataFrame({"user": [f"n{at}" for at in range(24)], "history": back}))
     assert turned["items"].to_list() != found["items"].to_list()
     assert (
-        bundle.facts["test"]["metrics"]["ndcg@10"]["value"]
-        > bundle.facts["rivals"]["EASE"]["metrics"]["ndcg@10"]["value"]
+        walks.facts["test"]["metrics"]["ndcg@10"]["value"]
+        > walks.facts["rivals"]["EASE"]["metrics"]["ndcg@10"]["value"]
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import Refused
 from . import saved_model, symbolic
+from .processor import threads
 
 if TYPE_CHECKING:
     import keras
@@ -89,7 +90,7 @@ def compiled(path: Path, precision: str, model: keras.Model) -> Callable[[Any], 
             {
                 "INFERENCE_PRECISION_HINT": HINTS[precision],
                 "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all processors
-                "INFERENCE_NUM_THREADS": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
+                "INFERENCE_NUM_THREADS": threads(),
             },
         )
         .create_infer_request()

@@ -18,7 +18,7 @@ from .. import bundle as bundles
 from ..bundle import Bundle
 from ..errors import BarMissed, Refused
 from ..evaluation import Judge
-from ..promises import checked_facts, checked_score
+from ..promises import checked_facts, checked_fitted, checked_score
 from ..record import plain
 from ..schedule import refits
 from ..solution import JSON, Fitted, Table
@@ -94,6 +94,8 @@ def _accepted(bundle: Bundle, to: str, max_drop: float, config: str | Path | Non
         raise Refused(f"{to} needs the package nncf: pip install nncf. {bundle.path} is unchanged.")
     seed = bundle.facts["machine"]["seed"]
     rows = validation.rows(bundle, config)
+    unknowing = bundle.solution.forget(bundle.settings, bundle.fitted, rows)
+    bundle = replace(bundle, fitted=checked_fitted(bundle.solution.forget, unknowing))
     ranging, measuring = halves(rows, bundle.schema, seed) if to.endswith("int8") else (rows, rows)
     judge = Judge(bundle.solution, bundle.settings, bundle.schema)
     sample = judge.cases(recording.some(ranging, bundle.schema, SAMPLE_ROWS, seed))

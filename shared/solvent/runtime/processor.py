@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-__all__ = ["instructions", "lacks"]
+__all__ = ["instructions", "lacks", "threads"]
 
 NEEDS = {"bf16": ("amx_bf16", "avx512_bf16"), "int8": ("amx_int8", "avx512_vnni", "avx_vnni")}  # one of them
 
@@ -23,3 +24,8 @@ def instructions() -> frozenset[str]:
     lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
     flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
     return frozenset(flags.split())
+
+
+def threads() -> int:
+    """How many threads may compute at once: what a job's limits say, or else one for each processor."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)

@@ -43,6 +43,7 @@ UNREADABLE = {
 }
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
+PLAIN = r"^[\w-]*\d[\w-]*$"  # as most ids are: a word with a digit is spelled in one way only
 DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 DATE = r"^\s*\d{4}-?\d{2}|^\s*\d{4}\s*$"  # without it pandas reads "now" and "today" as times
 UnixUnit = Literal["s", "ms", "us", "ns"]
@@ -138,7 +139,9 @@ def _categories(cells: pd.Series) -> Cells:
     text = _text(cells)
     coded = text.dictionary_encode()
     found = coded.dictionary.to_pylist()
-    spelled = [canonical(level) for level in found]
+    spelled = list(found)
+    for place in np.flatnonzero(~_mask(pc.match_substring_regex(coded.dictionary, PLAIN))):
+        spelled[place] = canonical(found[place])
     if spelled != found:
         text = pa.array(spelled, type=coded.dictionary.type).take(coded.indices)
     return replace(_from_text(cells, text), levels=frozenset(level for level in spelled if level is not None))
