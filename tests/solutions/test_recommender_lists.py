@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Bundle, Refused, evaluate, score, tables, train
+from solvent import Bundle, Data, Refused, evaluate, score, tables, train
 from solvent.config import load
-from solvent_recommender import rules
+from solvent_recommender import model, rivals, rules
 from solvent_recommender.sample import tastes
 from solvent_recommender.settings import Recommender, Scoring
 
@@ -215,6 +215,31 @@ def test_rules_hold_in_every_list(bundle, made):
     assert np.mean(again) > 5 and (found["candidates"] == 64).all()
 
 
+def test_an_item_that_is_recommended_again_is_no_reason_for_itself(bundle, made):
+    title = dict(zip(made.side["items"]["item"], made.side["items"]["title"], strict=True))
+    found = with_scoring(bundle, seen=True).score(asked(*[f"U{number:03d}" for number in range(20)]))
+    for items, reasons in zip(found["items"], found["reasons"], strict=True):
+        assert not any(why.endswith(f" {title[item]}") for item, why in zip(items, reasons, strict=True))
+
+
+def test_choices_are_made_among_the_items_that_rules_let_in(folder, made, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    def choose(settings, name, known, catalogue, held):
+        raise Asked(catalogue.ids[catalogue.offered].tolist())
+
+    monkeypatch.setattr("solvent_recommender.model.choose", choose)
+    monkeypatch.setattr("solvent_recommender.rivals.choose", choose)
+    rows = made.rows.rename(columns={"customer": "user"})
+    settings = Recommender(items={"categories": "kind"}, scoring={"only": {"kind": ["tea", "boat"]}})
+    data = Data(rows.iloc[:1500], rows.iloc[1500:2000], None, made.side, 0, folder)
+    for fitted in (model.fit, rivals.ease):
+        with pytest.raises(Asked) as found:
+            fitted(settings, data)
+        assert set(kinds(found.value.args[0])) == {"tea", "boat"}
+
+
 def test_what_is_out_of_stock_is_not_recommended(bundle, made):
     items = made.side["items"].assign(stock=[0, 3] * 32)
     found = with_scoring(bundle, in_stock="stock").scorer({"items": items})(
@@ -231,16 +256,19 @@ def test_diversity_makes_lists_more_various(bundle):
 
 
 def test_mmr_is_that_of_hand():
-    like = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])
-    found = rules.arranged(
-        Scoring(length=3, diversity=0.5),
-        np.array([], int),
-        np.array([0, 1, 2]),
-        np.array([1.0, 0.9, 0.2]),
-        lambda places: like[np.ix_(places, places)],
-        [("x",)] * 3,
-    )
-    assert found.tolist() == [0, 2, 1]  # 0.5 * 0.9 - 0.5 * 0.9 is less than 0.5 * 0.2
+    """Scores of 1, 0.9 and 0.2 are 1, 0.875 and 0 among themselves, and so are they a constant higher or lower."""
+    for likeness, expected in ((0.9, [0, 2, 1]), (0.86, [0, 1, 2])):  # 0.5 * 0.875 less half the likeness, beside 0
+        like = np.array([[1, likeness, 0], [likeness, 1, 0], [0, 0, 1]])
+        for higher in (0, 7, -7):
+            found = rules.arranged(
+                Scoring(length=3, diversity=0.5),
+                np.array([], int),
+                np.array([0, 1, 2]),
+                np.array([1.0, 0.9, 0.2]) + higher,
+                lambda places, like=like: like[np.ix_(places, places)],
+                [("x",)] * 3,
+            )
+            assert found.tolist() == expected
 
 
 def test_a_rule_that_names_no_column_is_refused_with_those_there_are(bundle):
