@@ -47,6 +47,7 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     known, _ = told(settings, data, Known.of(settings, data.train))
     table = side_table(settings, known.items, data.side)
     catalogue = rules.limited(settings.scoring, Catalogue.of(settings, known.items, table))
+    rules.refuse_unknown_pins(settings.scoring, catalogue.ids.append(pd.Index(data.valid["item"], dtype=object)))
     chosen, choices = {}, []
     for name in needed(settings, settings.used):
         chosen[name], tried = choose(settings, name, known, catalogue, held)
@@ -332,4 +333,5 @@ def scorer(settings: Recommender, fitted: Fitted) -> Score:
     if settings.users.about:
         known = known.told(People.read(settings.users, fitted.assets["traits"], fitted.assets["users"]))
     catalogue = Catalogue.of(settings, known.items, fitted.assets["items"], fitted.assets["learnt"])
+    rules.warn_of_lost_pins(settings.scoring, catalogue)
     return lists(engine(settings, fitted, fitted.facts["weights"], known, catalogue))

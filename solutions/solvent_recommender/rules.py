@@ -1,5 +1,6 @@
 """What may stand in a list, and in which order: stock, region, at most so many of a category, variety, pinned items."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -8,12 +9,14 @@ import pandas as pd
 
 from solvent import Refused
 from solvent.schema import kinds
-from solvent.wording import listed
+from solvent.wording import listed, suggestion
 
 from .catalogue import Catalogue
 from .settings import Scoring
 
-__all__ = ["arranged", "limited", "pinned", "spread", "usable"]
+__all__ = ["arranged", "limited", "pinned", "refuse_unknown_pins", "spread", "usable", "warn_of_lost_pins"]
+
+log = logging.getLogger("solvent")
 
 YES, NO = ("true", "yes"), ("false", "no")
 
@@ -73,9 +76,36 @@ def _in_stock(cells: pd.Series, catalogue: Catalogue) -> np.ndarray:
 
 def pinned(scoring: Scoring, catalogue: Catalogue) -> np.ndarray:
     """The places of the pinned items that the catalogue has, each once."""
-    names = dict.fromkeys(kinds.canonical(name) for name in scoring.pinned)
-    found = catalogue.ids.get_indexer(pd.Index(list(names), dtype=object))
+    found = catalogue.ids.get_indexer(_pinned_ids(scoring))
     return found[found >= 0]
+
+
+def refuse_unknown_pins(scoring: Scoring, ids: pd.Index) -> None:
+    """Refuse to pin what is no item.
+
+    Args:
+        ids: of all items that there are.
+    """
+    names = _pinned_ids(scoring)
+    if len(unknown := names[~names.isin(ids)]):
+        raise Refused(
+            f"settings.scoring.pinned names {listed(map(repr, unknown))}, and no item is called so."
+            f"{suggestion(unknown[0], ids)} Correct the id, or leave it out."
+        )
+
+
+def warn_of_lost_pins(scoring: Scoring, catalogue: Catalogue) -> None:
+    """Say which pinned items are in no list tonight."""
+    names = _pinned_ids(scoring)
+    if len(lost := names[~names.isin(catalogue.ids[usable(scoring, catalogue)])]):
+        log.warning(
+            "settings.scoring.pinned: %s in no list, since no item on offer is called so or a rule leaves it out.",
+            f"{listed(map(repr, lost))} {'is' if len(lost) == 1 else 'are'}",
+        )
+
+
+def _pinned_ids(scoring: Scoring) -> pd.Index:
+    return pd.Index(list(dict.fromkeys(map(kinds.canonical, scoring.pinned))), dtype=object)
 
 
 def spread(scores: np.ndarray, category: np.ndarray, each: int, count: int) -> np.ndarray:
@@ -107,7 +137,7 @@ def arranged(
     candidates, less d times its greatest likeness to an item that is in the list already.
 
     Args:
-        first: places of the pinned items.
+        first: places of the pinned items; they count in `per_category`, and all stand there however many there are.
         places: of the candidates, the best first, none of them pinned.
         scores: of the candidates.
         likeness: of given items with each other, shape `(items, items)`.

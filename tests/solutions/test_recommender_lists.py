@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Bundle, Data, Refused, evaluate, score, tables, train
+from solvent import Bundle, Data, Refused, compare, evaluate, score, tables, train
 from solvent.config import load
+from solvent.metrics import point, ranking
 from solvent_recommender import model, rivals, rules
+from solvent_recommender.cases import cases
 from solvent_recommender.sample import tastes
 from solvent_recommender.settings import Recommender, Scoring
 
@@ -138,6 +140,38 @@ def test_measured_on_a_table_of_old_and_new_rows_only_the_new_ones_count(bundle,
     found = evaluate(bundle, made.rows)["metrics"]
     assert found["ndcg@10"]["value"] == pytest.approx(bundle.facts["test"]["metrics"]["ndcg@10"]["value"])
     assert found["recall@20"]["value"] == pytest.approx(bundle.facts["test"]["metrics"]["recall@20"]["value"])
+
+
+def test_two_bundles_are_compared_on_what_neither_of_them_knows(bundle, folder, made):
+    """The other one learnt from fewer rows: for it, more of the table is new."""
+    tables.write(made.rows.iloc[:1600], folder / "early.parquet")
+    data = {**data_of(folder, made), "rows": str(folder / "early.parquet")}
+    settings = {"parts": ["popularity", "neighbours"]}
+    early = train({"solution": TARGET, "data": data, "settings": settings}, folder / "early")
+    found = compare(bundle, early, made.rows)
+    truth = cases(bundle.settings, made.rows.rename(columns={"customer": "user"}), bundle.fitted, early.fitted)
+    assert found["rows"] == len(truth)
+    for name, each in (("first", bundle), ("second", early)):
+        value = point(ranking(truth["item"], each.scorer()(truth[["user"]])["items"], [10])["ndcg@10"])
+        assert found[name]["value"] == pytest.approx(value)
+    turned = compare(early, bundle, made.rows)["difference"]
+    assert turned["value"] == pytest.approx(-found["difference"]["value"])
+    with pytest.raises(Refused, match=r"cases the two bundles' settings ask for another item"):
+        compare(bundle, with_scoring(bundle, seen=True), made.rows)
+
+
+def test_a_pinned_item_that_is_in_no_list_is_told_of_and_refused_in_training_if_there_is_none(
+    bundle, folder, made, caplog
+):
+    items = made.side["items"].assign(stock=lambda table: np.where(table["item"] == "tea-00", 0, 1))
+    pinned = with_scoring(bundle, pinned=("tea-00", "tea-000", "boat-01"), in_stock="stock")
+    pinned.scorer({"items": items})
+    assert "pinned: 'tea-00', 'tea-000' are in no list" in caplog.text and "boat-01" not in caplog.text
+    settings = {"scoring": {"pinned": ["tea-000"]}}
+    with pytest.raises(Refused, match=r"pinned names 'tea-000'.*Did you mean 'tea-00'\?"):
+        train({"solution": TARGET, "data": data_of(folder, made), "settings": settings}, folder / "refused")
+    with pytest.raises(ValueError, match="3 items don't fit into lists of length 2"):
+        Scoring(pinned=("a", "b", "c", "a"), length=2)
 
 
 def test_a_history_may_be_what_a_csv_file_gives(bundle, folder):
@@ -319,6 +353,11 @@ def test_a_training_that_would_not_refit_is_refused():
         Recommender(training={"refit": False})
 
 
+def test_parts_beside_one_model_alone_are_refused():
+    with pytest.raises(ValueError, match="parts are those of the hybrid, and model is ease"):
+        Recommender(model="ease", parts=("popularity", "ease"))
+
+
 def test_a_part_that_is_named_twice_is_refused():
     with pytest.raises(ValueError, match="each model once"):
         Recommender(parts=("ease", "ease"))
@@ -329,7 +368,11 @@ def test_two_towers_alone_find_tastes_and_the_search_is_that_of_all_scores(folde
     config = {
         "solution": TARGET,
         "data": data_of(folder, made),
-        "settings": {**made.settings, "model": "two_tower", "training": {"epochs": 6, "batch_size": 256}},
+        "settings": {
+            **{name: value for name, value in made.settings.items() if name != "parts"},
+            "model": "two_tower",
+            "training": {"epochs": 6, "batch_size": 256},
+        },
     }
     bundle = train(config, folder / "towers")
     assert bundle.facts["test"]["metrics"]["ndcg@10"]["value"] > 0.4

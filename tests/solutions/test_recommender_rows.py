@@ -8,7 +8,9 @@ import pytest
 import scipy.sparse
 
 from solvent import Data, Fitted, Refused
-from solvent_recommender import ease, hybrid, likeness, lists, popularity, rules, weights
+from solvent.evaluation import Judge
+from solvent.schema import Schema
+from solvent_recommender import SOLUTION, ease, hybrid, likeness, lists, popularity, rules, weights
 from solvent_recommender.cases import attainable, cases
 from solvent_recommender.catalogue import Catalogue, learnt
 from solvent_recommender.checks import checks
@@ -286,6 +288,26 @@ def test_diversity_is_that_of_hand_and_reads_only_what_lists_hold():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < large.data.nbytes / 10
+
+
+def test_a_column_of_numbers_without_a_number_is_refused():
+    known = Known.of(SETTINGS, pairs(("u", "a"), ("v", "b")))
+    settings = Recommender(items={"numbers": ["price"]})
+
+    def numbers(*cells):
+        return Catalogue.of(settings, known.items, pd.DataFrame({"item": ["a", "b"], "price": cells})).numbers()
+
+    with pytest.raises(Refused, match=r"no cell of 'price', such as '1,5', is a number \(write 1\.5"):
+        numbers(None, "1,5")
+    np.testing.assert_array_equal(numbers("2", "dear")[:, 0], [2, np.nan])
+    assert np.isnan(numbers(None, None)).all()
+
+
+def test_cases_of_one_user_in_several_folds_are_drawn_together():
+    rows = pd.DataFrame({"user": [f"u{case % 25}" for case in range(50)], "item": [["a"]] * 50})
+    scored = pd.DataFrame({"items": [["a"]] * 50, "candidates": 1, "novelty": 0.0, "diversity": 0.0, "popularity": 0.0})
+    found = Judge(SOLUTION, SETTINGS, Schema(())).measure(rows, scored)
+    assert "25 groups (50 rows)" in found.resampling.protocol
 
 
 def test_ease_takes_no_more_memory_than_it_says():
