@@ -49,7 +49,7 @@ def config(tmp_path_factory, made):
         "solution": "solvent_recommender:SOLUTION",
         "data": {
             "rows": str(where / "rows.parquet"),
-            "split": {"fractions": [0.4, 0.4, 0.2]},
+            "split": {"by": "time", "fractions": [0.4, 0.4, 0.2]},
             "columns": dict(made.columns),
             "side": {"items": str(where / "items.parquet"), "users": str(where / "users.parquet")},
         },
