@@ -96,6 +96,8 @@ def refuse_unknown_pins(scoring: Scoring, ids: pd.Index) -> None:
 
 def warn_of_lost_pins(scoring: Scoring, catalogue: Catalogue) -> None:
     """Say which pinned items are in no list tonight."""
+    if not scoring.pinned:
+        return
     names = _pinned_ids(scoring)
     if len(lost := names[~names.isin(catalogue.ids[usable(scoring, catalogue)])]):
         log.warning(
@@ -105,7 +107,7 @@ def warn_of_lost_pins(scoring: Scoring, catalogue: Catalogue) -> None:
 
 
 def _pinned_ids(scoring: Scoring) -> pd.Index:
-    return pd.Index(list(dict.fromkeys(map(kinds.canonical, scoring.pinned))), dtype=object)
+    return pd.Index(list(dict.fromkeys(kinds.canonical(name) or name for name in scoring.pinned)), dtype=object)
 
 
 def spread(scores: np.ndarray, category: np.ndarray, each: int, count: int) -> np.ndarray:
