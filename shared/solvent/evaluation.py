@@ -96,13 +96,13 @@ class Judge:
     def goal(self) -> Goal:
         return promises.checked_goal(self.solution.headline, self.solution.headline(self.settings))
 
-    def cases(self, rows: Table, fitted: Fitted | None = None) -> Table:
+    def cases(self, rows: Table, *fitted: Fitted) -> Table:
         """The rows that are scored and measured: one for each case.
 
         Args:
-            fitted: what is measured on them; None for validation rows.
+            fitted: what is measured on them; nothing for validation rows.
         """
-        return promises.checked_cases(self.solution.cases, self.solution.cases(self.settings, rows, fitted))
+        return promises.checked_cases(self.solution.cases, self.solution.cases(self.settings, rows, *fitted))
 
     def measure(self, rows: Table, scored: Table) -> Measured:
         """Apply the solution's metrics.
@@ -122,8 +122,8 @@ class Judge:
 
     def _resampling(self, rows: Table) -> intervals.Resampling:
         whole = self.schema.by_role("entity") or self.schema.by_role("group")
-        groups = rows[whole[0].name].to_numpy() if whole and whole[0].name in rows else None
-        return intervals.Resampling(len(rows), groups)
+        name = whole[0].name if whole else self.solution.columns(self.settings).resample
+        return intervals.Resampling(len(rows), rows[name].to_numpy() if name in rows else None)
 
     def headlines(self, scored: Scored) -> dict[str, float]:
         """Every model's headline on the same rows."""

@@ -213,18 +213,22 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
 def compare(
     first: str | Path | Bundle, second: str | Path | Bundle, table: Source | str | Path | Table
 ) -> dict[str, JSON]:
-    """The paired difference (first less second) of two bundles' headlines on the same rows.
+    """The paired difference (first less second) of two bundles' headlines on the same rows. What one of them knows
+    already is a case of neither.
 
     Raises:
-        Refused: if the two have different headlines, or no row that both can score.
+        Refused: if the two have different headlines or ask for different targets of a row, or no row that both can
+            score.
     """
-    judges, scored = [], []
-    for bundle in (first, second):
-        loaded, rows, _ = _checked_rows(bundle, table)
-        judges.append(Judge(loaded.solution, loaded.settings, loaded.schema))
-        scored.append(Scored.of(judges[-1].cases(rows, loaded.fitted), {OURS: loaded.scorer()}))
-    _refuse_incomparable(judges, scored)
+    bundles_rows = [_checked_rows(bundle, table)[:2] for bundle in (first, second)]
+    judges = [Judge(loaded.solution, loaded.settings, loaded.schema) for loaded, _ in bundles_rows]
+    _refuse_incomparable(judges)
+    scored = []
+    for judge, (loaded, rows) in zip(judges, bundles_rows, strict=True):
+        known = [other.fitted for other, _ in bundles_rows if other.solution is loaded.solution]
+        scored.append(Scored.of(judge.cases(rows, *known), {OURS: loaded.scorer()}))
     both = scored[0].rows.index.intersection(scored[1].rows.index)
+    _refuse_other_targets(judges, [item.rows.loc[both] for item in scored])
     ours, theirs = (
         judge.measure(item.rows.loc[both], item.ours.loc[both]) for judge, item in zip(judges, scored, strict=True)
     )
@@ -242,7 +246,7 @@ def compare(
     return found
 
 
-def _refuse_incomparable(judges: Sequence[Judge], scored: Sequence[Scored]) -> None:
+def _refuse_incomparable(judges: Sequence[Judge]) -> None:
     """Two bundles can be compared if they answer the same question: one headline, the same targets of the same rows."""
     goals = [judge.goal for judge in judges]
     if goals[0] != goals[1]:
@@ -255,6 +259,19 @@ def _refuse_incomparable(judges: Sequence[Judge], scored: Sequence[Scored]) -> N
             f"The two predict different things ({listed(sources[0])} and {listed(sources[1])}, or other classes): "
             "they can't be compared."
         )
+
+
+def _refuse_other_targets(judges: Sequence[Judge], rows: Sequence[Table]) -> None:
+    """By their settings two bundles may read different targets out of the same rows."""
+    for fields in zip(*(judge.schema.targets for judge in judges), strict=True):
+        if any(field.name not in part for field, part in zip(fields, rows, strict=True)):
+            continue
+        cells = [list(map(repr, part[field.name].tolist())) for field, part in zip(fields, rows, strict=True)]
+        if differ := sum(first != second for first, second in zip(*cells, strict=True)):
+            raise Refused(
+                f"Of {differ:,} of {len(cells[0]):,} cases the two bundles' settings ask for another {fields[0].name}: "
+                "they can't be compared. Train both with the same settings of what counts as right."
+            )
 
 
 def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Table) -> tuple[Bundle, Table, int]:

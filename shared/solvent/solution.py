@@ -156,12 +156,15 @@ class Columns:
     Args:
         features: the kinds that the table's other columns may have to be read as features;
             empty where the other columns are of no interest.
+        resample: the column whose equal cells intervals draw together, where no role says it: such as a user, of whom
+            each fold may have a case. Empty where each case stands for itself.
     """
 
     inputs: tuple[Column, ...] = ()
     targets: tuple[Column, ...] = ()
     outputs: tuple[Output, ...] = ()
     features: tuple[Kind, ...] = ()
+    resample: str = ""
 
 
 @dataclass(frozen=True)
@@ -454,7 +457,7 @@ def later(path: str) -> Any:
     return Later(path)
 
 
-def _all_rows(settings: Section, rows: Table, fitted: Fitted | None) -> Table:
+def _all_rows(settings: Section, rows: Table, *fitted: Fitted) -> Table:
     return rows
 
 
@@ -482,9 +485,9 @@ class Solution(Generic[S]):
             demands that the config states `intended_use`.
         joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, which is
             known by the entity alone; what passes through is that of its first row.
-        cases: rows with targets -> those to score and to measure by, such as one for each user. It gets what training
-            left, where that is measured on new rows: what it knows already is no case; None for validation rows, which
-            a model has seen that was refitted.
+        cases: settings, rows with targets -> those to score and to measure by, such as one for each user. After these
+            two it gets what each training left that is measured on new rows, two where they are compared: what one of
+            them knows already is no case; nothing for validation rows, which a model has seen that was refitted.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
         recalibrate: facts that were set by validation rows and promise something of scores, such as an operating point,
             set anew by the same rows for another form of the network (`optimize`), which `Fitted.predict` then asks.
@@ -507,7 +510,7 @@ class Solution(Generic[S]):
     rivals: Mapping[str, Callable[[S, Data], Score | Refitted]]
     metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
     sample: Callable[[int], Sample]
-    cases: Callable[[S, Table, Fitted | None], Table] = _all_rows
+    cases: Callable[..., Table] = _all_rows
     outside: Callable[[S], Mapping[str, str]] = _none
     notice: str = ""
     joins: bool = False

@@ -13,7 +13,7 @@ from .settings import Medical
 __all__ = ["cases", "combined", "findings_of", "images_of"]
 
 
-def cases(settings: Medical, rows: pd.DataFrame, fitted: Fitted | None = None) -> pd.DataFrame:
+def cases(settings: Medical, rows: pd.DataFrame, *fitted: Fitted) -> pd.DataFrame:
     """One row for each patient, at the place of the first image: `image` holds all, the labels are the patient's.
 
     A patient has what is looked for if one of the images has it, and has not got it if none has: where no image shows a

@@ -13,18 +13,19 @@ from .settings import Recommender
 __all__ = ["attainable", "cases", "forget"]
 
 
-def cases(settings: Recommender, rows: pd.DataFrame, fitted: Fitted | None = None) -> pd.DataFrame:
-    """The users of held-out interactions, each with the items that they liked, each once; a user who liked none of
-    theirs is no case, for no list could be right.
+def cases(settings: Recommender, rows: pd.DataFrame, *fitted: Fitted) -> pd.DataFrame:
+    """The users of held-out interactions, each with the items that they liked, each once. No list could be right for a
+    user who liked none of theirs: such a one is a case, of no items, only where ratings are to be foretold.
 
     Args:
-        fitted: lists of it leave out what its users have had, unless `scoring.seen` lets that in; so it is no case.
+        fitted: lists of each leave out what its users have had, unless `scoring.seen` lets that in; so it is no case.
 
     Returns:
         `user`, `item` (a list) and, where there are any, `rating` (a list); the index of each user's first such row.
         Where the settings ask for ratings, and there are any, also `rate` and `rated`, as `ratings.wanted` gives them.
     """
-    rows = rows if fitted is None else attainable(settings, rows, fitted.assets["histories"])
+    for each in fitted:
+        rows = attainable(settings, rows, each.assets["histories"])
     liked = rows
     if settings.liked_from is not None and "rating" in rows:
         liked = rows[rows["rating"] >= settings.liked_from]
@@ -34,7 +35,13 @@ def cases(settings: Recommender, rows: pd.DataFrame, fitted: Fitted | None = Non
     found = grouped[listed].agg(list)
     first = liked.index[~liked.duplicated("user")]
     if settings.ratings and "rating" in rows:
-        found = found.join(wanted(rows))
+        asked = wanted(rows)
+        low = rows[rows["user"].isin(asked.index.difference(found.index))]
+        low = low[~low.duplicated("user")]
+        found = found.reindex(found.index.append(pd.Index(low["user"], name="user")))
+        for name in listed:
+            found[name] = [cell if isinstance(cell, list) else [] for cell in found[name]]
+        found, first = found.join(asked), first.append(low.index)
     return found.reset_index().set_axis(first).astype({"user": rows["user"].dtype})
 
 

@@ -117,9 +117,22 @@ class Catalogue:
         return self.table[name]
 
     def numbers(self) -> np.ndarray:
-        """The number columns, NaN where there is none, float64, shape `(items, columns)`."""
-        read = [kinds.read(self.table[name], "number").values.to_numpy() for name in self.columns.numbers]
-        return np.column_stack(read) if read else np.zeros((len(self), 0))
+        """The number columns, NaN where there is none, float64, shape `(items, columns)`.
+
+        Raises:
+            Refused: if no cell of a column is a number, and some say something else.
+        """
+        found = np.zeros((len(self), len(self.columns.numbers)))
+        for place, name in enumerate(self.columns.numbers):
+            read = kinds.read(self.table[name], "number")
+            found[:, place] = read.values
+            if read.unreadable.any() and np.isnan(found[:, place]).all():
+                cell = self.table[name].iloc[int(read.unreadable.argmax())]
+                raise Refused(
+                    f"items: no cell of {name!r}, such as {kinds.shown(cell)}, is a number"
+                    f"{kinds.cure('number', cell)}. Write numbers, or name the column in settings.items.categories."
+                )
+        return found
 
 
 SIDES = ("items", "users")  # the side tables that are read

@@ -45,8 +45,10 @@ def fit(known: Known, catalogue: Catalogue, strength: float, most: int = 10_000)
         np.fill_diagonal(weights, 0)
         return {"chosen": chosen, "weights": weights.astype(np.float32)}
     inverse = _inverse(_gram(common, strength))
-    spread = common.T @ inverse  # (items, users)
-    own = np.asarray((common.T.multiply(spread)).sum(axis=1)).ravel()
+    columns, own = common.T.tocsr(), np.empty(common.shape[1])
+    for begin in range(0, len(own), AT_ONCE):  # (items, users) is more than the inverse
+        block = columns[begin : begin + AT_ONCE]
+        own[begin : begin + AT_ONCE] = block.multiply(block @ inverse).sum(axis=1)
     return {
         "chosen": chosen,
         "inverse": inverse.astype(np.float32),

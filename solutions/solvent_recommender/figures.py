@@ -21,6 +21,8 @@ def figures(
     settings: Recommender, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame
 ) -> Iterator[Texts | Figure]:
     """The lists of five users; NDCG by how much is known of a user; which items are shown how often."""
+    rows = rows[rows["item"].map(len) > 0]  # the others are there for their ratings
+    scored = scored.loc[rows.index]
     known = Known.restored(fitted.assets["histories"])
     catalogue = Catalogue.of(settings, known.items, fitted.assets["items"])
     histories, _ = known.asked(rows[["user"]], catalogue.ids)

@@ -36,7 +36,7 @@ __all__ = ["choose", "choosing", "engine", "fit", "fitted_parts", "needed", "sco
 MODULES: Mapping[str, Any] = {"popularity": popularity, "neighbours": neighbours, "ease": ease, "content": content}
 AT_ONCE = 256  # users
 PERSONAL = ("ease_rows", "ease_inverse", "users")  # EASE by users, where these are fewer than items; the side table
-FEWEST_NEW = 50  # users who choose whether new ones are served by what is known about them
+FEWEST_NEW = 50  # new users who choose whether such are served by what is known about them
 MOST_MONITORED = 5_000  # users by whom a network's epochs are compared
 
 
@@ -46,8 +46,8 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     held = choosing(settings, data)
     known, _ = told(settings, data, Known.of(settings, data.train))
     table = side_table(settings, known.items, data.side)
-    catalogue = Catalogue.of(settings, known.items, table)
-    rules.usable(settings.scoring, catalogue)  # a rule that can't be is refused now, not by the lists of what is fitted
+    catalogue = rules.limited(settings.scoring, Catalogue.of(settings, known.items, table))
+    rules.refuse_unknown_pins(settings.scoring, catalogue.ids.append(pd.Index(data.valid["item"], dtype=object)))
     chosen, choices = {}, []
     for name in needed(settings, settings.used):
         chosen[name], tried = choose(settings, name, known, catalogue, held)
@@ -96,8 +96,8 @@ def choosing(settings: Recommender, data: Data) -> pd.DataFrame:
     Raises:
         Refused: if there are none.
     """
-    held = cases(settings, attainable(settings, data.valid, data.train))
-    if held.empty and not cases(settings, data.valid).empty:
+    held = _liking(cases(settings, attainable(settings, data.valid, data.train)))
+    if held.empty and not _liking(cases(settings, data.valid)).empty:
         raise Refused(
             "All that users had in the validation rows they had before, and settings.scoring.seen is false: no list "
             "could be right. Set settings.scoring.seen: true to recommend what a user had again."
@@ -108,6 +108,10 @@ def choosing(settings: Recommender, data: Data) -> pd.DataFrame:
             "settings.liked_from, or give that part more rows in data.split.fractions."
         )
     return held
+
+
+def _liking(found: pd.DataFrame) -> pd.DataFrame:
+    return found[found["item"].map(len) > 0]
 
 
 def _learnt(
@@ -177,19 +181,24 @@ def _for_new(
     held: pd.DataFrame,
 ) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Whether users without a history are served by what is known about them: if that beats what is popular on those
-    validation users of whom anything is known, read as if they were new, at the lower end of the interval."""
+    validation users of whom anything is known, at the lower end of the interval. Users with a training row don't count:
+    from what is known about them the towers learnt their taste."""
     assert known.people is not None
-    nobody = Known(known.users[:0], known.items, known.histories.take(np.zeros(0, np.int64)), known.people)
-    some = held[known.people.of(held["user"]).any(axis=1)]
+    some = held[known.people.of(held["user"]).any(axis=1) & (known.users.get_indexer(held["user"]) < 0)]
     metric, ways = f"ndcg@{settings.at[0]}", {"what is popular": "popularity", "what is known about them": "two_tower"}
-    parts = ready({**assets, "two_tower_told": np.array([1])}, catalogue, Fitted(models, batch_rows=256).predict)
+    entry = {"what": "users without a history, by", "chosen_on": "validation users without a training row"}
     if len(some) < FEWEST_NEW:
-        return {"two_tower_told": np.array([0])}, []
-    popular, about = (_ndcg(settings, parts[name], nobody, catalogue, some) for name in ways.values())
+        few = f"too few users: it takes {FEWEST_NEW} validation users without a training row, and there are {len(some)}"
+        popular = next(iter(ways))
+        entry |= {"tried": [{"value": popular}], "won": popular, "metric": None, "chosen_on": few}
+        return {"two_tower_told": np.array([0])}, [entry]
+    parts = ready({**assets, "two_tower_told": np.array([1])}, catalogue, Fitted(models, batch_rows=256).predict)
+    popular, about = (_ndcg(settings, parts[name], known, catalogue, some) for name in ways.values())
     gains = bool((compare(about, popular, Resampling(len(some))).low or 0) > 0)
     tried = [{"value": value, metric: point(each)} for value, each in zip(ways, (popular, about), strict=True)]
-    entry = {"what": "users without a history, by", "tried": tried, "won": list(ways)[gains], "metric": metric}
-    return {"two_tower_told": np.array([gains])}, [{**entry, "chosen_on": "validation cases, read as new users"}]
+    return {"two_tower_told": np.array([gains])}, [
+        {**entry, "tried": tried, "won": list(ways)[gains], "metric": metric}
+    ]
 
 
 def needed(settings: Recommender, used: Iterable[str]) -> list[str]:
@@ -324,4 +333,5 @@ def scorer(settings: Recommender, fitted: Fitted) -> Score:
     if settings.users.about:
         known = known.told(People.read(settings.users, fitted.assets["traits"], fitted.assets["users"]))
     catalogue = Catalogue.of(settings, known.items, fitted.assets["items"], fitted.assets["learnt"])
+    rules.warn_of_lost_pins(settings.scoring, catalogue)
     return lists(engine(settings, fitted, fitted.facts["weights"], known, catalogue))

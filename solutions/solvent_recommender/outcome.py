@@ -54,12 +54,13 @@ def slices(settings: Recommender, fitted: Fitted, rows: pd.DataFrame) -> Mapping
     known = Known.restored(fitted.assets["histories"])
     histories, _ = known.asked(rows[["user"]], known.items)
     count = np.searchsorted((1, 20), histories.counts(), side="right")
+    nothing = (rows["item"].map(len) == 0).to_numpy()  # such are there for their ratings, and lists measured on none
     user = pd.Categorical.from_codes(
-        count, ["cold: nothing liked yet", "light: up to 19", "heavy: 20 and more"], ordered=True
+        np.where(nothing, -1, count), ["cold: nothing liked yet", "light: up to 19", "heavy: 20 and more"], ordered=True
     )
     there = set(known.items)
-    new = [not there.issuperset(items) for items in rows["item"]]
-    some = pd.Categorical.from_codes(np.array(new, dtype=np.int64), ["none", "some"], ordered=True)
+    new = np.array([not there.issuperset(items) for items in rows["item"]], dtype=np.int64)
+    some = pd.Categorical.from_codes(np.where(nothing, -1, new), ["none", "some"], ordered=True)
     return {
         "items that a user liked": pd.Series(user, index=rows.index),
         "held-out items that nobody had before": pd.Series(some, index=rows.index),

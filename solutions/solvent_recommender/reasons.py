@@ -50,11 +50,11 @@ def told(
     for number, name in enumerate(names):
         part, mine = engine.parts[name], np.flatnonzero((part_of == number) & (places < known))
         links = part.links(had, places[mine]) if part.links and len(had) and len(mine) else None
-        _name(engine, found, mine, had, links, part.reason, part.plain)
+        _name(engine, found, mine, places, had, links, part.reason, part.plain)
     new = np.flatnonzero(places >= known)
     if len(new):
         links = (engine.own[had] @ engine.own[places[new]].T).toarray() if len(had) else None
-        _name(engine, found, new, had, links, "similar to {}", "new")
+        _name(engine, found, new, places, had, links, "similar to {}", "new")
     for at in np.flatnonzero(np.isin(places, first)) if len(first) else ():
         found[at] = "pinned"
     return found
@@ -64,16 +64,19 @@ def _name(
     engine: Engine,
     found: list[str],
     mine: np.ndarray,
+    places: np.ndarray,
     had: np.ndarray,
     links: np.ndarray | None,
     reason: str,
     plain: str,
 ) -> None:
-    """Write the reasons of some places of a list: the title of what spoke for each the most, if anything did."""
+    """Write the reasons of some places of a list: the title of what spoke for each the most, if anything did; an item
+    that the user had before doesn't speak for itself."""
     if links is None:
         for place in mine:
             found[place] = plain
         return
+    links = np.where(had[:, None] == places[mine], 0, links)
     strongest = links.argmax(axis=0)
     speaks = links[strongest, np.arange(len(mine))] > 0
     titles = engine.catalogue.titles[had[strongest]]

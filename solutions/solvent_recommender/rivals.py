@@ -7,7 +7,7 @@ import pandas as pd
 from solvent import Data, Fitted, Refitted
 from solvent.solution import Score
 
-from . import hybrid
+from . import hybrid, rules
 from .cases import cases
 from .catalogue import Catalogue, side_table
 from .engine import Engine
@@ -41,6 +41,7 @@ def _alone(settings: Recommender, data: Data, name: str) -> Refitted:
     held = choosing(settings, data)
     known = Known.of(settings, data.train)
     catalogue = Catalogue.of(settings, known.items, side_table(settings, known.items, data.side))
+    catalogue = rules.limited(settings.scoring, catalogue)
     chosen = {each: choose(settings, each, known, catalogue, held)[0] for each in needed(settings, [name])}
     fitted = Fitted({}, assets=fitted_parts(settings, chosen, known, catalogue))
     valid = _scorer(quiet, engine(quiet, fitted, weights, known, catalogue), data.train)(cases(settings, data.valid))

@@ -23,8 +23,9 @@ class Scoring(Section):
         seen: items that a user has had may be recommended again.
         in_stock: a column of the items; only items with a number above 0, or true, there are recommended.
         only: columns of the items, each with the values that an item must have one of, such as {region: [DE, AT]}.
-        per_category: at most so many items of one category (the first that an item has) in a list.
-        pinned: these items head every list, in this order, unless a user has had them.
+        per_category: at most so many items of one category (the first that an item has) in a list; pinned ones count,
+            and are not limited themselves.
+        pinned: these items head every list, in this order, unless a user has had them or a rule leaves them out.
         diversity: 0 ranks by the score alone; towards 1 an item counts less the more it is like those above it.
     """
 
@@ -36,6 +37,12 @@ class Scoring(Section):
     per_category: int | None = Field(None, ge=1)
     pinned: tuple[str, ...] = ()
     diversity: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _pinned_ones_fit(self) -> Self:
+        if len(set(self.pinned)) > self.length:
+            raise ValueError(f"pinned: {len(set(self.pinned))} items don't fit into lists of length {self.length}")
+        return self
 
 
 class Items(Section):
@@ -153,6 +160,8 @@ class Recommender(Section):
     def _fits_together(self) -> Self:
         if len(set(self.parts)) < len(self.parts):
             raise ValueError("parts: name each model once")
+        if self.model != "hybrid" and self.parts != PARTS:
+            raise ValueError(f"parts are those of the hybrid, and model is {self.model}: leave one of the two out")
         if "ranking" in self.used and not self.ratings:
             raise ValueError("ranking recommends what is likely to be rated high, so it needs ratings: true")
         if self.users.about and "two_tower" not in self.used and not self.ratings:
@@ -218,6 +227,7 @@ def columns(settings: Recommender) -> Columns:
             ),
             *_foretold_ratings(settings),
         ),
+        resample="user",
     )
 
 

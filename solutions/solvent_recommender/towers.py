@@ -10,6 +10,7 @@ from .settings import Towers
 __all__ = ["Bag", "Forget", "Pairs", "item_tower", "sequence_tower", "user_tower"]
 
 FORGOTTEN = 0.1  # of the items, in each training step, are known by their content alone
+UNTOLD = 0.2  # of the users of whom something else is known, in each step, are read without a history, as new ones are
 
 
 def user_tower(items: int, settings: Towers, about: int = 0) -> keras.Model:
@@ -22,10 +23,12 @@ def user_tower(items: int, settings: Towers, about: int = 0) -> keras.Model:
             `(rows, settings.history)`.
     """
     history = keras.Input((settings.history,), dtype="int32", name="history")
-    mean = Bag(items, settings.width, settings.dropout, name="had")(history)
-    inputs = {"history": history}
+    inputs, read = {"history": history}, history
     if about:
         inputs["about"] = keras.Input((about,), name="about")
+        read = Forget(UNTOLD, name="untold")([history, inputs["about"]])
+    mean = Bag(items, settings.width, settings.dropout, name="had")(read)
+    if about:
         told = keras.layers.Dense(settings.width, use_bias=False, kernel_initializer="zeros", name="told")
         mean = keras.layers.add([mean, told(inputs["about"])])
     hidden = keras.layers.Dense(2 * settings.width, activation="gelu")(mean)
@@ -127,7 +130,8 @@ class Bag(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="solvent_recommender")
 class Forget(keras.layers.Layer):
-    """In training, some items that have content are taken for new ones, so that content learns to stand alone.
+    """In training, some items that have content are taken for new ones, so that content learns to stand alone; users
+    by their histories and what is known about them likewise.
 
     Args:
         share: of the items.
@@ -142,8 +146,9 @@ class Forget(keras.layers.Layer):
         item, content = inputs
         if not training:
             return item
-        forgotten = keras.random.uniform(keras.ops.shape(item), seed=self.draws) < self.share
-        return keras.ops.where(forgotten & keras.ops.any(content != 0, axis=-1), 0, item)
+        forgotten = keras.random.uniform(keras.ops.shape(item)[:1], seed=self.draws) < self.share
+        forgotten &= keras.ops.any(content != 0, axis=-1)
+        return keras.ops.where(forgotten[:, None] if len(item.shape) > 1 else forgotten, 0, item)
 
     def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         return keras.KerasTensor(inputs[0].shape, inputs[0].dtype)

@@ -28,7 +28,6 @@ __all__ = ["BATCH_ROWS", "NETWORKS", "described", "fit", "load", "rows"]
 TOPICS = 64  # numbers that stand for the categories, words and numbers of an item
 NETWORKS = ("two_tower", "next_item")
 BATCH_ROWS = 1024  # in each call of a tower
-UNTOLD = 5  # of so many rows that say something about their user, one is read without a history, as a new user's is
 AT_ONCE = 256  # users whose scores are one matrix product, so that none depends on who else is asked for
 
 Predict = Callable[..., Any]
@@ -114,7 +113,6 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
         }
         if about is not None:
             inputs["about"] = about[owner[positions]]
-            history[(positions % UNTOLD == 0) & inputs["about"].any(axis=1)] = 0
         return inputs, np.zeros((len(positions), 1), np.float32), np.ones(len(positions), np.float32)
 
     return training.Rows(len(liked), take)

@@ -83,6 +83,7 @@ def learn(
 
     Returns:
         `parts`, `edges`, `weights` (buckets, parts), `users` of each bucket, `ndcg` of each part alone and of the sum.
+        That of the sum flatters: the same users chose its weights, as `ndcg_of` says.
     """
     chosen = np.arange(len(histories))
     if len(chosen) > MOST_USERS:
@@ -110,6 +111,7 @@ def learn(
         ],
         "users": users.tolist(),
         "ndcg": {**alone, "sum": trial.ndcg(overall, at)},
+        "ndcg_of": "the validation users that chose the weights",
         "at": at,
     }
 

@@ -115,10 +115,11 @@ def _compared(
 ) -> list[dict[str, Any]]:
     """Each model's metrics on one cut, and ours less it."""
     items = {"title": "title", "categories": "genres"}
-    base: dict[str, Any] = {"items": items, **({"parts": given.parts} if given.parts else {})}
+    base: dict[str, Any] = {"items": items}
+    parts = {"hybrid": {"parts": given.parts}} if given.parts else {}
     if given.epochs:
         base["training"] = {"epochs": given.epochs}
-    ours = {name: SOLUTION.settings(**base, model=name) for name in given.models}
+    ours = {name: SOLUTION.settings(**base, **parts.get(name, {}), model=name) for name in given.models}
     settings = next(iter(ours.values()))
     declared = Schema.declare(SOLUTION.columns(settings), {}, list(ratings), table="u.data")
     rows = declared.learn(ratings).check(ratings, targets=True).good

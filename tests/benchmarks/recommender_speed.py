@@ -54,7 +54,7 @@ def main() -> None:
     rows = declared.learn(ratings).check(ratings, targets=True).good
     cut = split.cut(rows, Split(by="random", within="user", fractions=(0.6, 0.15, 0.25)), declared)
     train, test = rows.iloc[np.sort(np.concatenate([cut.train, cut.valid]))], rows.iloc[cut.test]
-    cases = SOLUTION.cases(settings, test, None)
+    cases = SOLUTION.cases(settings, test)
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         for number in range(given.rounds):

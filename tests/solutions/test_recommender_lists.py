@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Bundle, Refused, evaluate, score, tables, train
+from solvent import Bundle, Data, Refused, compare, evaluate, score, tables, train
 from solvent.config import load
+from solvent.metrics import point, ranking
 from solvent.runtime.optimize import optimize
-from solvent_recommender import rules
-from solvent_recommender.cases import forget
+from solvent_recommender import model, rivals, rules
+from solvent_recommender.cases import cases, forget
 from solvent_recommender.interactions import Known
 from solvent_recommender.sample import tastes
 from solvent_recommender.settings import Recommender, Scoring
@@ -144,6 +145,38 @@ def test_measured_on_a_table_of_old_and_new_rows_only_the_new_ones_count(bundle,
     assert found["recall@20"]["value"] == pytest.approx(bundle.facts["test"]["metrics"]["recall@20"]["value"])
 
 
+def test_two_bundles_are_compared_on_what_neither_of_them_knows(bundle, folder, made):
+    """The other one learnt from fewer rows: for it, more of the table is new."""
+    tables.write(made.rows.iloc[:1600], folder / "early.parquet")
+    data = {**data_of(folder, made), "rows": str(folder / "early.parquet")}
+    settings = {"parts": ["popularity", "neighbours"]}
+    early = train({"solution": TARGET, "data": data, "settings": settings}, folder / "early")
+    found = compare(bundle, early, made.rows)
+    truth = cases(bundle.settings, made.rows.rename(columns={"customer": "user"}), bundle.fitted, early.fitted)
+    assert found["rows"] == len(truth)
+    for name, each in (("first", bundle), ("second", early)):
+        value = point(ranking(truth["item"], each.scorer()(truth[["user"]])["items"], [10])["ndcg@10"])
+        assert found[name]["value"] == pytest.approx(value)
+    turned = compare(early, bundle, made.rows)["difference"]
+    assert turned["value"] == pytest.approx(-found["difference"]["value"])
+    with pytest.raises(Refused, match=r"cases the two bundles' settings ask for another item"):
+        compare(bundle, with_scoring(bundle, seen=True), made.rows)
+
+
+def test_a_pinned_item_that_is_in_no_list_is_told_of_and_refused_in_training_if_there_is_none(
+    bundle, folder, made, caplog
+):
+    items = made.side["items"].assign(stock=lambda table: np.where(table["item"] == "tea-00", 0, 1))
+    pinned = with_scoring(bundle, pinned=("tea-00", "tea-000", "boat-01"), in_stock="stock")
+    pinned.scorer({"items": items})
+    assert "pinned: 'tea-00', 'tea-000' are in no list" in caplog.text and "boat-01" not in caplog.text
+    settings = {"scoring": {"pinned": ["tea-000"]}}
+    with pytest.raises(Refused, match=r"pinned names 'tea-000'.*Did you mean 'tea-00'\?"):
+        train({"solution": TARGET, "data": data_of(folder, made), "settings": settings}, folder / "refused")
+    with pytest.raises(ValueError, match="3 items don't fit into lists of length 2"):
+        Scoring(pinned=("a", "b", "c", "a"), length=2)
+
+
 def test_a_history_may_be_what_a_csv_file_gives(bundle, folder):
     """pandas writes lists as Python shows them; a file of single ids that are numbers has a column of numbers."""
     history = [["tea-00", "tea-04"], ["boat-01"]]
@@ -219,6 +252,31 @@ def test_rules_hold_in_every_list(bundle, made):
     assert np.mean(again) > 5 and (found["candidates"] == 64).all()
 
 
+def test_an_item_that_is_recommended_again_is_no_reason_for_itself(bundle, made):
+    title = dict(zip(made.side["items"]["item"], made.side["items"]["title"], strict=True))
+    found = with_scoring(bundle, seen=True).score(asked(*[f"U{number:03d}" for number in range(20)]))
+    for items, reasons in zip(found["items"], found["reasons"], strict=True):
+        assert not any(why.endswith(f" {title[item]}") for item, why in zip(items, reasons, strict=True))
+
+
+def test_choices_are_made_among_the_items_that_rules_let_in(folder, made, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    def choose(settings, name, known, catalogue, held):
+        raise Asked(catalogue.ids[catalogue.offered].tolist())
+
+    monkeypatch.setattr("solvent_recommender.model.choose", choose)
+    monkeypatch.setattr("solvent_recommender.rivals.choose", choose)
+    rows = made.rows.rename(columns={"customer": "user"})
+    settings = Recommender(items={"categories": "kind"}, scoring={"only": {"kind": ["tea", "boat"]}})
+    data = Data(rows.iloc[:1500], rows.iloc[1500:2000], None, made.side, 0, folder)
+    for fitted in (model.fit, rivals.ease):
+        with pytest.raises(Asked) as found:
+            fitted(settings, data)
+        assert set(kinds(found.value.args[0])) == {"tea", "boat"}
+
+
 def test_what_is_out_of_stock_is_not_recommended(bundle, made):
     items = made.side["items"].assign(stock=[0, 3] * 32)
     found = with_scoring(bundle, in_stock="stock").scorer({"items": items})(
@@ -235,16 +293,19 @@ def test_diversity_makes_lists_more_various(bundle):
 
 
 def test_mmr_is_that_of_hand():
-    like = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])
-    found = rules.arranged(
-        Scoring(length=3, diversity=0.5),
-        np.array([], int),
-        np.array([0, 1, 2]),
-        np.array([1.0, 0.9, 0.2]),
-        lambda places: like[np.ix_(places, places)],
-        [("x",)] * 3,
-    )
-    assert found.tolist() == [0, 2, 1]  # 0.5 * 0.9 - 0.5 * 0.9 is less than 0.5 * 0.2
+    """Scores of 1, 0.9 and 0.2 are 1, 0.875 and 0 among themselves, and so are they a constant higher or lower."""
+    for likeness, expected in ((0.9, [0, 2, 1]), (0.86, [0, 1, 2])):  # 0.5 * 0.875 less half the likeness, beside 0
+        like = np.array([[1, likeness, 0], [likeness, 1, 0], [0, 0, 1]])
+        for higher in (0, 7, -7):
+            found = rules.arranged(
+                Scoring(length=3, diversity=0.5),
+                np.array([], int),
+                np.array([0, 1, 2]),
+                np.array([1.0, 0.9, 0.2]) + higher,
+                lambda places, like=like: like[np.ix_(places, places)],
+                [("x",)] * 3,
+            )
+            assert found.tolist() == expected
 
 
 def test_a_rule_that_names_no_column_is_refused_with_those_there_are(bundle):
@@ -295,6 +356,11 @@ def test_a_training_that_would_not_refit_is_refused():
         Recommender(training={"refit": False})
 
 
+def test_parts_beside_one_model_alone_are_refused():
+    with pytest.raises(ValueError, match="parts are those of the hybrid, and model is ease"):
+        Recommender(model="ease", parts=("popularity", "ease"))
+
+
 def test_a_part_that_is_named_twice_is_refused():
     with pytest.raises(ValueError, match="each model once"):
         Recommender(parts=("ease", "ease"))
@@ -305,7 +371,11 @@ def test_two_towers_alone_find_tastes_and_the_search_is_that_of_all_scores(folde
     config = {
         "solution": TARGET,
         "data": data_of(folder, made),
-        "settings": {**made.settings, "model": "two_tower", "training": {"epochs": 6, "batch_size": 256}},
+        "settings": {
+            **{name: value for name, value in made.settings.items() if name != "parts"},
+            "model": "two_tower",
+            "training": {"epochs": 6, "batch_size": 256},
+        },
     }
     bundle = train(config, folder / "towers")
     assert bundle.facts["test"]["metrics"]["ndcg@10"]["value"] > 0.4

@@ -1,5 +1,7 @@
 """Recommender: the users' side table, and what it does for users without a history."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from solvent import Bundle, Refused, tables, train
 from solvent_recommender import people
 from solvent_recommender.people import People
 from solvent_recommender.sample import tastes
-from solvent_recommender.settings import Recommender, Users
+from solvent_recommender.settings import Recommender, Towers, Users
 
 KINDS = ("tea", "boat", "drum", "seed")
 COLUMNS = Users(id="who", about=("age", "likes"))
@@ -20,9 +22,20 @@ def table(count=40):
     return pd.DataFrame({"who": [f"u{k}" for k in place], "age": 20 + place % 5, "likes": likes})
 
 
+COUNT = 240  # users, the last 80 of whom come after the training rows
+
+
 @pytest.fixture(scope="module")
 def made():
-    return tastes(0)
+    """A year of 160 users, and what 80 others have at once, after two thirds of it."""
+    found, other = tastes(0), tastes(1).rows
+    number = other["customer"].str[1:].astype(int)
+    late = other[number < COUNT - 160].assign(
+        customer=[f"U{160 + each:03d}" for each in number[number < COUNT - 160]],
+        time=lambda rows: pd.Timestamp("2025-09-01") + (rows["time"] - pd.Timestamp("2025-01-01")) / 10,
+    )
+    rows = pd.concat([found.rows, late]).sort_values("time", ignore_index=True)
+    return replace(found, rows=rows)
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +44,12 @@ def config(tmp_path_factory, made):
     where = tmp_path_factory.mktemp("people")
     tables.write(made.rows, where / "rows.parquet")
     tables.write(made.side["items"], where / "items.parquet")
-    tables.write(users(range(160)), where / "users.parquet")
+    tables.write(users(range(COUNT)), where / "users.parquet")
     return {
         "solution": "solvent_recommender:SOLUTION",
         "data": {
             "rows": str(where / "rows.parquet"),
+            "split": {"by": "time", "fractions": [0.4, 0.4, 0.2]},
             "columns": dict(made.columns),
             "side": {"items": str(where / "items.parquet"), "users": str(where / "users.parquet")},
         },
@@ -105,6 +119,7 @@ def test_a_table_without_its_columns_with_a_user_twice_or_with_none_that_is_know
 def test_a_new_user_gets_what_is_of_their_kind_by_tonights_table(bundle):
     entry = next(each for each in bundle.fitted.facts["choices"] if each["what"] == "users without a history, by")
     assert entry["won"] == "what is known about them"
+    assert entry["chosen_on"] == "validation users without a training row"
     popular, about = (each["ndcg@10"] for each in entry["tried"])
     assert about > popular + 0.1
     asked = pd.DataFrame({"user": pd.Series(["n0", "n1", "n2"], dtype="str")})
@@ -130,6 +145,30 @@ def test_what_tells_nothing_of_taste_serves_no_new_user(config, tmp_path):
     tonight = pd.DataFrame({"user": ["n0", "n1"], "noise": ["a", "b"]})
     found = bundle.scorer({"users": tonight})(asked)
     assert found["items"].iloc[0] == found["items"].iloc[1]
+
+
+def test_users_with_a_training_row_do_not_say_whether_what_is_known_serves_new_ones(config, made, tmp_path):
+    """From what is known about them the towers learnt their taste."""
+    tables.write(tastes(0).rows, tmp_path / "old.parquet")
+    data = {**config["data"], "rows": str(tmp_path / "old.parquet")}
+    settings = {**config["settings"], "training": {"epochs": 1, "batch_size": 256}}
+    bundle = train({**config, "data": data, "settings": settings}, tmp_path / "old")
+    entry = next(each for each in bundle.fitted.facts["choices"] if each["what"] == "users without a history, by")
+    assert entry["won"] == "what is popular"
+    assert "it takes 50 validation users without a training row, and there are 0" in entry["chosen_on"]
+
+
+def test_each_step_reads_other_users_by_what_is_known_about_them_alone():
+    """All had one item; a tower that reads a user without a history gives another vector."""
+    towers = pytest.importorskip("solvent_recommender.towers")
+    tower = towers.user_tower(3, Towers(width=8, history=2, dropout=0.0), 1)
+    inputs = {"history": np.ones((2000, 2), np.int32), "about": np.ones((2000, 1), np.float32)}
+    told = ~np.isclose(tower(inputs).numpy()[:1], tower(inputs, training=True).numpy(), atol=1e-6).all(axis=1)
+    again = ~np.isclose(tower(inputs).numpy()[:1], tower(inputs, training=True).numpy(), atol=1e-6).all(axis=1)
+    assert told.mean() == pytest.approx(0.2, abs=0.04) and again.mean() == pytest.approx(0.2, abs=0.04)
+    assert (told != again).any()
+    inputs["about"] = np.zeros((2000, 1), np.float32)  # of whom nothing else is known
+    np.testing.assert_allclose(tower(inputs), tower(inputs, training=True), atol=1e-6)
 
 
 def test_what_no_model_would_read_is_refused():

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from solvent import Refused, tables, train
+from solvent import Data, Fitted, Refused, tables, train
 from solvent.metrics import Resampling, estimate, point
 from solvent_recommender import SOLUTION, ratings
 from solvent_recommender.cases import cases
 from solvent_recommender.catalogue import Catalogue
 from solvent_recommender.interactions import Known
+from solvent_recommender.model import choosing
+from solvent_recommender.outcome import metrics, slices
 from solvent_recommender.sample import tastes
 from solvent_recommender.settings import Recommender, columns
 
@@ -157,6 +159,28 @@ def test_of_a_pair_that_is_rated_twice_the_last_counts_and_what_is_not_rated_is_
     assert found.loc["v", "rated"] == [4.0]
     assert "rate" not in cases(Recommender(), rows)
     assert "rate" not in cases(SETTINGS, rows.drop(columns="rating"))
+
+
+def test_who_liked_nothing_of_what_they_rated_is_measured_by_ratings_and_by_no_list():
+    rows = pd.DataFrame(
+        {"user": ["low", "u", "low", "none"], "item": ["a", "b", "b", "a"], "rating": [1.0, 5.0, 2.0, None]}
+    )
+    settings = Recommender(ratings=True, liked_from=4)
+    found = cases(settings, rows)
+    assert found["user"].tolist() == ["u", "low"] and found.index.tolist() == [1, 0]
+    assert found["item"].tolist() == [["b"], []] and found["rating"].tolist() == [[5.0], []]
+    assert found["rated"].tolist() == [[5.0], [1.0, 2.0]]
+    assert cases(Recommender(liked_from=4), rows)["user"].tolist() == ["u"]
+    scored = pd.DataFrame(
+        {"items": [["b"], ["a"]], "ratings": [[5.0], [2.0, 2.0]], "candidates": 2}, index=found.index
+    ).assign(novelty=0.0, diversity=0.0, popularity=0.0)
+    measured = metrics(settings, found, scored)
+    assert point(measured["ndcg@10"]) == 1
+    assert point(measured["rmse"]) == pytest.approx(np.sqrt(1 / 3))
+    known = Fitted({}, assets={"histories": Known.of(settings, rows).events()})
+    assert all(levels.isna().tolist() == [False, True] for levels in slices(settings, known, found).values())
+    data = Data(rows, rows.assign(user=rows["user"] + "2"), None, {}, 0, None)
+    assert choosing(settings, data)["user"].tolist() == ["u2"]
 
 
 def test_a_layer_that_crosses_is_that_of_hand():

@@ -8,7 +8,9 @@ import pytest
 import scipy.sparse
 
 from solvent import Data, Fitted, Refused
-from solvent_recommender import ease, hybrid, likeness, lists, popularity, rules, weights
+from solvent.evaluation import Judge
+from solvent.schema import Schema
+from solvent_recommender import SOLUTION, ease, hybrid, likeness, lists, popularity, rules, weights
 from solvent_recommender.cases import attainable, cases
 from solvent_recommender.catalogue import Catalogue, learnt
 from solvent_recommender.checks import checks
@@ -234,6 +236,26 @@ def test_a_list_limited_by_category_is_as_long_as_the_catalogue_lets_it_be():
     assert found["items"].iloc[0] == ["i000", "i300", "i305"]
 
 
+def test_stock_may_be_a_number_or_yes_and_no_and_nothing_else():
+    known = Known.of(SETTINGS, pairs(("u", "a"), ("v", "b"), ("v", "c")))
+    for cells in (["yes", "No", None], [True, False, None], [2, 0, -1], ["0.5", "0", ""], ["TRUE", "false", "no"]):
+        found = rules.usable(Scoring(in_stock="stock"), offered(known, stock=pd.Series(cells, dtype=object)))
+        assert found.tolist() == [True, False, False]
+    with pytest.raises(Refused, match=r"stock of 'b' is 'soon'"):
+        rules.usable(Scoring(in_stock="stock"), offered(known, stock=["1", "soon", "0"]))
+
+
+def test_a_rule_that_leaves_nothing_is_refused_with_what_the_column_holds():
+    known = Known.of(SETTINGS, pairs(("u", "a"), ("v", "b"), ("v", "c")))
+    catalogue = offered(known, kind=["boat", "tea|boat", "drum"], stock=[0, 0, 3])
+    with pytest.raises(Refused, match=r"only: \{kind: \[teaa\]\} leaves nothing.*: 'boat', 'tea', 'drum'\."):
+        rules.usable(Scoring(only={"kind": ("teaa",)}), catalogue)
+    with pytest.raises(Refused, match=r"only: \{kind: \[tea\]\} leaves nothing.*: 'drum'\."):
+        rules.usable(Scoring(in_stock="stock", only={"kind": ("tea",)}), catalogue)
+    with pytest.raises(Refused, match=r"in_stock: stock leaves nothing.*: '0'\."):
+        rules.usable(Scoring(in_stock="stock"), offered(known, stock=[0, 0, 0]))
+
+
 def test_the_first_of_each_category_are_those_of_hand():
     scores = np.array([5, 4, 3, 2, 1, -np.inf, 0])
     category = np.array([0, 0, 1, -1, -1, 2, 1])
@@ -268,6 +290,26 @@ def test_diversity_is_that_of_hand_and_reads_only_what_lists_hold():
     assert peak < large.data.nbytes / 10
 
 
+def test_a_column_of_numbers_without_a_number_is_refused():
+    known = Known.of(SETTINGS, pairs(("u", "a"), ("v", "b")))
+    settings = Recommender(items={"numbers": ["price"]})
+
+    def numbers(*cells):
+        return Catalogue.of(settings, known.items, pd.DataFrame({"item": ["a", "b"], "price": cells})).numbers()
+
+    with pytest.raises(Refused, match=r"no cell of 'price', such as '1,5', is a number \(write 1\.5"):
+        numbers(None, "1,5")
+    np.testing.assert_array_equal(numbers("2", "dear")[:, 0], [2, np.nan])
+    assert np.isnan(numbers(None, None)).all()
+
+
+def test_cases_of_one_user_in_several_folds_are_drawn_together():
+    rows = pd.DataFrame({"user": [f"u{case % 25}" for case in range(50)], "item": [["a"]] * 50})
+    scored = pd.DataFrame({"items": [["a"]] * 50, "candidates": 1, "novelty": 0.0, "diversity": 0.0, "popularity": 0.0})
+    found = Judge(SOLUTION, SETTINGS, Schema(())).measure(rows, scored)
+    assert "25 groups (50 rows)" in found.resampling.protocol
+
+
 def test_ease_takes_no_more_memory_than_it_says():
     """12 n² bytes, and a block of rows."""
     random = np.random.default_rng(0)
@@ -283,6 +325,21 @@ def test_ease_takes_no_more_memory_than_it_says():
     tracemalloc.stop()
     assert found["weights"].shape == (len(known.items),) * 2
     assert peak < 12 * size**2 + 3 * 8 * 512 * size
+
+
+def test_ease_by_users_takes_no_more_memory_than_it_says_however_many_items_there_are():
+    random = np.random.default_rng(0)
+    users, items = 1000, 12_000
+    rows = pairs(*{(f"u{user}", f"i{item}") for user, item in random.integers(0, (users, items), (30_000, 2))})
+    known = Known.of(SETTINGS, rows)
+    shown = offered(known)
+    known.histories.matrix(len(known.items))
+    tracemalloc.start()
+    found = ease.fit(known, shown, 100.0, most=items)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["inverse"].shape == (len(known.users),) * 2
+    assert peak < 12 * users**2 + 3 * 8 * 512 * users + 100 * len(rows)
 
 
 def test_ease_says_how_many_items_it_leaves_out():
