@@ -476,6 +476,27 @@ def test_rows_of_like_lengths_come_together_each_once_an_epoch_padded_to_their_o
     assert [lengths[batch[0]] for batch in batches[:6]] != sorted(lengths[batch[0]] for batch in batches[:6])
 
 
+def test_batches_by_length_cost_the_same_and_hold_each_row_of_an_epoch(tmp_path: Path) -> None:
+    lengths = np.random.default_rng(0).permutation(np.repeat([2, 5, 10], [40, 40, 7]))
+    taken: list[list[int]] = []
+
+    def take(positions: np.ndarray) -> Any:
+        taken.append(positions.tolist())
+        inputs = np.ones((len(positions), int(lengths[positions].max())), np.float32)
+        return inputs, inputs.sum(axis=1, keepdims=True), np.ones(len(positions), np.float32)
+
+    given = keras.Input((None,))
+    model = keras.Model(given, keras.layers.Dense(1)(keras.ops.sum(given, axis=1, keepdims=True)))
+    rows = training.Rows(87, take, lengths, by_length=True)
+    fit(model, tmp_path, rows=rows, epochs=2, batch_size=40, learning_rate=0.3)
+    steps = 2 + 5 + 2  # 20 rows of length 2 at once, 8 of length 5, 4 of length 10
+    first, second = taken[-2 * steps : -steps], taken[-steps:]
+    for epoch in (first, second):
+        assert {place for batch in epoch for place in batch} == set(range(87))
+        assert all(len(batch) * lengths[batch].max() == 40 and len(set(lengths[batch])) == 1 for batch in epoch)
+    assert first != second
+
+
 class Killed(Exception):
     pass
 

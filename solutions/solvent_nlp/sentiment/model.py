@@ -8,8 +8,9 @@ from solvent.labels import codes
 from solvent.metrics import multiclass, point
 from solvent.solution import Score
 from solvent.split import halves
+from solvent.words import seen_words
 
-from . import abstaining, answers, networks, order, reading, slices, suspects
+from . import abstaining, answers, networks, order, reading, suspects
 from .settings import Sentiment, headline
 from .texts import joined
 
@@ -70,7 +71,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     return Fitted(
         won.models,
         facts,
-        {**reader.assets(), "seen_words": slices.seen_words(texts)},
+        {**reader.assets(), "seen_words": seen_words(texts)},
         findings=(*abstaining.findings(settings, facts), *suspects.findings(settings, data)),
         batch_rows=reader.batch_rows,
     )
