@@ -100,7 +100,9 @@ def test_sampled_tokens_spell_the_same_text_in_other_ways_and_a_seed_gives_the_s
 
 
 def test_symbols_are_never_cut_and_characters_that_training_never_saw_are_spelled_as_they_were_written():
-    vocabulary = text.train_vocabulary(["tea for ⟦0⟧", "½ … Ａ"] * 9, 300, fold_case=False, as_written=True, symbols=["⟦0⟧"])
+    vocabulary = text.train_vocabulary(
+        ["tea for ⟦0⟧", "½ … Ａ"] * 9, 300, fold_case=False, as_written=True, symbols=["⟦0⟧"]
+    )
     (tokens,) = vocabulary.encode(["Ａ½… ☃x⟦0⟧."])
     assert vocabulary.pieces(tokens).count("⟦0⟧") == 1
     assert vocabulary.decode([tokens]) == ["Ａ½… ☃x⟦0⟧."]

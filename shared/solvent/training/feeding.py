@@ -27,7 +27,8 @@ class Rows:
         lengths: of sequences, shape `(count,)`: then `take` may pad each batch to a length of its own, and rows of like
             lengths come into one batch. None where all batches have one shape.
         by_length: `batch_size` counts rows times their length, so that a step costs the same whether its sequences are
-            short or long. Rows of one length are then in one batch, so there should be few: those of buckets.
+            short or long. Rows of one length are then in one batch, so there should be few lengths: those of buckets.
+            `take` may pad to others.
     """
 
     count: int
@@ -71,7 +72,7 @@ class Feed:
         self.rows_of = _rows_of_lengths(rows, batch_size, replicas)
         self.error: Exception | None = None
         signature = keras.tree.map_structure(
-            lambda *arrays: tf.TensorSpec(_common([array.shape for array in arrays]), arrays[0].dtype),
+            lambda *arrays: tf.TensorSpec(_common([array.shape for array in arrays], rows.by_length), arrays[0].dtype),
             *(rows.take(places) for places in _extremes(rows, self.batch, self.rows_of)),
         )
         options = tf.data.Options()
@@ -163,9 +164,10 @@ def _extremes(rows: Rows, batch: int, rows_of: Mapping[int, int]) -> list[np.nda
     return [np.resize(by_length, batch), np.resize(by_length[::-1], batch)]
 
 
-def _common(shapes: Sequence[tuple[int, ...]]) -> tuple[int | None, ...]:
-    """What shapes have in common; open where they differ."""
-    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))
+def _common(shapes: Sequence[tuple[int, ...]], by_length: bool) -> tuple[int | None, ...]:
+    """What shapes have in common; open where they differ, and in rows and lengths where batches are cut `by_length`."""
+    found = [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)]
+    return tuple(None if by_length and axis < 2 else size for axis, size in enumerate(found))
 
 
 def example(rows: Rows, batch: int) -> tuple[Any, Any, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Translation: texts in one language in; texts in another out, with placeholders and terms kept and a quality estimate."""
+"""Translation: texts in one language in; texts in another out, numbers and terms kept, with an estimate of quality."""
 
 from solvent import Solution, later
 

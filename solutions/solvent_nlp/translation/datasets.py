@@ -36,8 +36,8 @@ DATASETS = (
     Dataset(
         name="multi30k",
         summary="31,014 captions of photos, English to German, in their published parts (Multi30k, task 1)",
-        licence="research and education; cite Elliott et al., Multi30K: Multilingual English-German Image Descriptions, "
-        "2016",
+        licence="research and education; cite Elliott et al., Multi30K: Multilingual English-German Image "
+        "Descriptions, 2016",
         home="https://github.com/multi30k/dataset",
         files=tuple(
             Remote(name=name, address=MULTI30K + name, sha256=sha256, source=COMPUTED)

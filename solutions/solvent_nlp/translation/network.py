@@ -67,7 +67,7 @@ def build(about: Network, vocabulary: int) -> keras.Model:
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Smoothed(keras.losses.Loss):
-    """Cross-entropy on tokens and logits, a share of the probability wanted on all tokens alike; padding counts nothing.
+    """Cross-entropy on tokens and logits, a share of the probability wanted on all tokens alike; padding counts not.
 
     A row's loss is the mean over its tokens; with weights in proportion to the rows' tokens that is the mean over all.
 

@@ -1,4 +1,4 @@
-"""Made pairs of a known grammar: few and easy ones for the tests, and thousands, with longer sentences to be tested on."""
+"""Made pairs of a known grammar: few and easy ones for the tests, and thousands, some longer than in training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,8 +36,8 @@ def pairs(seed: int) -> Sample:
 
 
 def business(files: Mapping[str, Path]) -> pd.DataFrame:
-    """Made pairs, columns `english`, `german`, `part` and `length`: `as in training` (up to two clauses) or `longer` (three
-    and four), which only test rows are."""
+    """Made pairs, columns `english`, `german`, `part` and `length`: `as in training` (up to two clauses) or `longer`
+    (three and four), which only test rows are."""
     random = np.random.default_rng(0)
     known: set[str] = set()
     rows = []

@@ -48,7 +48,7 @@ class Scoring(Section):
             1 favours long ones.
         block_repeats: no sequence of so many subwords may occur twice in a translation; null allows any.
         longest: subwords of a translation, at most; null for what training says about the length of the source.
-        fuzzy: a source that is at least so similar to one of the memory takes its translation; null for equal ones only.
+        fuzzy: a source that is at least so similar to one of the memory takes its translation; null for equal ones.
         review_below: estimated quality under which a row is to be reviewed; null for what was chosen in training.
     """
 
