@@ -10,7 +10,8 @@ from .settings import Translation
 
 __all__ = ["checks", "suspects"]
 
-RATIO, SHORT = 3.0, 20  # one side may be so many times as long as is usual; of so few characters any may
+RATIO, SLACK = 3.0, 5  # one side may be so many times as long as is usual, and so many characters longer
+SHORT = 20  # of so few characters any may be
 SAID = {
     "length_ratio": ("are more than 3 times as long or as short as their source would be", "cut or merged texts"),
     "untranslated": ("equal their source, which has several words", "texts that nobody translated"),
@@ -22,7 +23,7 @@ def suspects(table: pd.DataFrame) -> pd.DataFrame:
     """Which pairs look wrong, a boolean column for each of `SAID`; same index."""
     source, target = (table[name].astype(str).str.strip() for name in ("source", "target"))
     ours, theirs = source.str.len(), target.str.len()
-    usual = np.log((theirs + SHORT) / (ours + SHORT))
+    usual = np.log((theirs + SLACK) / (ours + SLACK))
     apart = (usual - usual.median()).abs() > np.log(RATIO)
     several = source.map(lambda text: sum(1 for _ in words(text)) > 2)
     return pd.DataFrame(

@@ -37,7 +37,7 @@ def pieces(text: str, *, every: bool) -> list[tuple[str, str]]:
 
 
 def halved(sentence: str, gap: str, fits: Callable[[str], bool]) -> list[tuple[str, str]]:
-    """A sentence cut in halves, and they again, until each fits; at the blank nearest the middle, where there is one."""
+    """A sentence cut in halves, and they again, until each fits; at the blank nearest the middle, if there is one."""
     middle = len(sentence) // 2
     if middle == 0 or fits(sentence):
         return [(sentence, gap)]

@@ -75,7 +75,7 @@ class Translator:
         return said
 
     def _cut(self, given: str) -> list[tuple[str, str]]:
-        """Lines; sentences, where a line is longer than training's sources are; halves of what is longer than `longest`."""
+        """Lines; sentences, where a line is longer than training's sources; halves of what is longer than `longest`."""
         lines = sentences.pieces(given, every=False)
         if all(self._long(line) <= self.facts["longest_source"] for line, _ in lines):
             return lines
