@@ -24,13 +24,13 @@ NOTHING = pd.DataFrame({"source": [], "target": []}, dtype="str")
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Bundle:
     folder = tmp_path_factory.mktemp("translation")
-    sample = pairs(0)
+    sample = pairs(0, items=True)
     sample.rows.to_parquet(folder / "rows.parquet")
     return solvent.train(
         {
             "solution": SOLUTION,
             "data": {"rows": str(folder / "rows.parquet"), "columns": dict(sample.columns)},
-            "settings": {**sample.settings, "alternatives": 2, "scoring": {"beam": 3}},
+            "settings": {**sample.settings, "masked_words": 0.2, "alternatives": 2, "scoring": {"beam": 3}},
         },
         folder / "bundle",
     )

@@ -92,10 +92,10 @@ def test_verbs_and_articles_of_the_made_grammar_agree():
     found = sample.business({})
     assert not found["english"].duplicated().any()
     assert found.groupby(["part", "length"]).size().to_dict() == {
-        ("test", "as in training"): 600,
-        ("test", "longer"): 60,
-        ("train", "as in training"): 8000,
-        ("valid", "as in training"): 500,
+        ("test", "as in training"): 500,
+        ("test", "longer"): 50,
+        ("train", "as in training"): 5000,
+        ("valid", "as in training"): 400,
     }
 
 

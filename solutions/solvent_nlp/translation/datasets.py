@@ -19,7 +19,7 @@ BY_PART = {"by": "column", "column": "part"}
 DATASETS = (
     Dataset(
         name="made_business",
-        summary="9,160 made business sentences, English to German: agreement, verbs that move, numbers and codes",
+        summary="5,950 made business sentences, English to German: agreement, verbs that move, numbers and codes",
         licence="Apache-2.0, as Solvent",
         home="solvent_nlp.translation.grammar",
         made=True,
@@ -29,7 +29,7 @@ DATASETS = (
             "split": BY_PART,
             "settings": {
                 "network": {"vocabulary": 600, "layers": 2, "width": 128, "inner": 256, "heads": 4},
-                "training": {"epochs": 30, "batch_size": 2048, "learning_rate": 3e-3, "patience": 8, "ema": 0.99},
+                "training": {"epochs": 20, "batch_size": 2048, "learning_rate": 3e-3, "patience": 8, "ema": 0.99},
             },
         },
     ),

@@ -90,27 +90,28 @@ ENDINGS = {
 }
 
 
-def sentence(random: np.random.Generator, clauses: int, words: int = 99) -> tuple[str, str]:
+def sentence(random: np.random.Generator, clauses: int, *, words: int = 99, items: bool = True) -> tuple[str, str]:
     """A made sentence and its translation.
 
     Args:
         clauses: how many it is made of.
         words: so many nouns and verbs of each kind occur at most.
+        items: whether numbers, codes and the like stand behind some nouns.
     """
     english, german = "", ""
     for number in range(clauses):
         if number == 0:
             time = TIMES[random.integers(len(TIMES))] if random.random() < 0.5 else ("", "")
-            parts = _clause(random, words, time[1], last=False)
+            parts = _clause(random, words, time[1], last=False, items=items)
             english, german = f"{time[0]} {parts[0]}".strip(), parts[1]
         else:
             word, other, last = JOINS[random.integers(len(JOINS))]
-            parts = _clause(random, words, "", last=last)
+            parts = _clause(random, words, "", last=last, items=items)
             english, german = f"{english}, {word} {parts[0]}", f"{german}, {other} {parts[1]}"
     return f"{english[0].upper()}{english[1:]}.", f"{german[0].upper()}{german[1:]}."
 
 
-def _clause(random: np.random.Generator, words: int, front: str, *, last: bool) -> tuple[str, str]:
+def _clause(random: np.random.Generator, words: int, front: str, *, last: bool, items: bool) -> tuple[str, str]:
     """A clause in both languages.
 
     Args:
@@ -119,7 +120,7 @@ def _clause(random: np.random.Generator, words: int, front: str, *, last: bool) 
     """
     many = random.random() < 0.3
     who = _phrase(random, PEOPLE[:words], "n", many)
-    what = _phrase(random, THINGS[:words], "a", random.random() < 0.3, named=True)
+    what = _phrase(random, THINGS[:words], "a", random.random() < 0.3, items=items)
     verbs = VERBS[:words]
     verb = verbs[random.integers(len(verbs))]
     kind = random.integers(3)
@@ -136,7 +137,7 @@ def _clause(random: np.random.Generator, words: int, front: str, *, last: bool) 
 
 
 def _phrase(
-    random: np.random.Generator, nouns: list[Noun], case: str, many: bool, *, named: bool = False
+    random: np.random.Generator, nouns: list[Noun], case: str, many: bool, *, items: bool = False
 ) -> tuple[str, str]:
     noun = nouns[random.integers(len(nouns))]
     article = "the" if many else ("the", "this", "a")[random.integers(3)]
@@ -147,7 +148,7 @@ def _phrase(
     english_noun = noun.english if not many else _plural(noun.english)
     ours = [article, english, english_noun]
     theirs = [word, german + ending if german else "", name]
-    if named and random.random() < 0.3:
+    if items and random.random() < 0.3:
         item = _item(random)
         ours, theirs = [*ours, item], [*theirs, item]
     return " ".join(part for part in ours if part), " ".join(part for part in theirs if part)
