@@ -28,6 +28,7 @@ DATASETS = (
             "columns": {"source": "english", "target": "german", "passthrough": ["length"]},
             "split": BY_PART,
             "settings": {
+                "subword_sampling": None,
                 "network": {"vocabulary": 600, "layers": 2, "width": 128, "inner": 256, "heads": 4},
                 "training": {"epochs": 20, "batch_size": 2048, "learning_rate": 3e-3, "patience": 8, "ema": 0.99},
             },

@@ -16,6 +16,7 @@ from .settings import Scoring, Translation
 
 __all__ = ["Piece", "Said", "Translator", "asked", "searched"]
 
+TOGETHER = 128  # translations under way at once, at most
 WIDER = 8  # beam of the second attempt at a sentence of which something was lost
 
 
@@ -163,7 +164,9 @@ def asked(fitted: Fitted) -> Callable[[Search, Any], dict[str, np.ndarray]]:
 
     def predict(search: Search, batch: Any) -> dict[str, np.ndarray]:
         form = decoder(fitted.models["model"], search)
-        found: dict[str, np.ndarray] = replace(fitted, forms={"model": form}).predict(batch)
+        # A wider beam reads fewer texts at once: as many translations are under way, and few texts fill a batch.
+        rows = max(1, min(fitted.batch_rows, TOGETHER // search.beam))
+        found: dict[str, np.ndarray] = replace(fitted, forms={"model": form}, batch_rows=rows).predict(batch)
         return found
 
     return predict
