@@ -154,12 +154,13 @@ def asked(fitted: Fitted) -> Callable[[Search, Any], dict[str, np.ndarray]]:
     """`Fitted.predict` with decoding in the place of the network's one step.
 
     Raises:
-        Refused: if the network is to answer in another runtime: decoding runs in TensorFlow only.
+        Refused: if the network is to answer in another runtime, or to be exported: it is never asked a whole question.
     """
     if "model" in fitted.forms:
         raise Refused(
-            "Translation decodes in TensorFlow's float32: the network in another runtime gives only one step of it. "
-            "Take the runtime back: solvent optimize BUNDLE --to tensorflow."
+            "Translation decodes in TensorFlow, token by token with what it has kept of the tokens before: its network "
+            "can't answer in another runtime, nor be exported as one function. Score with the bundle as it is; its "
+            "models/model.keras is a plain Keras model."
         )
 
     def predict(search: Search, batch: Any) -> dict[str, np.ndarray]:
