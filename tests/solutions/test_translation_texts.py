@@ -1,6 +1,7 @@
 """Translation: pairs as they are read, what is kept of a text, sentences, the memory, and the metrics."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from sacrebleu.metrics import BLEU, CHRF, TER
 
-from solvent import Refused, config
+from solvent import Refused, config, datasets
 from solvent.metrics import point
 from solvent_nlp.translation import corpora, public, reading, sample
 from solvent_nlp.translation.cleaning import checks, suspects
@@ -73,6 +74,24 @@ def test_tatoeba_is_read_from_its_archive(tmp_path):
         archive.writestr("spa-eng/spa.txt", "Go.\tVe.\nGo.\tVete.\n")
     table = public.tatoeba({"spa-eng.zip": tmp_path / "spa-eng.zip"})
     assert table.to_dict("list") == {"english": ["Go.", "Go."], "spanish": ["Ve.", "Vete."]}
+
+
+@pytest.mark.data
+@pytest.mark.skipif(
+    "SOLVENT_DATA" not in os.environ, reason="spa-eng.zip is not here: export SOLVENT_DATA=FOLDER_THAT_HOLDS_IT"
+)
+def test_the_published_pairs_are_read():
+    known = {dataset.name: dataset for dataset in DATASETS}
+    captions = datasets.load(known["multi30k"])
+    assert captions.groupby("part").size().to_dict() == {"test": 1000, "train": 29000, "valid": 1014}
+    first = captions.iloc[0]
+    assert (first["english"], first["german"]) == (
+        "Two young, White males are outside near many bushes.",
+        "Zwei junge weiße Männer sind im Freien in der Nähe vieler Büsche.",
+    )
+    sentences = datasets.load(known["tatoeba_spa_eng"])
+    assert len(sentences) == 118_964
+    assert sentences.iloc[0].tolist() == ["Go.", "Ve."]
 
 
 def test_verbs_and_articles_of_the_made_grammar_agree():
