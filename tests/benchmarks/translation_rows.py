@@ -61,7 +61,7 @@ def main() -> None:
         "calls": calls,
         "rows": len(found),
         "first_500_alike": int(same),
-        "not_kept": float(found["problems"].notna().mean()),
+        "not_kept": float((found["problems"].fillna("") != "").mean()),
     }
     print(told)
     write(given.out, {"rows": given.rows, "beam": given.beam}, {"tensorflow": version("tensorflow")}, **told)

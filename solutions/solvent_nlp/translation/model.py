@@ -143,8 +143,8 @@ def _approved(settings: Translation, protector: Protector, given: str, match: Ma
         "quality": 100 * match.similarity,
         "review": not exact,
         "origin": "memory" if exact else "fuzzy",
-        "problems": None if exact else _told(protector.lost(given, match.translation)),
-        "terms": None,
+        "problems": "" if exact else "; ".join(protector.lost(given, match.translation)),
+        "terms": "",
     }
     return found | ({"alternatives": []} if settings.alternatives else {})
 
@@ -161,13 +161,9 @@ def _written(
         "quality": sure,
         "review": bool(lost) or sure < below,
         "origin": "model",
-        "problems": _told(lost),
-        "terms": terms or None,
+        "problems": "; ".join(lost),
+        "terms": terms,
     }
     if settings.alternatives:
         found["alternatives"] = [f"{each.score:.3f} {each.text}" for each in said.others[: settings.alternatives]]
     return found
-
-
-def _told(lost: list[str]) -> str | None:
-    return "; ".join(lost) or None

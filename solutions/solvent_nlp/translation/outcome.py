@@ -25,5 +25,5 @@ def metrics(settings: Translation, rows: pd.DataFrame, scored: pd.DataFrame) -> 
         "ter": ter_of(said, wanted, weight),
         "quality_error": mean(apart, weight),
         "to_review": mean(scored["review"].to_numpy(bool), weight),
-        "not_kept": mean(scored["problems"].notna().to_numpy(), weight),
+        "not_kept": mean((scored["problems"] != "").to_numpy(), weight),
     }

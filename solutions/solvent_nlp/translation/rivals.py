@@ -37,7 +37,7 @@ def _scorer(settings: Translation, data: Data, translate: Callable[[Sequence[str
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
         found = pd.DataFrame({"translation": translate(table["source"].map(cleaned).tolist())}, index=table.index)
-        found = found.assign(quality=usual, review=False, origin="model", problems=None, terms=None)
+        found = found.assign(quality=usual, review=False, origin="model", problems="", terms="")
         return found.assign(alternatives=[[] for _ in found.index]) if settings.alternatives else found
 
     return score

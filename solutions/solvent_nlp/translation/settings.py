@@ -154,10 +154,9 @@ def columns(settings: Translation) -> Columns:
         Output(
             name="problems",
             type="string",
-            nullable=True,
-            meaning="what of the text was not kept, such as a number; nothing where all was",
+            meaning="what of the text was not kept, such as a number; empty where all was",
         ),
-        Output(name="terms", type="string", nullable=True, meaning="the glossary's terms that were used"),
+        Output(name="terms", type="string", meaning="the glossary's terms that were used; empty where there are none"),
     ]
     if settings.alternatives:
         outputs.append(
