@@ -143,10 +143,10 @@ def test_pairs_that_look_wrong_are_counted_and_left_out():
         "several_translations": 1,
     }
     assert "left out of training" in found["untranslated"].message
-    pairs, _, notes = reading.learnt(Translation(network={"vocabulary": 300}), rows, ALL)
+    pairs, _, notes = reading.learnt(Translation(network={"vocabulary": 400}), rows, ALL)
     assert len(pairs.sources) == 5
     assert "3 of 8" in notes[0].message
-    kept, _, _ = reading.learnt(Translation(network={"vocabulary": 300}, clean=False), rows, ALL)
+    kept, _, _ = reading.learnt(Translation(network={"vocabulary": 400}, clean=False), rows, ALL)
     assert len(kept.sources) == 8
 
 
