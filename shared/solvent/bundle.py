@@ -91,11 +91,11 @@ class Bundle:
             if isinstance(function, Later):  # its module registers the Keras classes that the models are made of
                 importlib.import_module(function.module)
         if facts["personal"]:
-            log.warning("%s holds rows about people in: %s.", folder, ", ".join(facts["personal"]))
+            log.warning("%s holds rows or pictures of people in: %s.", folder, ", ".join(facts["personal"]))
         models = {name: _load_model(folder / "models" / f"{name}.keras") for name in facts["models"]}
         fitted = Fitted(
             models=models,
-            facts=facts["facts"],
+            facts={**facts["facts"], **(facts["runtime"] or {}).get("facts", {})},  # what its promises need set anew
             assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").iterdir())},
             personal=frozenset(facts["personal"]),
             batch_rows=facts["batch_rows"],
@@ -151,7 +151,7 @@ class Bundle:
 
     def source(self, given: Any) -> Source:
         """Where a table comes from, read as the training table was, in what is not named: with its decimal sign, and
-        with its names for the columns of a folder of images."""
+        with its names for the columns of a folder of images, and by which files are images."""
         source = Source.of(given)
         columns = {
             "image": [field for field in self.schema.features if field.kind == "image"],
@@ -159,7 +159,8 @@ class Bundle:
             "label": self.schema.by_role("entity") or self.schema.targets,
             "id": self.schema.by_role("id"),
         }
-        known = {name: fields[0].source for name, fields in columns.items() if fields}
+        known: dict[str, JSON] = {name: fields[0].source for name, fields in columns.items() if fields}
+        known["every"] = any(field.decoder is not None for field in columns["image"])
         known["decimal"] = self.facts["data"].get("decimal", ".")
         return source.model_copy(update={key: known[key] for key in set(known) - source.model_fields_set})
 

@@ -219,7 +219,8 @@ def score(
     if as_json:
         _print(manifest)
     else:
-        click.echo(f"{manifest['rows_scored']} rows scored, {manifest['rows_set_aside']} set aside: {output}")
+        joined = f"{manifest['rows_joined']} joined to one of these, " if manifest["rows_joined"] else ""
+        click.echo(f"{manifest['rows_scored']} rows scored, {joined}{manifest['rows_set_aside']} set aside: {output}")
 
 
 @main.command()

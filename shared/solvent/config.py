@@ -123,7 +123,7 @@ def load(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = ()
     use = given.get("intended_use")
     if use is not None and not isinstance(use, str):
         say(("intended_use",), f"expected a text (found {documents.shown(use)}).")
-    if solution is not None and solution.notice and not use:
+    if solution is not None and solution.notice and (use is None or (isinstance(use, str) and not use.strip(". \n"))):
         say(
             ("intended_use",),
             f"is missing. State for what, for whom and on whose images this is meant: {solution.name} is for "

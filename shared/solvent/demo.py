@@ -40,8 +40,8 @@ def run(name: str, out: Path) -> str:
 
     Args:
         out: gets `rows.csv` (`.parquet` where cells are no texts or numbers), `config.yaml`, `bundle/`, the rows that
-            training never saw as `test_rows` and, without their targets, as `new_rows`, `scores.csv`, and
-            `nightly.yaml`, a job that scores them every night.
+            training never saw as `test_rows` and, one for each case and without their targets, as `new_rows`,
+            `scores.csv`, and `nightly.yaml`, a job that scores them every night.
 
     Returns:
         What to print: the headline beside the baseline's, where the report is, what to type next.
@@ -65,17 +65,19 @@ def run(name: str, out: Path) -> str:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (out / "config.yaml").write_text(f"# {what}.\n#   {command}\n{text}", encoding="utf-8")
     bundle = train(out / "config.yaml", out / "bundle", command=command)
-    unseen = rows.iloc[prepare(load(out / "config.yaml")).part("test").index]
+    given = load(out / "config.yaml")
+    test = prepare(given).part("test")
+    unseen, cases = rows.iloc[test.index], rows.iloc[solution.cases(given.settings, test, bundle.fitted).index]
     targets = {bundle.schema.source(field.name) for field in bundle.schema.targets}
     _write(unseen, out / "test_rows")
-    new = out / _write(unseen.drop(columns=[key for key in rows if key in targets]), out / "new_rows")
+    new = out / _write(cases.drop(columns=[key for key in rows if key in targets]), out / "new_rows")
     score(bundle, new, out / "scores.csv")
     (out / "nightly.yaml").write_text(NIGHTLY.format(job=out / "nightly.yaml", new=new.name), encoding="utf-8")
     return "\n".join(
         [
             bundle.headline,
             f"report: {out / 'bundle' / 'report.html'}",
-            f"scores: {out / 'scores.csv'}, of the {len(unseen)} test rows without their targets ({new})",
+            f"scores: {out / 'scores.csv'}, of the {len(cases)} test rows without their targets ({new})",
             f"next:   put your own file and columns into {out / 'config.yaml'}, then",
             f"        {command.replace(str(out / 'bundle'), 'runs/mine')}",
             f"nightly: solvent job run {out / 'nightly.yaml'}",

@@ -15,7 +15,7 @@ from . import images, promises
 from .errors import Refused
 from .metrics import classification, fairness, intervals
 from .schema import Field, Schema, kinds
-from .solution import JSON, Goal, Output, Score, Series, Solution, Sums, Table, Weighted
+from .solution import JSON, Fitted, Goal, Output, Score, Series, Solution, Sums, Table, Weighted
 
 __all__ = ["OURS", "Judge", "Measured", "Scored"]
 
@@ -96,9 +96,13 @@ class Judge:
     def goal(self) -> Goal:
         return promises.checked_goal(self.solution.headline, self.solution.headline(self.settings))
 
-    def cases(self, rows: Table) -> Table:
-        """The rows that are scored and measured: one for each case."""
-        return promises.checked_cases(self.solution.cases, self.solution.cases(self.settings, rows))
+    def cases(self, rows: Table, fitted: Fitted | None = None) -> Table:
+        """The rows that are scored and measured: one for each case.
+
+        Args:
+            fitted: what is measured on them; None for validation rows.
+        """
+        return promises.checked_cases(self.solution.cases, self.solution.cases(self.settings, rows, fitted))
 
     def measure(self, rows: Table, scored: Table) -> Measured:
         """Apply the solution's metrics.
@@ -347,10 +351,15 @@ def _shown(value: Any) -> str:
 
 
 def score_table(schema: Schema, scored: Scored) -> Table:
-    """The cases' ids, truth, weights and scores; a rival's outputs stand under its name."""
+    """The cases' ids, entities, truth, weights and scores; a rival's outputs stand under its name.
+
+    The first target is `truth`, of several the others are `truth_NAME`.
+    """
     columns: dict[str, Any] = {}
     for item in schema.by_role("id"):
         columns["id"] = scored.rows[item.name]
+    for item in schema.by_role("entity"):
+        columns["entity"] = scored.rows[item.name]
     if not columns:  # photos are then known by the end of their path
         for item in schema.features:
             if item.kind == "image":
@@ -358,6 +367,7 @@ def score_table(schema: Schema, scored: Scored) -> Table:
                 columns["image"] = cells.map(lambda cell: images.short(cell) if isinstance(cell, str) else "the image")
     for item in schema.targets[:1]:
         columns["truth"] = scored.rows[item.name]
+    columns |= {f"truth_{item.name}": scored.rows[item.name] for item in schema.targets[1:]}
     for item in schema.by_role("weight"):
         columns["weight"] = scored.rows[item.name]
     for name, table in scored.by_model.items():

@@ -17,7 +17,7 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -41,6 +41,7 @@ __all__ = [
     "look",
     "looks",
     "method",
+    "one_at_a_time",
     "pixels",
     "short",
     "shown",
@@ -269,6 +270,13 @@ def _mark(path: str) -> tuple[str, int, int]:
 _large = threading.RLock()  # held for a large image, so that memory doesn't grow with the number of threads
 
 
+@contextmanager
+def one_at_a_time(pixels: int) -> Iterator[None]:
+    """Let no other large image be decoded meanwhile, if one of so many pixels is large; for a decoder that knows."""
+    with _large if pixels > LARGE_PIXELS else nullcontext():
+        yield
+
+
 def _contents(cell: Cell, alone: ExitStack) -> bytes:
     if not isinstance(cell, str):
         return bytes(cell)
@@ -323,6 +331,7 @@ def _decoded(
     if decoder is not None:
         own = _functions(decoder.function)(contents, **json.loads(decoder.options))
         if own is not None:
+            alone.enter_context(one_at_a_time(own.shape[0] * own.shape[1]))
             image = Image.fromarray(own).convert("RGB")
             return image.size, image
     try:
@@ -332,8 +341,7 @@ def _decoded(
             width, height = height, width
         if at_least is not None:
             image.draft(None, (at_least, at_least))
-        if image.width * image.height > LARGE_PIXELS:
-            alone.enter_context(_large)
+        alone.enter_context(one_at_a_time(image.width * image.height))
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return (width, height), _rgb(image)

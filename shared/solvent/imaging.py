@@ -61,7 +61,7 @@ def facts(recipe: Recipe, data: Data, network: finetune.Network, meaning: str) -
 
 
 def logits(recipe: Recipe, fitted: Fitted, cells: Sequence[Any], views: int) -> tuple[np.ndarray, list[str | None]]:
-    """The logits of images and of their augmented views.
+    """The logits of images and of their augmented views; of several networks, an ensemble, their mean.
 
     Args:
         views: augmented views of each image, beside itself.
@@ -70,13 +70,17 @@ def logits(recipe: Recipe, fitted: Fitted, cells: Sequence[Any], views: int) -> 
         Logits of shape `(1 + views, images, outputs)`, the image itself first; and for each image why it could not be
         read, or None. The logits of one that could not are of no account.
     """
-    stream = _stream(recipe, fitted, cells)
-    found = [fitted.predict(iter(stream))]
-    for view in range(1, views + 1):
-        again = iter(_stream(recipe, fitted, cells))
-        seen = augment.view_batches(again, cells, view, recipe.augmentation.alone, fitted.facts["seed"])
-        found.append(fitted.predict(seen))
-    return np.stack(found), stream.errors
+    members, errors = [], []
+    for name in fitted.models:
+        stream = _stream(recipe, fitted, cells)
+        found = [fitted.predict(iter(stream), name)]
+        for view in range(1, views + 1):
+            again = iter(_stream(recipe, fitted, cells))
+            seen = augment.view_batches(again, cells, view, recipe.augmentation.alone, fitted.facts["seed"])
+            found.append(fitted.predict(seen, name))
+        members.append(np.stack(found))
+        errors = stream.errors
+    return np.mean(members, axis=0), errors
 
 
 def reasons(fitted: Fitted, cells: Sequence[Any], errors: Sequence[str | None]) -> list[str | None]:
@@ -94,6 +98,8 @@ def heat_maps(
     recipe: Recipe, fitted: Fitted, shown: np.ndarray, classes: np.ndarray, *, several: bool, occluded: bool = False
 ) -> np.ndarray:
     """The evidence for one class in each image: Grad-CAM++, or occlusion where a network has no convolutions.
+
+    Of several networks, an ensemble, the first is asked.
 
     Args:
         shown: uint8, shape `(images, size, size, 3)`.

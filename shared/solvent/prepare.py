@@ -71,7 +71,7 @@ def prepare(run: Run) -> Prepared:
     """
     solution, data = run.solution, run.data
     columns = promises.checked_columns(solution.columns, solution.columns(run.settings))
-    sources = _sources(data, run.base)
+    sources = _sources(data, run.base, every=any(column.decoder is not None for column in columns.inputs))
     given = "rows" not in sources
     raw = {name: read(source, solution, run.base).reset_index(drop=True) for name, source in sources.items()}
     labels = {name: tables.label(source) for name, source in sources.items()}
@@ -114,7 +114,7 @@ def prepare(run: Run) -> Prepared:
     scan.refuse(findings)
     for item in findings:
         if item.severity == "warning" or item.allowed:
-            log.warning("%s: %s", item.name, item.message)
+            log.warning("%s: %s %s", item.name, item.message, item.cure)
     facts = {
         "source": " + ".join(labels.values()),
         "decimal": sources[first].decimal,
@@ -129,9 +129,18 @@ def prepare(run: Run) -> Prepared:
     return Prepared(good, kept, schema, promises.expanded(columns, schema), side, findings, facts, outside={})
 
 
-def _sources(data: DataPart, base: Path) -> dict[str, Source]:
-    """The tables of a config by their part; a folder that is cut already is its parts."""
+def _sources(data: DataPart, base: Path, *, every: bool) -> dict[str, Source]:
+    """The tables of a config by their part; a folder that is cut already is its parts.
+
+    Args:
+        every: whether every file of a folder of images is one, where the config does not say.
+    """
     sources = {name: source for name in ("rows", *split.PARTS) if (source := getattr(data, name)) is not None}
+    if every:
+        sources = {
+            name: source if "every" in source.model_fields_set else source.model_copy(update={"every": True})
+            for name, source in sources.items()
+        }
     ready = tables.ready_parts(sources["rows"], base=base) if "rows" in sources else {}
     if ready and data.split is not None and ("valid" in ready or data.split.folds):
         folders = listed(sorted(Path(source.path or "").name for source in ready.values()))

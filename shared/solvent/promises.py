@@ -15,6 +15,7 @@ from .schedule import refits
 from .schema import Schema
 from .schema.kinds import shown
 from .solution import (
+    JSON,
     Column,
     Columns,
     Figure,
@@ -39,6 +40,7 @@ __all__ = [
     "checked_cases",
     "checked_columns",
     "checked_explained",
+    "checked_facts",
     "checked_figures",
     "checked_findings",
     "checked_fitted",
@@ -53,7 +55,7 @@ __all__ = [
     "typed",
 ]
 
-ERROR = "error"
+ERROR, REPORT = "error", "report.html"
 IN_A_BUNDLE = (  # what a bundle's folder holds already
     "MODEL_CARD.md",
     "SHA256SUMS",
@@ -61,7 +63,7 @@ IN_A_BUNDLE = (  # what a bundle's folder holds already
     "bundle.json",
     "models",
     "reference.json",
-    "report.html",
+    REPORT,
     "runtime",
     "test_scores.parquet",
 )
@@ -175,6 +177,13 @@ def checked_outside(function: Any, value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def checked_facts(function: Any, value: Any) -> dict[str, JSON]:
+    """The facts that a solution sets anew."""
+    if not isinstance(value, Mapping):
+        raise _broken(function, _kind(value), "a dictionary of facts")
+    return dict(value)
+
+
 def checked_findings(function: Any, value: Any) -> list[Finding]:
     """What a solution's `checks` found."""
     return _items(function, value, Finding, "a list of solvent.Finding, empty where there is nothing to say")
@@ -279,10 +288,9 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
         raise _broken(function, f"valid as {_kind(value.valid)}", "a DataFrame that has each validation case once")
     if isinstance(value.personal, str) or not isinstance(value.personal, (Set, Sequence)):
         raise _broken(function, f"personal as {_kind(value.personal)}", "a frozenset of names of assets")
-    if unknown := sorted(set(value.personal) - set(value.assets)):
-        raise _broken(
-            function, f"personal asset {unknown[0]!r} that is no asset", f"names among {sorted(value.assets)}"
-        )
+    known = {*value.assets, *value.files, REPORT}
+    if unknown := sorted(set(value.personal) - known):
+        raise _broken(function, f"personal {unknown[0]!r} that is no asset or file", f"names among {sorted(known)}")
     if not isinstance(value.batch_rows, int) or value.batch_rows < 1:
         raise _broken(function, f"batch_rows={value.batch_rows!r}", "a whole number of rows, 1 or more")
     return value

@@ -102,12 +102,12 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             drawn = run.solution.figures(run.settings, trial.fitted, scored.rows, scored.ours) if scored else []
             figures = promises.checked_figures(run.solution.figures, drawn)
             figures = [figure for figure in figures if not (folds and figure.unseen)]
-            reference = drift.reference(trial.data.train, trial.data.schema, trial.valid_scores)
+            reference = drift.reference(_one_a_score(run, trial.data), trial.data.schema, trial.valid_scores)
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
     findings = [*prepared.findings, *trial.fitted.findings]
     for item in trial.fitted.findings:
         if item.severity == "warning":
-            log.warning("%s: %s", item.name, item.message)
+            log.warning("%s: %s %s", item.name, item.message, item.cure)
     facts = plain(
         {
             "format": bundles.FORMAT,
@@ -152,6 +152,14 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
     bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
 
 
+def _one_a_score(run: configs.Run, data: Data) -> Table:
+    """The training rows as scoring counts them: one of each entity, where the rows of an entity share one score."""
+    entities = data.schema.by_role("entity")
+    if not run.solution.joins or not entities:
+        return data.train
+    return data.train[~data.train[entities[0].name].duplicated()]
+
+
 def _slices(run: configs.Run, trials: Sequence[Trial]) -> dict[str, Series]:
     """The levels that the solution tells the test cases apart by, each case by the model that had not seen it."""
     function = run.solution.slices
@@ -180,7 +188,7 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
     """
     loaded, rows, set_aside = _checked_rows(bundle, table)
     judge = Judge(loaded.solution, loaded.settings, loaded.schema)
-    scored = Scored.of(judge.cases(rows), {OURS: loaded.scorer()})
+    scored = Scored.of(judge.cases(rows, loaded.fitted), {OURS: loaded.scorer()})
     measured = judge.measure(scored.rows, scored.ours)
     own = loaded.facts["test"] is not None and fingerprint(rows, loaded.schema) == loaded.facts["data"]["test_sha256"]
     set_aside += scored.failed
@@ -213,7 +221,7 @@ def compare(
     for bundle in (first, second):
         loaded, rows, _ = _checked_rows(bundle, table)
         judges.append(Judge(loaded.solution, loaded.settings, loaded.schema))
-        scored.append(Scored.of(judges[-1].cases(rows), {OURS: loaded.scorer()}))
+        scored.append(Scored.of(judges[-1].cases(rows, loaded.fitted), {OURS: loaded.scorer()}))
     _refuse_incomparable(judges, scored)
     both = scored[0].rows.index.intersection(scored[1].rows.index)
     ours, theirs = (
@@ -303,7 +311,7 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
             unseen[name] = promises.checked_unseen(rival, scorers[name], held, settings, outputs)
     with clock("score"):
         valid = Scored.of(judge.cases(valid_rows), unseen)
-        scored = Scored.of(judge.cases(test_rows), scorers) if len(test_rows) else None
+        scored = Scored.of(judge.cases(test_rows, fitted), scorers) if len(test_rows) else None
     return Trial(data, fitted, rivals.seconds, judge.headlines(valid), valid.ours, scored)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, model_validator
 
 from .solution import Section
 
@@ -56,6 +56,8 @@ class Training(Section):
         schedule: `cosine` and `linear` fall to 0 over `epochs`; `plateau` starts without warm-up and halves the rate
             when the headline has not got better for a third of `patience`.
         warmup: share of all steps in which the rate climbs from 0.
+        keep: the weights of the `best` epoch on validation rows, or those of the `last` one: where the rate falls to 0
+            in a few epochs, the last is as good, and few validation rows choose by chance.
         patience: epochs without a better validation headline before training stops; null never stops early.
         weight_decay: of AdamW, on matrices; biases and scales are left out.
         clip: the norm of the whole gradient is cut to this.
@@ -72,6 +74,7 @@ class Training(Section):
     learning_rate: Annotated[float | Literal["auto"], PlainValidator(_rate)] = 1e-3
     schedule: Literal["constant", "cosine", "linear", "plateau"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)
+    keep: Literal["best", "last"] = "best"
     patience: int | None = Field(default=10, ge=1)
     weight_decay: float = Field(default=0.0, ge=0)
     clip: float | None = Field(default=None, gt=0)
@@ -79,6 +82,14 @@ class Training(Section):
     class_weight: Annotated[Literal["balanced"] | dict[str, float] | None, PlainValidator(_weights)] = None
     refit: bool = False
     track: tuple[Track, ...] = ()
+
+    @model_validator(mode="after")
+    def _the_last_epoch_is_reached(self) -> Self:
+        if self.keep == "last" and (self.patience is not None or self.schedule == "plateau"):
+            raise ValueError(
+                "keep: last waits for no better epoch; set keep: best, or patience: null and another schedule"
+            )
+        return self
 
 
 def refits(settings: Section) -> bool:

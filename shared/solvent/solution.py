@@ -108,10 +108,12 @@ class Column:
     Args:
         role: `feature` for what the model reads; a domain may give its own name to a general role
             (a patient is an `entity`).
-        required: whether a missing *cell* fails its row, and a missing column refuses the table.
+        required: whether a missing *cell* fails its row, and a missing column refuses the table. A target that is not
+            required is not known for every row, and a missing cell is no mistake; its column may be left out, such as
+            the ratings where there are only views.
+        scored_only: a table that is scored may have it; training reads it never and needs it nowhere.
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
-        incomplete: of a target: it is not known for every row, so that a missing cell is no mistake.
         decoder: of images that Pillow doesn't read.
     """
 
@@ -120,8 +122,8 @@ class Column:
     role: Role = "feature"
     required: bool = True
     shared: bool = False
-    incomplete: bool = False
     decoder: Decoder | None = None
+    scored_only: bool = False
     meaning: str = ""
 
 
@@ -372,7 +374,8 @@ class Fitted:
             `facts["meaning"][MODEL]` what goes in and comes out of a network, by the names that `export` gives them
             ("output_0"): units, range, layout.
         assets: tables, arrays or bytes that scoring needs.
-        personal: names of the assets that hold rows about people.
+        personal: names of what holds rows or pictures of people: of assets, of files, and `report.html` where its
+            figures show some.
         valid: the declared outputs for the cases of the validation rows, by models that had not seen them; needed
             where `fit` refits on these rows (`training.refit`).
         files: further files for people and other programs; scoring reads none of them. They lie in the bundle's folder
@@ -448,7 +451,7 @@ def later(path: str) -> Any:
     return Later(path)
 
 
-def _all_rows(settings: Section, rows: Table) -> Table:
+def _all_rows(settings: Section, rows: Table, fitted: Fitted | None) -> Table:
     return rows
 
 
@@ -472,7 +475,13 @@ class Solution(Generic[S]):
             demands that the config states `intended_use`.
         joins: whether all rows of an entity share one score: batch scoring then writes a row for each entity, which is
             known by the entity alone; what passes through is that of its first row.
+        cases: rows with targets -> those to score and to measure by, such as one for each user. It gets what training
+            left, where that is measured on new rows: what it knows already is no case; None for validation rows, which
+            a model has seen that was refitted.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
+        recalibrate: facts that were set by validation rows and promise something of scores, such as an operating point,
+            set anew by the same rows for another form of the network (`optimize`), which `Fitted.predict` then asks.
+            It gets all validation rows with their targets.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.
     """
@@ -488,12 +497,13 @@ class Solution(Generic[S]):
     rivals: Mapping[str, Callable[[S, Data], Score | Refitted]]
     metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
     sample: Callable[[int], Sample]
-    cases: Callable[[S, Table], Table] = _all_rows
+    cases: Callable[[S, Table, Fitted | None], Table] = _all_rows
     outside: Callable[[S], Mapping[str, str]] = _none
     notice: str = ""
     joins: bool = False
     near_copies: Severity = "note"
     checks: Callable[[S, Table], list[Finding]] = _nothing
+    recalibrate: Callable[[S, Fitted, Schema, Table], Mapping[str, JSON]] = _none
     slices: Callable[[S, Fitted, Table], Mapping[str, Series]] = _none
     figures: Callable[[S, Fitted, Table, Table], Iterable[Figure | Texts]] = _nothing
     explain: Callable[[S, Fitted, Table], Table] | None = None

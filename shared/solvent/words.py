@@ -15,13 +15,14 @@ __all__ = ["UNSPACED_RUN", "seen_words", "unseen_bands", "words"]
 
 # Thai, Lao, Burmese, Khmer, kana, Chinese characters: words are written without spaces.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+ASCII_WORD = re.compile(r"\w[\w']*|[^\w\s]")  # what `_word` says of such a text, several times faster
 UNSPACED_RUN = re.compile(rf"([{UNSPACED}]+)")
 UNSEEN = (0.0, 0.1, 0.25)  # upper ends of the bands of the share of unseen words
 
 
 def words(text: str) -> Iterator[tuple[int, int]]:
     """Where each word begins and ends: in a script without spaces each character is one, and so is any other sign."""
-    return (found.span() for found in _word().finditer(text))
+    return (found.span() for found in (ASCII_WORD if text.isascii() else _word()).finditer(text))
 
 
 @cache

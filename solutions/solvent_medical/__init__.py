@@ -22,6 +22,7 @@ SOLUTION = Solution(
     cases=later("solvent_medical.patients:cases"),
     fit=later("solvent_medical.model:fit"),
     scorer=later("solvent_medical.model:scorer"),
+    recalibrate=later("solvent_medical.model:recalibrate"),
     rivals={
         "features + logistic regression": later("solvent_medical.rivals:logistic"),
         "prevalence": later("solvent_medical.rivals:prevalence"),

@@ -72,7 +72,12 @@ class Questions:
         self.meaning = (
             f"a logit for each of {', '.join(self.names)} in this order; a patient's is the "
             f"{'largest' if settings.combine == 'worst' else 'mean'} of the images', and the probability is "
-            "sigmoid(logit / temperature) with facts.questions.NAME.calibration"
+            + (
+                "sigmoid(slope * logit + intercept)"
+                if settings.calibration == "platt"
+                else "sigmoid(logit / temperature)"
+            )
+            + " with facts.questions.NAME.calibration"
         )
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
@@ -135,7 +140,8 @@ class Diagnoses:
         self.outputs = len(classes)
         self.meaning = (
             "a logit for each class in the order of facts.classes; a patient's are the means of the images', and the "
-            "probabilities are softmax(logits / facts.calibration.temperature)"
+            f"probabilities are softmax(logits / temperature{' + bias' if settings.calibration == 'platt' else ''}) "
+            "with facts.calibration"
         )
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
@@ -149,18 +155,22 @@ class Diagnoses:
         return point(multiclass(labels.codes(cases, self.classes), chance, chance.argmax(axis=1))["log_loss"])
 
     def refuse_too_few(self, cases: pd.DataFrame) -> None:
-        """Nothing is promised of single diagnoses; with too few patients all are referred."""
+        """The sets hold the truth for a share of all patients; nothing is promised of each diagnosis."""
+        needed = conformal.rows_for(self.settings.deferral.coverage)
+        if len(cases) < needed:
+            raise decision.too_few(self.settings, f"{needed} patients", str(len(cases)))
 
     def fit(self, cases: pd.DataFrame, logits: np.ndarray) -> dict[str, JSON]:
         truth = labels.codes(cases, self.classes)
-        heat = calibration.fit_temperature(logits, truth)
-        chance = calibration.apply(heat, logits)
+        platt = self.settings.calibration == "platt"
+        fitted = calibration.fit_bias(logits, truth) if platt else calibration.fit_temperature(logits, truth)
+        chance = calibration.apply(fitted, logits)
         sets = conformal.fit(truth, chance, self.settings.deferral.coverage, by_class=False)
-        return {"classes": self.classes, "calibration": heat, "sets": sets}
+        return {"classes": self.classes, "calibration": fitted, "sets": sets}
 
     def answer(self, facts: Mapping[str, Any], logits: np.ndarray) -> pd.DataFrame:
         chance = calibration.apply(facts["calibration"], logits)
-        possible = conformal.members(facts["sets"], chance)
+        possible = conformal.members(facts["sets"], chance, otherwise=chance.argmax(axis=1))
         found = labels.outputs(pd.RangeIndex(len(chance)), self.classes, chance)
         sure = possible.sum(axis=1) == 1
         sets = [[self.classes[place] for place in np.flatnonzero(row)] for row in possible]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from solvent import Finding
+from solvent import Finding, Refused
 from solvent.wording import listed, many
 
 from .identifying import identified
@@ -12,9 +12,22 @@ __all__ = ["checks"]
 
 
 def checks(settings: Medical, rows: pd.DataFrame) -> list[Finding]:
-    """Labels that can't be what they should be, patients with two diagnoses, files that say whose they are."""
+    """Labels that can't be what they should be, patients with two diagnoses, files that say whose they are.
+
+    Raises:
+        Refused: if the table has no column for a finding; or if files say whose they are, and settings.identifying does
+            not allow that.
+    """
+    if missing := [name for name in settings.findings if name not in rows]:
+        raise Refused(
+            f"settings.findings: the table has no column for {listed(map(repr, missing))}. Name yours: "
+            f"columns: {{{missing[0]}: YOUR_COLUMN}}; or take it out of settings.findings."
+        )
+    whose = identified(list(rows["image"]))
+    if whose and settings.identifying == "refuse":  # no finding of `data.allow`: scoring has to know of it too
+        raise Refused(f"{whose[0].message} {whose[0].cure}")
     found = [
-        *identified(list(rows["image"])),
+        *whose,
         *(_findings(settings, rows) if settings.findings else _diagnoses(settings, rows)),
     ]
     if "weight" in rows:

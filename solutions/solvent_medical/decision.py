@@ -13,14 +13,14 @@ from solvent.metrics import calibration, conformal, operating_point
 
 from .settings import Medical
 
-__all__ = ["CHOSEN_ON", "NEGATIVE", "POSITIVE", "REFER", "answer", "fit", "refuse_too_few"]
+__all__ = ["CHOSEN_ON", "NEGATIVE", "POSITIVE", "REFER", "answer", "fit", "refuse_too_few", "too_few"]
 
 POSITIVE, NEGATIVE, REFER = "positive", "negative", "refer"
 CHOSEN_ON = "validation patients, calibrating half"
 
 
 def fit(settings: Medical, name: str, logit: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Temperature, operating point and limits of the prediction set for one question.
+    """Calibration, operating point and limits of the prediction set for one question.
 
     Args:
         name: what is looked for, for messages.
@@ -57,11 +57,17 @@ def refuse_too_few(settings: Medical, name: str, truth: np.ndarray) -> None:
     ill = int(known.sum())
     fewest, needed = min(ill, len(known) - ill), conformal.rows_for(settings.deferral.coverage)
     if fewest < needed:
-        raise Refused(
-            f"settings.deferral.coverage {settings.deferral.coverage:g} needs {needed} patients with and {needed} "
-            f"without {name} among the {CHOSEN_ON}; there are {ill} with and {len(known) - ill} without. Else every "
-            "patient would be referred. Lower it, or make the validation part larger: data.split.fractions."
-        )
+        needs = f"{needed} patients with and {needed} without {name}"
+        raise too_few(settings, needs, f"{ill} with and {len(known) - ill} without")
+
+
+def too_few(settings: Medical, needs: str, there: str) -> Refused:
+    """That the prediction sets need more calibrating patients."""
+    return Refused(
+        f"settings.deferral.coverage {settings.deferral.coverage:g} needs {needs} among the {CHOSEN_ON}; there are "
+        f"{there}. Else every patient would be referred. Lower it, or make the validation part larger: "
+        "data.split.fractions."
+    )
 
 
 def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:
@@ -77,8 +83,9 @@ def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:
         The declared outputs by name, each of shape `(patients,)`.
     """
     both = _probability(facts["calibration"], logit)
-    possible = conformal.members(facts["sets"], both)
     flagged = both[:, 1] >= facts["operating_point"]["value"]
+    # An empty set gets the answer of the operating point: were it referred, to promise more could refer fewer.
+    possible = conformal.members(facts["sets"], both, otherwise=flagged.astype(np.int64))
     alone = possible.sum(axis=1) == 1
     words = np.where(flagged, POSITIVE, NEGATIVE).astype(object)
     sets = np.empty(len(both), dtype=object)

@@ -1,4 +1,4 @@
-"""DICOM files in: a picture for the network, facts that identify nobody.
+"""DICOM files in: a picture for the network, and nothing of whose it is.
 
 What other modules call:
 
@@ -7,8 +7,6 @@ What other modules call:
                                           decoder)`; `images.method(decoder)` is the sentence for the bundle's facts
     dicom.picture(content, **options)     bytes -> uint8 grey `(rows, columns)` or RGB `(rows, columns, 3)`;
                                           None where the contents are no DICOM (PNG, JPEG and TIFF are Pillow's)
-    dicom.facts(content)                  bytes -> Facts(modality, photometric, rows, columns, frames, ...);
-                                          None where the contents are no DICOM
     identifying.identifying(content)      bytes -> tuple of Tag(keyword, why): which tags still identify people,
                                           never a value; () where there are none, or the contents are no DICOM
     identifying.identified(cells)         image cells -> the finding that refuses a table of such files, or none
@@ -34,13 +32,14 @@ import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import get_decoder
 
-from solvent.images import MOST_BYTES, Unreadable
+from solvent.images import MOST_BYTES, Unreadable, one_at_a_time
 
 from . import codecs
+from .aspect import squared
 from .greys import Wish, brightness, looked_up
 from .reading import MODALITIES
 
-__all__ = ["Facts", "facts", "guarded", "is_dicom", "picture", "read"]
+__all__ = ["guarded", "is_dicom", "picture", "read"]
 
 # pydicom's warnings and log lines quote the values that they are about, such as names.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
@@ -78,7 +77,7 @@ class Facts:
         modality: one that DICOM defines, else "unknown".
         photometric: the photometric interpretation that the file names, one that is read here, else "unknown".
         bits: of a stored sample.
-        syntax: the transfer syntax, by its name in DICOM.
+        high: which bit is its highest, from 0.
     """
 
     modality: str
@@ -88,8 +87,7 @@ class Facts:
     frames: int
     samples: int
     bits: int
-    signed: bool
-    syntax: str
+    high: int
 
 
 def picture(
@@ -105,7 +103,7 @@ def picture(
         window, windows, frame: as `Reading` has them.
 
     Returns:
-        uint8, grey `(rows, columns)` or RGB `(rows, columns, 3)`; None for contents that are no DICOM.
+        uint8 of square pixels, grey `(rows, columns)` or RGB `(rows, columns, 3)`; None for contents that are no DICOM.
 
     Raises:
         Unreadable: with the reason.
@@ -119,28 +117,26 @@ def picture(
     if about.frames > 1 and frame == "refuse":
         raise Unreadable(f"has {about.frames:,} frames; write reading.frame: middle to take the middle one")
     at = (about.frames - 1) // 2
-    with guarded("its pixels"):
-        decoder = get_decoder(data.file_meta.TransferSyntaxUID)
-        stored, found = decoder.as_array(data, index=at, decoding_plugin=plugin, allow_excess_frames=False)
-        if stored.shape[:2] != (about.rows, about.columns) or stored.dtype.itemsize > 2:
-            raise Unreadable("has pixels of another size or depth than its header says")
-        if about.photometric == PALETTE:
-            return _coloured(stored, data)
-        if about.photometric in GREYS:
-            pairs = {name: (float(center), float(width)) for name, (center, width) in windows.items()}
-            return brightness(stored, data, at, about.modality, window, pairs)
-        if found["photometric_interpretation"] != "RGB":
-            raise Unreadable(f"has colours as {about.photometric}, which its transfer syntax can't hold")
-        return _of_8_bit(stored, about.bits)
+    with one_at_a_time(about.rows * about.columns), guarded("its pixels"):
+        return squared(_frame(data, about, at, plugin, window, windows), data, at)
 
 
-def facts(content: bytes) -> Facts | None:
-    """What a DICOM file is; None for contents that are no DICOM.
-
-    Raises:
-        Unreadable: if it is damaged.
-    """
-    return _facts(read(content)) if is_dicom(content) else None
+def _frame(
+    data: pydicom.FileDataset, about: Facts, at: int, plugin: str, window: Wish, windows: Mapping[str, Sequence[float]]
+) -> np.ndarray:
+    """One frame as it is shown, a pixel for each that is stored."""
+    decoder = get_decoder(data.file_meta.TransferSyntaxUID)
+    stored, found = decoder.as_array(data, index=at, decoding_plugin=plugin, allow_excess_frames=False)
+    if stored.shape[:2] != (about.rows, about.columns) or stored.dtype.itemsize > 2:
+        raise Unreadable("has pixels of another size or depth than its header says")
+    if about.photometric == PALETTE:
+        return _coloured(stored, data)
+    if about.photometric in GREYS:
+        pairs = {name: (float(center), float(width)) for name, (center, width) in windows.items()}
+        return brightness(stored, data, at, about.modality, window, pairs)
+    if found["photometric_interpretation"] != "RGB":
+        raise Unreadable(f"has colours as {about.photometric}, which its transfer syntax can't hold")
+    return _of_8_bit(stored, about.bits)
 
 
 def is_dicom(content: bytes) -> bool:
@@ -185,8 +181,7 @@ def _facts(data: pydicom.FileDataset) -> Facts:
             frames=int(data.get("NumberOfFrames") or 1),
             samples=int(data.get("SamplesPerPixel") or 1),
             bits=int(data.get("BitsStored") or 0),
-            signed=data.get("PixelRepresentation") == 1,
-            syntax=codecs.name(data.file_meta.TransferSyntaxUID),
+            high=int(data.get("HighBit", int(data.get("BitsStored") or 0) - 1)),
         )
 
 
@@ -206,6 +201,11 @@ def _refuse_no_picture(data: pydicom.FileDataset, about: Facts) -> None:
         allocated = int(data.BitsAllocated)
     if allocated not in (1, 8, 16) or not 1 <= about.bits <= allocated:
         raise Unreadable(f"stores {about.bits} of {allocated} bit a sample; up to 16 of 1, 8 or 16 are read")
+    if about.high != about.bits - 1:
+        raise Unreadable(
+            f"stores its {about.bits} bit a sample up to bit {about.high}; expected {about.bits - 1}: write it anew "
+            "with its samples in the lowest bits"
+        )
     if about.bits != 8 and about.photometric in ("YBR_FULL", "YBR_FULL_422"):
         raise Unreadable(f"has {about.photometric} of {about.bits} bit; 8 bit is read")
     if about.rows < 1 or about.columns < 1 or about.frames < 1:

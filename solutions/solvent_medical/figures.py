@@ -11,25 +11,20 @@ from solvent import Figure, Fitted
 from solvent.metrics import calibration
 from solvent.report import curves as report_curves
 from solvent.report import drawing
-from solvent.report.wording import shorten
+from solvent.wording import listed
 
+from . import subgroups
 from .answers import truth_of
 from .curves import net_benefit, risk_coverage
 from .decision import REFER
+from .group_figures import forests, tables
 from .photos import augmented, made_images, photos
 from .settings import Medical
-from .subgroups import FEWEST, Group, groups
 
 __all__ = ["figures"]
 
 MOST_FINDINGS = 4  # whose curves are drawn one by one
 MOST_LINES = 6
-NAMES = {
-    "auc": "AUC",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "set_coverage": "Coverage of the sets",
-}
 
 
 @dataclass(frozen=True)
@@ -65,17 +60,20 @@ def figures(settings: Medical, fitted: Fitted, rows: pd.DataFrame, scored: pd.Da
             settings.questions, truth_of(settings, rows).T if settings.questions else (), strict=True
         )
     ]
+    found = {each.name: list(subgroups.of_question(settings, each.truth, rows, scored, each.end)) for each in asked}
     if settings.findings:
         yield from _of_all_findings(asked)
+        yield from tables(found, drawn=[each.name for each in asked[:MOST_FINDINGS]])
     for each in asked[:MOST_FINDINGS]:
         point = fitted.facts["questions"][each.name]["operating_point"]
         yield _decision_curve(each, point)
         yield _deferral(each.title, *_answered(each), settings.deferral.coverage)
-        yield from _groups(each, list(groups(settings, each.truth, rows, scored, each.end)))
+        yield from forests(each.title, found[each.name])
     if not asked:
         right = (scored["class"] == rows["label"]).to_numpy(np.float64)
         referred = (scored["decision"] == REFER).to_numpy()
         yield _deferral("", right, scored["confidence"].to_numpy(np.float64), referred, settings.deferral.coverage)
+        yield from forests("", list(subgroups.of_diagnoses(rows, scored)))
     yield from photos(settings, fitted, rows, scored)
     if settings.trained_on_views:
         yield augmented(settings, fitted, rows)
@@ -139,40 +137,6 @@ def _deferral(title: str, right: np.ndarray, confidence: np.ndarray, referred: n
     )
 
 
-def _groups(asked: Asked, found: list[Group]) -> Iterator[Figure]:
-    """A figure for each metric; none where nothing tells patients apart."""
-    for metric, label in NAMES.items():
-        known = [group for group in found if metric in group.measured]
-        if not known:
-            continue
-        worse = [f"{group.column} {group.level}" for group in known if metric in group.worse]
-        warning = f"Warning: worse than for all others in {', '.join(worse)}. " if worse else "No group stands out. "
-        yield Figure(
-            title=f"{label} by group{asked.title}",
-            caption=f"{warning}95 % intervals over patients. A group is marked where the interval of its difference "
-            "from all other patients lies below 0; of so many groups one may by chance. Groups of under "
-            f"{FEWEST} patients that count are left out.",
-            draw=_forest(known, metric, label),
-            width=4.6,
-            height=0.9 + 0.3 * len(known),
-        )
-
-
-def _forest(known: list[Group], metric: str, label: str) -> Any:
-    def draw(axes: Any) -> None:
-        for place, group in enumerate(known):
-            measured = group.measured[metric]
-            colour = drawing.BAD if metric in group.worse else drawing.OURS
-            if measured.low is not None and measured.high is not None:
-                axes.plot([measured.low, measured.high], [place, place], color=colour, linewidth=1.6)
-            axes.plot(measured.value, place, "o", color=colour, markersize=5)
-        names = [f"{group.column} {shorten(group.level, 18)} ({group.patients})" for group in known]
-        axes.set_yticks(range(len(known)), names)
-        axes.set(xlabel=label, ylim=(len(known) - 0.5, -0.5), xlim=(None, 1.02))
-
-    return draw
-
-
 def _of_all_findings(asked: list[Asked]) -> Iterator[Figure]:
     """ROC, precision and recall, and calibration of the first findings; one question has these in the report anyway."""
     colours = [f"C{number}" for number in range(MOST_LINES)]
@@ -192,7 +156,10 @@ def _of_all_findings(asked: list[Asked]) -> Iterator[Figure]:
         found = calibration.reliability(truth, probability)
         return found.mean_predicted, found.observed
 
-    caption = f"Test patients for whom the finding is known; {len(shown)} of {len(asked)} findings."
+    others = [each.name for each in asked if each not in shown]
+    caption = f"Test patients for whom the finding is known; {len(shown)} of {len(asked)} findings." + (
+        f" Not drawn: {listed(others)}; their numbers are among the metrics." if others else ""
+    )
     for title, curve, across, up in (
         ("ROC curves", report_curves.roc, "false positive rate", "sensitivity"),
         ("Precision and recall", report_curves.precision_recall, "sensitivity", "precision"),

@@ -14,7 +14,7 @@ from pydicom import Dataset
 
 from solvent.images import Unreadable
 
-__all__ = ["brightness", "looked_up"]
+__all__ = ["brightness", "group_of", "looked_up"]
 
 Numbers = NDArray[np.float64]
 STRIP_PIXELS = 4_000_000
@@ -45,8 +45,8 @@ def brightness(
     codes = stored.view(f"u{stored.dtype.itemsize}")
     values = np.arange(1 << 8 * codes.dtype.itemsize).astype(codes.dtype).view(stored.dtype).astype(np.int64)
     padded = _padded(values, data)
-    units = _units(values, data, _group(data, frame, "PixelValueTransformationSequence"))
-    group = _group(data, frame, "FrameVOILUTSequence")
+    units = _units(values, data, group_of(data, frame, "PixelValueTransformationSequence"))
+    group = group_of(data, frame, "FrameVOILUTSequence")
     own = windows.get(modality)
     shares = None if window == "settings" and own is not None else _as_the_file_says(units, data, group)
     if shares is None:
@@ -102,7 +102,7 @@ def _entries(table: object, count: int, bits: int, little: bool) -> np.ndarray:
     return entries
 
 
-def _group(data: Dataset, frame: int, name: str) -> Dataset:
+def group_of(data: Dataset, frame: int, name: str) -> Dataset:
     """Where a frame's own values are: among the frames', among those that all share, or those of the file."""
     for groups, place in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 0)):
         held = data.get(groups) or []

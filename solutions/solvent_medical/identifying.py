@@ -1,15 +1,17 @@
-"""Which elements of a DICOM file still identify people: their names, never their values.
+"""Which elements of a file still identify people: their names, never their values.
+
+Of DICOM files here, those of its head (group 0002) too; of photos in `exif`.
 
 An element counts where it holds something: no empty value, and no dummy. A value is a dummy if it is one of the words
 of `DUMMIES`, such as ANONYMOUS or 19000101, or ANON and the like with only digits behind, or X or 0 again and again;
 case, and whatever is no letter or digit, do not matter. Sequences are looked into.
 
-A file that says that it was de-identified (PatientIdentityRemoved is YES) may keep a patient's name and ID: they are
+A file that says that it was de-identified (PatientIdentityRemoved is YES) may keep a patient's name and IDs: they are
 pseudonyms, by which its images are known to be of one patient. It may keep private elements only if it says that it
 kept those that are safe (code 113111). Nothing else is excused.
 
-What identifies only together with other records (UIDs, dates of the study, devices, descriptions) is told on request.
-Sex, age, size and weight are not listed: the profile's option Retain Patient Characteristics keeps them.
+What identifies only together with other records (UIDs, dates of the study, devices, descriptions) is not listed, nor
+are sex, size, weight and an age of up to 89: the profile's option Retain Patient Characteristics keeps them.
 
 Source: DICOM PS3.15 Annex E, table E.1-1, Basic Application Level Confidentiality Profile.
 """
@@ -31,17 +33,20 @@ from pydicom.tag import BaseTag
 from solvent import Finding, images
 from solvent.wording import listed, many
 
+from . import exif
 from .dicom import guarded, is_dicom, read
 
-__all__ = ["Tag", "identified", "identifying"]
+__all__ = ["Tag", "identified", "identifying", "reasons"]
 
 NAME = "names a person"
+PRIVATE = "is a maker's own, which may hold anything"
 WHY = {
     "is an identifier that a hospital or an authority gave": """
         PatientID OtherPatientIDs AccessionNumber AdmissionID IssuerOfPatientID IssuerOfAdmissionID ServiceEpisodeID
         MedicalRecordLocator StudyID PlacerOrderNumberImagingServiceRequest FillerOrderNumberImagingServiceRequest
         RequestedProcedureID ScheduledProcedureStepID PerformedProcedureStepID InsurancePlanIdentification
-        ResultsID InterpretationID""",
+        ResultsID InterpretationID ClinicalTrialSubjectID ClinicalTrialSubjectReadingID ClinicalTrialSiteID
+        PersonIdentificationCodeSequence PatientInsurancePlanCodeSequence""",
     "is a date of a person's life": """
         PatientBirthDate PatientBirthTime PatientBirthDateInAlternativeCalendar PatientDeathDateInAlternativeCalendar
         LastMenstrualDate""",
@@ -52,35 +57,32 @@ WHY = {
         ResponsibleOrganization CurrentPatientLocation PatientInstitutionResidence""",
     "names a hospital or one of its departments": """
         InstitutionName InstitutionAddress InstitutionalDepartmentName InstitutionCodeSequence RequestingService
-        VerifyingOrganization""",
+        VerifyingOrganization ClinicalTrialSiteName ClinicalTrialCoordinatingCenterName ClinicalTrialSponsorName
+        ClinicalTrialProtocolEthicsCommitteeName HumanPerformerOrganization ScheduledProcedureStepLocation
+        PerformedLocation RequestedProcedureLocation""",
+    "names a system of a hospital": """
+        SourceApplicationEntityTitle SendingApplicationEntityTitle ReceivingApplicationEntityTitle
+        SourcePresentationAddress SendingPresentationAddress ReceivingPresentationAddress RetrieveAETitle
+        ScheduledStationAETitle PerformedStationAETitle""",
     "tells a person's rank, occupation, religion or ethnic group": """
         MilitaryRank BranchOfService Occupation PatientReligiousPreference EthnicGroup""",
     "is free text about a person": """
         PatientComments AdditionalPatientHistory PatientState ImageComments StudyComments VisitComments
         FrameComments RequestedProcedureComments CommentsOnThePerformedProcedureStep InterpretationText
         MedicalAlerts Allergies SpecialNeeds ReasonForStudy TextComments TextString TextValue
-        AdmittingDiagnosesDescription ConfidentialityConstraintOnPatientDataDescription""",
-}
-LATER = {
-    "is a date or time of the study": """
-        StudyDate SeriesDate AcquisitionDate ContentDate StudyTime SeriesTime AcquisitionTime ContentTime
-        AcquisitionDateTime AdmittingDate AdmittingTime InstanceCreationDate InstanceCreationTime""",
-    "is an identifier by which other records are found": """
-        SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID MediaStorageSOPInstanceUID
-        ReferencedSOPInstanceUID DeviceUID IrradiationEventUID""",
-    "names a device": "StationName DeviceSerialNumber GantryID DetectorID PlateID CassetteID GeneratorID",
-    "is a description that people write": """
-        StudyDescription SeriesDescription ProtocolName RequestedProcedureDescription
-        PerformedProcedureStepDescription DerivationDescription AcquisitionComments""",
+        AdmittingDiagnosesDescription DischargeDiagnosisDescription ReasonForTheRequestedProcedure
+        ConfidentialityConstraintOnPatientDataDescription PatientTransportArrangements""",
+    PRIVATE: "PrivateInformation",
 }
 REASONS = {keyword: why for why, keywords in WHY.items() for keyword in keywords.split()}
-REASONS_LATER = {keyword: why for why, keywords in LATER.items() for keyword in keywords.split()}
-PSEUDONYMS = ("PatientName", "PatientID")
+PSEUDONYMS = ("PatientName", "PatientID", "ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID")
 SHOWN = {
     "BurnedInAnnotation": "says that text about the patient is burnt into the pixels",
     "RecognizableVisualFeatures": "says that the picture shows a person, such as by a face",
 }
-PRIVATE = "is a maker's own, which may hold anything"
+OLDEST = 89  # years: so few people are older that an age tells who they are (45 CFR 164.514(b)(2)(i)(C))
+OLD = f"is an age over {OLDEST}"
+AGE = "PatientAge"
 TOLD = 12  # elements in a message
 SAFE_PRIVATE = "113111"  # PS3.16 CID 7050: Retain Safe Private Option
 DUMMIES = """
@@ -103,37 +105,33 @@ class Tag:
     why: str
 
 
-def identifying(content: bytes, linking: bool = False) -> tuple[Tag, ...]:
+def identifying(content: bytes) -> tuple[Tag, ...]:
     """The elements of a file that identify people, each once, in the order of their keywords.
 
-    Args:
-        linking: also those that identify only together with other records.
-
     Returns:
-        None of them where the contents are no DICOM.
+        Of contents that are no DICOM what a photo's metadata says.
 
     Raises:
         Unreadable: if the file is damaged.
     """
     if not is_dicom(content):
-        return ()
+        return tuple(Tag(keyword, why) for keyword, why in exif.identifying(content))
     data = read(content)
     with guarded("one of its elements"):
         excused = set(PSEUDONYMS) if _text(data.get("PatientIdentityRemoved")) == "YES" else set()
         methods = data.get("DeidentificationMethodCodeSequence") or []
         if any(_text(method.get("CodeValue")) == SAFE_PRIVATE for method in methods):
             excused.add(PRIVATE)
-        reasons = {**REASONS, **(REASONS_LATER if linking else {})}
-        return tuple(sorted({tag for tag in _found(data, "", reasons) if not {tag.keyword, tag.why} & excused}))
+        found = {*_found(data, ""), *_found(data.file_meta, "")}
+        return tuple(sorted({tag for tag in found if not {tag.keyword, tag.why} & excused}))
 
 
 def identified(cells: Collection[images.Cell]) -> list[Finding]:
-    """A refusal where files among image cells still identify people: finding `identifying_tags`.
+    """What is said where files among image cells still identify people: finding `identifying_tags`.
 
     Files that can't be read are no matter here: their rows have been set aside, with the reason.
     """
-    with ThreadPoolExecutor(images.THREADS, "solvent-tags") as threads:
-        told = list(threads.map(_of_cell, cells))
+    told = _of_cells(cells)
     count = sum(map(bool, told))
     if not count:
         return []
@@ -141,16 +139,29 @@ def identified(cells: Collection[images.Cell]) -> list[Finding]:
     return [
         Finding(
             name="identifying_tags",
-            severity="refusal",
-            message=f"{many(count, 'DICOM file')} of {many(len(told), 'image')} still identify people: "
+            severity="warning",
+            message=f"{many(count, 'file')} of {many(len(told), 'image')} still identify people: "
             + listed((f"{tag.keyword} {tag.why} ({number:,})" for tag, number in tags), TOLD)
             + ". Only the pixels are read, so nothing of this reaches the bundle; but the files are where they should "
             "not be.",
             cure="De-identify them by DICOM PS3.15, Annex E (such as by the RSNA's CTP or dcm4che's deidentify), or "
-            "allow it: data: {allow: [identifying_tags]}.",
+            "allow it, in scoring too: settings: {identifying: allow}.",
             count=count,
         )
     ]
+
+
+def reasons(cells: Collection[images.Cell]) -> list[str | None]:
+    """Why an image may not be scored: that its file still identifies people; None where it does not."""
+    return [
+        f"still identifies a person: {listed((tag.keyword for tag in tags), TOLD)}; de-identify it" if tags else None
+        for tags in _of_cells(cells)
+    ]
+
+
+def _of_cells(cells: Collection[images.Cell]) -> list[tuple[Tag, ...]]:
+    with ThreadPoolExecutor(images.THREADS, "solvent-tags") as threads:
+        return list(threads.map(_of_cell, cells))
 
 
 def _of_cell(cell: images.Cell) -> tuple[Tag, ...]:
@@ -160,27 +171,30 @@ def _of_cell(cell: images.Cell) -> tuple[Tag, ...]:
         return ()
 
 
-def _found(data: Dataset, within: str, reasons: dict[str, str]) -> Iterator[Tag]:
+def _found(data: Dataset, within: str) -> Iterator[Tag]:
     """Only what may identify, and sequences, are decoded: a bad number elsewhere is no matter here."""
     for tag in sorted(data.keys()):
         if tag.is_private_creator:
             continue
         kinds = _kinds(data, tag)
         keyword = within + (keyword_for_tag(tag) or f"({tag.group:04x},{tag.element:04x})")
-        why = NAME if "PN" in kinds else reasons.get(keyword.rpartition(".")[2])
+        why = NAME if "PN" in kinds else REASONS.get(keyword.rpartition(".")[2])
         if tag.is_private:
             keyword, why = f"{within}private elements of group {tag.group:04x}", PRIVATE
-        if why is None and "SQ" not in kinds and keyword not in SHOWN:
+        if why is None and "SQ" not in kinds and keyword not in (*SHOWN, AGE):
             continue
         value = data[tag].value
         if isinstance(value, Sequence):
             for item in value:
-                yield from _found(item, f"{keyword}.", reasons)
+                yield from _found(item, f"{keyword}.")
             if why is not None and any(len(item) for item in value):
                 yield Tag(keyword, why)
         elif keyword in SHOWN:
             if _text(value) == "YES":
                 yield Tag(keyword, SHOWN[keyword])
+        elif keyword == AGE:
+            if _is_old(value):
+                yield Tag(keyword, OLD)
         elif why is not None and _tells(value):
             yield Tag(keyword, why)
 
@@ -189,6 +203,12 @@ def _kinds(data: Dataset, tag: BaseTag) -> set[str | None]:
     """The value representations that an element has: in the file, and by the dictionary."""
     known = dictionary_VR(tag) if dictionary_has_tag(tag) else None
     return {data.get_item(tag).VR, known}
+
+
+def _is_old(value: object) -> bool:
+    """Whether an age, such as 093Y, is over 89 years; days, weeks and months have three digits at most."""
+    found = re.fullmatch(r"(\d{1,3})Y", _text(value), re.ASCII)
+    return found is not None and int(found[1]) > OLDEST
 
 
 def _tells(value: object) -> bool:

@@ -6,7 +6,7 @@ Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2014; Sohn, Lee and
 Representation using Deep Conditional Generative Models, 2015.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -89,8 +89,7 @@ def _learnt(settings: Medical, task: finetune.Task, data: Data) -> tuple[keras.M
     codes = _classes(task.targets)
     kinds = np.eye(codes.max() + 1, dtype=np.float32)[codes]
     whole, decoder = _autoencoder(kinds.shape[1], data.seed)
-    held = np.random.default_rng([data.seed, 2]).random(len(pixels)) < 0.1  # of its own images, to stop by
-    held[0] = True
+    held = _held(task.train, np.random.default_rng([data.seed, 2]))
     flat = pixels.reshape(len(pixels), -1)
     loss = Evidence()
 
@@ -109,6 +108,15 @@ def _learnt(settings: Medical, task: finetune.Task, data: Data) -> tuple[keras.M
         data=data,
     )
     return decoder, codes
+
+
+def _held(cells: Sequence[Any], random: np.random.Generator) -> np.ndarray:
+    """Which images it stops by: a tenth, at least one; an image that an epoch shows several times as a whole."""
+    numbers: dict[Any, int] = {}
+    own = np.array([numbers.setdefault(cell, len(numbers)) for cell in cells])
+    held = random.random(len(numbers)) < 0.1
+    held[0] = True
+    return held[own]
 
 
 def _autoencoder(classes: int, seed: int) -> tuple[keras.Model, keras.Model]:

@@ -12,7 +12,7 @@ from .answers import truth_of
 from .decision import NEGATIVE, POSITIVE, REFER
 from .settings import Medical
 
-__all__ = ["metrics", "of_question"]
+__all__ = ["metrics", "of_diagnoses", "of_question", "over_all"]
 
 Metrics = dict[str, Metric]
 RANKING = ("auc", "average_precision", "accuracy", "log_loss", "brier", "ece")
@@ -22,7 +22,7 @@ OF_EACH = ("auc", "sensitivity", "specificity", "ppv", "npv", "referred")  # of 
 def metrics(settings: Medical, rows: pd.DataFrame, scored: pd.DataFrame) -> Mapping[str, float | Sums | Weighted]:
     """The metrics of patients; of several findings the means over them, and the main ones of each."""
     if not settings.questions:
-        return _of_diagnoses(rows, scored)
+        return of_diagnoses(rows, scored)
     found = {
         name: of_question(settings, truth, scored, settings.ending(name))
         for name, truth in zip(settings.questions, truth_of(settings, rows).T, strict=True)
@@ -74,7 +74,7 @@ def of_question(settings: Medical, truth: np.ndarray, scored: pd.DataFrame, end:
     if (rate := settings.operating_point.prevalence) is not None:
         counts = np.column_stack([ill * flagged, ill, well * cleared, well])
         found |= {f"{name}@{rate:.3g}": Sums(counts, _predictive(name, rate)) for name in ("ppv", "npv")}
-    return found if known.all() else {name: _over_all(metric, known) for name, metric in found.items()}
+    return found if known.all() else {name: over_all(metric, known) for name, metric in found.items()}
 
 
 def _predictive(name: str, prevalence: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -90,7 +90,7 @@ def _predictive(name: str, prevalence: float) -> Callable[[np.ndarray], np.ndarr
     return value
 
 
-def _over_all(metric: Metric, known: np.ndarray) -> Metric:
+def over_all(metric: Metric, known: np.ndarray) -> Metric:
     """A metric of some patients as one of all, so that all are resampled together."""
     if isinstance(metric, Sums):
         rows = np.zeros((len(known), metric.rows.shape[1]))
@@ -114,7 +114,7 @@ def _mean_over(each: Sequence[Metric], rows: int) -> Weighted:
     return Weighted(rows, value)
 
 
-def _of_diagnoses(rows: pd.DataFrame, scored: pd.DataFrame) -> Metrics:
+def of_diagnoses(rows: pd.DataFrame, scored: pd.DataFrame) -> Metrics:
     """Those of `solvent.labels`, and what deferral keeps."""
     answered = (scored["decision"] != REFER).to_numpy(np.float64)
     right = (scored["class"] == rows["label"]).to_numpy(np.float64)

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from solvent import Fitted
+
 from .settings import Medical
 
 __all__ = ["cases", "combined", "findings_of", "images_of"]
 
 
-def cases(settings: Medical, rows: pd.DataFrame) -> pd.DataFrame:
+def cases(settings: Medical, rows: pd.DataFrame, fitted: Fitted | None = None) -> pd.DataFrame:
     """One row for each patient, at the place of the first image: `image` holds all, the labels are the patient's.
 
     A patient has what is looked for if one of the images has it; a finding that is known for no image is not known. Of

@@ -1,9 +1,10 @@
 """The settings of reading DICOM: which grey levels are shown, which frame. Imports no keras, pandas or pydicom."""
 
 import json
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import field_validator, model_validator
 
 from solvent.solution import Decoder, Section
 
@@ -17,7 +18,11 @@ RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEX
 """
 MODALITIES = frozenset(_TERMS.split())
 
-METHOD = "DICOM (1): modality LUT, VOI LUT or window to 0..255, MONOCHROME1 inverted, padding black, no overlays"
+METHOD = (
+    "DICOM (2): modality LUT, VOI LUT or window to 0..255, MONOCHROME1 inverted, padding black, no overlays, pixels "
+    "square"
+)
+WINDOWS = {"CT": (40.0, 400.0)}
 
 
 class Reading(Section):
@@ -27,13 +32,19 @@ class Reading(Section):
         window: which grey levels are black and white. `file`: as the file says, by its VOI LUT or its first window;
             where it says nothing, by `windows`; where these have no word for its modality either, from the least to
             the greatest value of the picture. `settings`: the other way round, `windows` before the file.
-        windows: center and width for a modality, in its own units (CT: Hounsfield), such as CT: [-600, 1500] for lungs.
+        windows: center and width for a modality, in its own units (CT: Hounsfield), such as CT: [-600, 1500] for lungs;
+            those of modalities that are not named stay.
         frame: which frame of several: the `middle` one, or `refuse` such files.
     """
 
     window: Literal["file", "settings"] = "file"
-    windows: dict[str, tuple[float, float]] = Field({"CT": (40.0, 400.0)})
+    windows: dict[str, tuple[float, float]] = WINDOWS
     frame: Literal["middle", "refuse"] = "middle"
+
+    @field_validator("windows", mode="before")
+    @classmethod
+    def _beside_the_usual(cls, given: Any) -> Any:
+        return {**WINDOWS, **given} if isinstance(given, Mapping) else given
 
     @model_validator(mode="after")
     def _known_and_wide(self) -> Self:

@@ -52,8 +52,8 @@ class Deferral(Section):
 
     Args:
         coverage: the share of patients, among the ill and among the others alike, whose set of possible answers holds
-            the right one. Who has not exactly one is referred: with several the images leave it open, with none
-            they are unlike what was seen of either.
+            the right one. Who has more than one is referred, and whose only one is not the operating point's answer.
+            The more is promised, the more are referred.
         views: augmented views of each image whose logits are averaged with its own, in calibration and scoring alike.
     """
 
@@ -87,11 +87,17 @@ class Medical(Recipe):
         combine: how a patient's images make one answer: the `worst` of them, or their `mean`.
         modality: what took the images. It sets the augmentation, unless that is given.
         reading: how DICOM files become pictures.
+        identifying: whether files may be trained on and scored that still say whose they are; `refuse` refuses such a
+            table before training, and sets such patients aside in scoring.
         operating_point: from which probability on a patient is flagged.
         deferral: when a patient is referred to people.
-        calibration: `temperature` makes all answers more or less sure; `platt` also moves them, which a network needs
-            that was trained on other shares of diagnoses (sampling, class weights). For yes and no.
+        calibration: `platt`: slope and intercept of the logit; of several diagnoses a temperature and a bias of each.
+            `temperature` alone makes all answers more or less sure and can't move them, which they need where a
+            patient's is the worst of several images, or where training saw other shares of diagnoses (sampling, class
+            weights). So it is not the default, though it is usual.
         sampling: `balanced` shows the images of rare diagnoses as often as those of common ones.
+        members: networks that are trained from other random starts and whose logits are averaged: an ensemble is surer
+            where it should be, and takes as many times as long. Heat maps are of the first.
         synthetic: for too little data, made images beside the real ones; null, the default, makes none.
     """
 
@@ -101,10 +107,12 @@ class Medical(Recipe):
     combine: Literal["worst", "mean"] = "mean"
     modality: Modality | None = None
     reading: Reading = Reading()
+    identifying: Literal["refuse", "allow"] = "refuse"
     operating_point: OperatingPoint = OperatingPoint()
     deferral: Deferral = Deferral()
-    calibration: Literal["temperature", "platt"] = "temperature"
+    calibration: Literal["platt", "temperature"] = "platt"
     sampling: Literal["as_is", "balanced"] = "as_is"
+    members: int = Field(1, ge=1, le=20)
     synthetic: Synthetic | None = None
 
     @model_validator(mode="before")
@@ -114,12 +122,16 @@ class Medical(Recipe):
         if not isinstance(given, Mapping) or given.get("modality") not in PRESETS or "augmentation" in given:
             return given
         about = BACKBONES.get(given.get("backbone", "vgg16"))
-        deferral = given.get("deferral")
+        deferral, tuned = (
+            part.model_dump() if isinstance(part, Section) else part or {}
+            for part in (given.get("deferral"), given.get("fine_tune"))
+        )
         seen = (
             (about is not None and about.constructor is None)
             or given.get("weights") == "none"
             or given.get("views")
-            or (isinstance(deferral, Mapping) and deferral.get("views"))
+            or (about is not None and tuned.get("blocks") == len(about.blocks))
+            or deferral.get("views")
         )
         return {**given, "augmentation": PRESETS[given["modality"]][0]} if seen else given
 
@@ -132,14 +144,14 @@ class Medical(Recipe):
             "findings: each is a column of its own; name each once": len(set(self.findings)) < len(self.findings),
             "combine: of several diagnoses none is the worst; name the one that is looked for as positive, or use "
             "combine: mean": self.combine == "worst" and not named and not several,
-            "calibration: platt is for yes and no; name what is looked for as positive, or leave it out": (
-                self.calibration == "platt" and not named and not several
-            ),
             "training.class_weight: not for several findings; leave it out": (
                 several and self.training.class_weight is not None
             ),
             "sampling: not for several findings; leave it out": several and self.sampling == "balanced",
             "synthetic: not for several findings; leave it out": several and self.synthetic is not None,
+            "synthetic: made images are tried with one network; leave members out": (
+                self.synthetic is not None and self.members > 1
+            ),
             "sampling: balanced, and training.class_weight both make up for rare diagnoses; leave one out": (
                 self.sampling == "balanced" and self.training.class_weight is not None
             ),
@@ -193,7 +205,7 @@ def columns(settings: Medical) -> Columns:
     inputs = (image, *groups) if settings.independent_rows else (image, patient, *groups)
     if settings.findings:
         targets = tuple(
-            Column(name=name, kind="category", incomplete=True, meaning="1 where it is there, 0 where not, else empty")
+            Column(name=name, kind="category", required=False, meaning="1 where it is there, 0 where not, else empty")
             for name in settings.findings
         )
         outputs = tuple(

@@ -1,22 +1,23 @@
 """Groups of patients side by side: whether the model is worse for some of them than for the others."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from solvent.metrics import Estimate, Resampling, compare, estimate
+from solvent.metrics import Estimate, Metric, Resampling, compare, estimate
 from solvent.metrics.fairness import bands
 
-from .measures import of_question
+from . import measures
 from .settings import Medical
 
-__all__ = ["COLUMNS", "FEWEST", "Group", "groups", "levels_of"]
+__all__ = ["COLUMNS", "FEWEST", "Group", "levels_of", "of_diagnoses", "of_question"]
 
 COLUMNS = ("site", "sex", "age", "device")
-METRICS = ("auc", "sensitivity", "specificity", "set_coverage")
+QUESTION = ("auc", "sensitivity", "specificity", "set_coverage")
+DIAGNOSES = ("auc", "accuracy", "set_coverage")
 FEWEST = 20  # patients of a group, and of what a metric is over
 MOST_LEVELS = 8
 
@@ -37,12 +38,43 @@ class Group:
     worse: tuple[str, ...]
 
 
-def groups(settings: Medical, truth: np.ndarray, rows: pd.DataFrame, scored: pd.DataFrame, end: str) -> Iterator[Group]:
+def of_question(
+    settings: Medical, truth: np.ndarray, rows: pd.DataFrame, scored: pd.DataFrame, end: str
+) -> Iterator[Group]:
+    """The groups for one question.
+
+    Args:
+        truth: 1, 0 or NaN, shape `(patients,)`.
+        end: what that question's outputs end with.
+    """
+
+    def measured(own: np.ndarray) -> Mapping[str, Metric]:
+        return measures.of_question(settings, np.where(own, truth, np.nan), scored, end)
+
+    return _groups(rows, QUESTION, measured, lambda metric, own: _patients(metric, truth[own]))
+
+
+def of_diagnoses(rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Group]:
+    """The groups where one of several diagnoses is named."""
+
+    def measured(own: np.ndarray) -> Mapping[str, Metric]:
+        found = measures.of_diagnoses(rows[own], scored[own])
+        return {name: measures.over_all(found[name], own) for name in DIAGNOSES}
+
+    return _groups(rows, DIAGNOSES, measured, lambda _, own: int(own.sum()))
+
+
+def _groups(
+    rows: pd.DataFrame,
+    metrics: Sequence[str],
+    measured: Callable[[np.ndarray], Mapping[str, Metric]],
+    count: Callable[[str, np.ndarray], int],
+) -> Iterator[Group]:
     """The levels of each column that tells patients apart, resampled by patient.
 
     Args:
-        truth: of one question, 1, 0 or NaN, shape `(patients,)`.
-        end: what that question's outputs end with.
+        measured: metrics over all patients that count those alone which are marked, bool, shape `(patients,)`.
+        count: over how many of these patients a metric is.
     """
     resampling = Resampling(len(rows))
     for column in COLUMNS:
@@ -53,26 +85,28 @@ def groups(settings: Medical, truth: np.ndarray, rows: pd.DataFrame, scored: pd.
             own = (levels == level).to_numpy()
             if not own.any():
                 continue
-            inside = of_question(settings, np.where(own, truth, np.nan), scored, end)
-            outside = of_question(settings, np.where(own, np.nan, truth), scored, end)
-            enough = [name for name in METRICS if _patients(name, truth[own]) >= FEWEST]
-            measured = estimate({name: inside[name] for name in enough}, resampling)
+            enough = [name for name in metrics if count(name, own) >= FEWEST]
+            beside = [name for name in enough if count(name, ~own) >= FEWEST]
+            inside = measured(own) if enough else {}
+            outside = measured(~own) if beside else {}
             worse = [
                 name
-                for name in enough
-                if _patients(name, truth[~own]) >= FEWEST
-                and (high := compare(inside[name], outside[name], resampling).high) is not None
-                and high < 0
+                for name in beside
+                if (high := compare(inside[name], outside[name], resampling).high) is not None and high < 0
             ]
-            yield Group(column, str(level), int(own.sum()), measured, tuple(worse))
+            kept = estimate({name: inside[name] for name in enough}, resampling)
+            yield Group(column, str(level), int(own.sum()), kept, tuple(worse))
 
 
 def levels_of(cells: pd.Series) -> pd.Series:
-    """The level of each patient, categorical; numbers of many values in four bands, missing ones in none."""
+    """The level of each patient, categorical; numbers of many values in four bands, missing ones in none.
+
+    Of many levels the rarest are one.
+    """
     if not pd.api.types.is_numeric_dtype(cells):
-        named = cells.astype("category")
         rest = cells.value_counts().index[MOST_LEVELS:]
-        return named.cat.remove_categories(rest) if len(rest) else named
+        together = cells.astype(object).where(~cells.isin(rest), f"{len(rest)} other levels")
+        return (together if len(rest) > 1 else cells).astype("category")
     known = cells.dropna()
     if known.empty:
         return pd.Series(pd.Categorical([None] * len(cells), categories=[]), index=cells.index)

@@ -79,6 +79,26 @@ def test_the_temperature_stays_one_where_no_row_is_wrong():
     assert calibration.fit_temperature([[2.0, 0.0], [0.0, 1.0]], [0, 1])["temperature"] == 1
 
 
+def test_the_bias_that_made_the_rows_is_found_and_brings_the_shares_right():
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (40_000, 3))
+    chances = softmax(logits / 1.6 + np.array([1.0, -2.0, 1.0]), axis=1)
+    truth = (random.random(40_000)[:, None] > chances.cumsum(axis=1)).sum(axis=1)
+    found = calibration.fit_bias(logits, truth)
+    assert found["temperature"] == pytest.approx(1.6, rel=0.03)
+    assert found["bias"] == pytest.approx([1.0, -2.0, 1.0], abs=0.05)  # they sum to 0, as the prior would have it
+    shares = calibration.apply(found, logits).mean(axis=0)
+    np.testing.assert_allclose(shares, np.bincount(truth) / 40_000, atol=1e-3)
+
+
+def test_the_bias_of_a_class_that_no_row_has_stays_finite_and_nothing_moves_where_no_row_is_wrong():
+    found = calibration.fit_bias([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [1.0, 0.0, 0.5]], [0, 0, 1])
+    assert found["bias"][2] < min(found["bias"][:2])
+    assert np.isfinite(found["bias"]).all()
+    right = calibration.fit_bias([[2.0, 0.0], [0.0, 1.0]], [0, 1])
+    assert (right["temperature"], right["bias"]) == (1, [0, 0])
+
+
 def test_a_temperature_needs_rows():
     with pytest.raises(Refused, match="needs rows"):
         calibration.fit_temperature(np.zeros((0, 3)), [])
@@ -111,7 +131,7 @@ def test_every_calibration_survives_json():
 
 
 def test_an_unknown_calibration_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"no calibration of kind 'beta'\. Known: platt, isotonic, temperature"):
+    with pytest.raises(ValueError, match=r"no calibration of kind 'beta'\. Known: platt, isotonic, temperature, bias"):
         calibration.apply({"kind": "beta"}, [0.0])
 
 

@@ -19,6 +19,13 @@ def test_the_limit_is_the_order_statistic_of_how_strange_the_truth_was():
     ]
 
 
+def test_an_empty_set_holds_the_class_that_is_named_for_it_and_others_stay():
+    fitted = {"limits": [0.3, 0.3]}
+    table = [[0.75, 0.25], [0.5, 0.5], [0.6, 0.4]]
+    found = conformal.members(fitted, table, otherwise=[1, 1, 0])
+    assert found.tolist() == [[True, False], [False, True], [True, False]]
+
+
 def test_with_too_few_rows_of_a_class_it_is_in_every_set():
     assert conformal.rows_for(0.9) == 9
     table = np.column_stack([np.full(17, 0.99), np.full(17, 0.01)])

@@ -246,7 +246,7 @@ def test_a_fitted_without_models_is_good():
         ),
         (
             Fitted({}, assets={"items": b""}, personal=frozenset({"users"})),
-            "personal asset 'users' that is no asset; expected names among ['items'].",
+            "personal 'users' that is no asset or file; expected names among ['items', 'report.html'].",
         ),
         (
             Fitted({}, assets={"items": b""}, personal="items"),
@@ -418,7 +418,7 @@ SEAMS = {
     "fit": ("Fitted", lambda settings, data: None),
     "scorer": ("function from table to table", lambda settings, fitted: None),
     "metrics": ("mapping of metric names", lambda settings, rows, scored: None),
-    "cases": ("DataFrame", lambda settings, rows: None),
+    "cases": ("DataFrame", lambda settings, rows, fitted: None),
     "slices": ("mapping of names to Series", lambda settings, fitted, rows: None),
     "figures": ("Figure", lambda settings, fitted, rows, scored: None),
     "rivals": ("function from table to table", lambda settings, data: None),

@@ -889,7 +889,7 @@ def test_the_best_value_of_a_stage_is_named_by_the_metric_that_chose_its_epoch()
     stage["best"] = stage["history"]["log_loss"][30]
     assert sections.stages(bundle)[0]["metric"] == "log_loss"
     lines = _table(report.html(bundle), "Stages of training")
-    assert lines[0][3] == "Best, validation"
+    assert lines[0][3] == "Its validation"
     assert lines[1][3].endswith("Log loss")
 
 
@@ -897,8 +897,8 @@ def test_personal_assets_are_said() -> None:
     bundle, _ = loans()
     bundle["personal"], bundle["training"] = ["histories"], []
     for text in (_Page(report.html(bundle)).text, report.model_card(bundle)):
-        assert re.search(r"rows about people in its assets?:? ?histories", text)
-    assert "No asset is declared to hold rows about people" in report.model_card(loans()[0])
+        assert re.search(r"rows or pictures of people in:? ?histories", text)
+    assert "No asset or file is declared to hold rows or pictures of people" in report.model_card(loans()[0])
 
 
 def test_the_headline_in_one_line() -> None:

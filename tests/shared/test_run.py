@@ -127,7 +127,7 @@ def test_side_tables_go_to_fit_and_can_be_replaced_when_scoring(tmp_path):
 def test_personal_assets_are_said_when_a_bundle_is_loaded(trained, caplog):
     with caplog.at_level("WARNING", logger="solvent"):
         Bundle.load(trained.path)
-    assert "rows about people in: offsets" in caplog.text
+    assert "rows or pictures of people in: offsets" in caplog.text
     assert "offsets" in (trained.path / "MODEL_CARD.md").read_text()
 
 

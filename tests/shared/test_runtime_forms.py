@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ startup.tensorflow()
 import keras  # noqa: E402
 
 from solvent import runtime  # noqa: E402
+from solvent.promises import BrokenPromise  # noqa: E402
 from solvent.runtime import export as exporting  # noqa: E402
 from solvent.runtime import forms, openvino, processor, recording  # noqa: E402
 from solvent.runtime.export import export  # noqa: E402
-from solvent.runtime.optimize import optimize  # noqa: E402
+from solvent.runtime.optimize import optimize, sentence  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 import ruler  # noqa: E402
@@ -220,6 +222,25 @@ def test_an_accepted_runtime_is_recorded_and_scores_from_then_on(bundle: Path, t
     assert score(again, tmp_path / "new.csv", tmp_path / "plain.csv")["runtime"] == "tensorflow"
     with pytest.raises(SolventError, match="was changed"):  # `plain` is the bundle as it was before
         score(plain, tmp_path / "new.csv", tmp_path / "old.csv")
+
+
+def test_what_is_promised_of_scores_is_set_anew_for_another_network(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recalibrate(settings: Any, fitted: Any, schema: Schema, valid: pd.DataFrame) -> dict[str, Any]:
+        assert fitted.forms
+        assert set(valid) >= {"grey", "label"}
+        return {"operating_point": {"value": 0.25, "rows": len(valid)}}
+
+    monkeypatch.setattr(tiles, "SOLUTION", replace(tiles.SOLUTION, recalibrate=recalibrate))
+    record = optimize(bundle, "openvino-float32")
+    assert record["facts"] == {"operating_point": {"value": 0.25, "rows": 80}}
+    assert "set anew for it, by the rows that set it before: operating_point" in sentence(record)
+    assert Bundle.load(bundle).fitted.facts["operating_point"]["value"] == 0.25
+    assert "operating_point" not in Bundle.load(bundle, runtime="tensorflow").fitted.facts
+    monkeypatch.setattr(tiles, "SOLUTION", replace(tiles.SOLUTION, recalibrate=lambda *_: None))
+    with pytest.raises(BrokenPromise, match="expected a dictionary of facts"):
+        optimize(bundle, "openvino-float32")
 
 
 def test_a_runtime_that_was_damaged_is_refused(bundle: Path) -> None:

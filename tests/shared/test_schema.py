@@ -460,6 +460,39 @@ def test_scoring_needs_neither_the_target_nor_what_only_splits():
     assert "Its columns: x, bad." in str(caught.value)
 
 
+VISITS = Columns(
+    inputs=(
+        Column(name="guest", kind="id"),
+        Column(name="wishes", kind="list", required=False, scored_only=True),
+    ),
+    targets=(Column(name="dish", kind="id"), Column(name="stars", kind="number", required=False)),
+)
+
+
+def test_a_column_that_only_scoring_reads_is_never_asked_for_and_never_read_in_training():
+    table = pd.DataFrame({"who": [7, 7.0, "8"], "dish": ["soup", "pie", "soup"]})
+    schema = learnt(VISITS, {"guest": "who", "wishes": "wanted"}, table)
+    asked = pd.DataFrame({"who": ["9"], "wanted": ["pie|soup"]})
+    assert checked(schema, asked, targets=False).good["wishes"].tolist() == [["pie", "soup"]]
+    assert "wishes" not in checked(schema, asked[["who"]], targets=False).good
+    assert "wishes" not in checked(schema, table.assign(wanted="x")).good
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+def test_a_target_that_is_not_required_may_lack_and_is_checked_where_it_is():
+    table = pd.DataFrame({"guest": ["a", "b"], "dish": ["soup", "pie"]})
+    assert [field.name for field in learnt(VISITS, {}, table).targets] == ["dish"]
+    rated = table.assign(stars=[5, None])
+    schema = learnt(VISITS, {}, rated)
+    assert [field.name for field in schema.targets] == ["dish", "stars"]
+    assert checked(schema, rated).bad.empty
+    wrong = checked(schema, table.assign(stars=["many", None])).bad["reasons"].tolist()
+    assert len(wrong) == 1
+    assert wrong[0].startswith("stars: 'many'")
+    with pytest.raises(Refused, match="no column 'dish'"):
+        learnt(VISITS, {}, table.drop(columns="dish"))
+
+
 def test_a_missing_column_is_named_with_the_nearest_one():
     schema = learnt(CREDIT, {"target": "bad"}, loans(income=[1, 2, 3, 4]))
     with pytest.raises(Refused, match=r"no column 'income' \(feature of the training table\). Did you mean 'Income'\?"):
@@ -510,8 +543,8 @@ def test_a_target_that_is_not_known_for_every_row_may_be_missing_and_any_other_m
     columns = Columns(
         inputs=(Column(name="text", kind="text"),),
         targets=(
-            Column(name="edema", kind="category", incomplete=True),
-            Column(name="mass", kind="category", incomplete=True),
+            Column(name="edema", kind="category", required=False),
+            Column(name="mass", kind="category", required=False),
         ),
     )
     table = pd.DataFrame({"text": ["a", "b", "c"], "edema": [1, None, 0], "mass": [None, None, 1]})
@@ -519,6 +552,6 @@ def test_a_target_that_is_not_known_for_every_row_may_be_missing_and_any_other_m
     found = checked(schema, table)
     assert len(found.good) == 3
     assert found.good["edema"].fillna("unknown").tolist() == ["1", "unknown", "0"]
-    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))).field("mass").incomplete
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))).field("mass").required is False
     whole = learnt(Columns(targets=(TARGET,), features=("number",)), {"target": "bad"}, loans(x=[1, 2, 3, 4]))
     assert len(checked(whole, loans(x=[1, 2, 3, 4]).assign(bad=["yes", None, "no", "no"])).bad) == 1

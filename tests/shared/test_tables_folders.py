@@ -143,6 +143,30 @@ def test_images_in_folders_with_an_equals_sign_are_still_images(tmp_path):
     assert tables.rows(tmp_path) == 2
 
 
+def test_every_file_of_a_folder_of_images_is_one_where_it_may_have_any_name(tmp_path):
+    good = "\0" * 128 + "DICM"
+    put(
+        tmp_path,
+        **{
+            "p1/IM1": good,
+            "p1/IM2": "damaged from its first byte on",
+            "p2/0001.IMA": "",
+            "p2/sub/1.2.840.113": "x",
+            "p2/DICOMDIR": good,
+            "p2/report.xml": "<x/>",
+            "p2/list.csv.gz": "",
+            "p2/.hidden": "x",
+            "astray": "x",
+        },
+    )
+    assert tables.read(tmp_path)["image"].tolist() == ["p1/IM1"]
+    every = {"path": tmp_path, "every": True}
+    found = tables.read(every)
+    assert found["image"].tolist() == ["astray", "p1/IM1", "p1/IM2", "p2/0001.IMA", "p2/sub/1.2.840.113"]
+    assert found["label"].fillna("-").tolist() == ["-", "p1", "p1", "p2", "p2"]
+    assert tables.rows(every) == len(tables.files(every)) == 5
+
+
 def test_an_output_of_scoring_is_a_source(tmp_path):
     run = tmp_path / ".scores.runs" / "0123"
     score = pd.DataFrame({"p": [0.5]})

@@ -22,7 +22,7 @@ startup.tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from solvent import devices, training  # noqa: E402
+from solvent import contract, devices, training  # noqa: E402
 from solvent.training import checkpoint  # noqa: E402
 from solvent.training.optimizer import adam  # noqa: E402
 
@@ -106,6 +106,46 @@ def test_training_stops_when_the_headline_gets_no_better_and_keeps_the_best_epoc
 def test_without_patience_all_epochs_are_trained(tmp_path: Path) -> None:
     record = fit(linear(), tmp_path, scripted(9, 1, 1, 1), epochs=4, patience=None)
     assert (record["stopped"], record["epochs"], record["best_epoch"]) == ("epochs", 4, 1)
+
+
+def test_without_rows_to_measure_on_the_last_epoch_is_kept_and_a_killed_stage_goes_on(tmp_path: Path) -> None:
+    def refit(work: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+        keras.utils.set_random_seed(3)
+        model = linear()
+        how = Training(epochs=4, batch_size=16, learning_rate=0.05, schedule="constant", warmup=0, patience=1)
+        rows = training.arrays(X, Y)
+        record = training.fit(
+            model, rows, stage="refit", training=how, loss="mse", monitor=None, goal=SCORE, data=data(work)
+        )
+        return record, weights(model)
+
+    record, undisturbed = refit(tmp_path / "whole")
+    assert (record["epochs"], record["best_epoch"], record["best"], record["stopped"]) == (4, 4, None, "epochs")
+    assert "score" not in record["history"]
+    with pytest.raises(contract.Killed), contract._killed(2, written=True):
+        refit(tmp_path / "killed")
+    _, resumed = refit(tmp_path / "killed")
+    for ours, theirs in zip(resumed, undisturbed, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_last_epoch_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    model, seen, monitor = linear(), [], scripted(9, 1, 2)
+
+    def watching() -> dict[str, float]:
+        seen.append(weights(model))
+        return monitor()
+
+    record = fit(model, tmp_path, watching, epochs=3, patience=None, keep="last")
+    assert (record["best_epoch"], record["best"]) == (3, 2)
+    for kept, last in zip(weights(model), seen[-1], strict=True):
+        np.testing.assert_array_equal(kept, last)
+
+
+@pytest.mark.parametrize("more", [{}, {"patience": None, "schedule": "plateau"}])
+def test_to_keep_the_last_epoch_and_to_wait_for_a_better_one_is_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="waits for no better epoch"):
+        Training(keep="last", **more)
 
 
 def test_warm_up_and_cosine_give_the_rates_computed_by_hand(tmp_path: Path) -> None:

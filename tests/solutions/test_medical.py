@@ -1,18 +1,25 @@
 """Medical: from images of patients to one answer each; leaks refused; groups; where it looked; intended use."""
 
+import hashlib
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from pydantic import ValidationError
 
 import solvent
-from solvent import Refused, TooManyBadRows, startup
+from solvent import Refused, TooManyBadRows, cli, startup
 from solvent.augmentation import Augmentation
+from solvent.config import load
+from solvent.prepare import prepare
 from solvent_medical import checks
 from solvent_medical.presets import PRESETS
 from solvent_medical.sample import phantoms
@@ -23,10 +30,18 @@ startup.tensorflow()
 import keras  # noqa: E402
 
 from solvent import imaging, metrics, score  # noqa: E402
-from solvent_medical import made  # noqa: E402
+from solvent.runtime import validation  # noqa: E402
+from solvent.runtime.optimize import optimize, sentence  # noqa: E402
+from solvent_medical import (  # noqa: E402
+    made,
+    model,
+    patients,
+    subgroups,
+)
 from solvent_medical.answers import Known, Questions  # noqa: E402
+from solvent_medical.group_figures import forests, tables  # noqa: E402
 from solvent_medical.measures import of_question  # noqa: E402
-from solvent_medical.subgroups import groups, levels_of  # noqa: E402
+from solvent_medical.subgroups import levels_of  # noqa: E402
 
 SAMPLE = phantoms(3)
 ROWS = SAMPLE.rows
@@ -101,9 +116,10 @@ def test_without_patients_a_reason_is_demanded_and_shown(tmp_path):
 
 def test_the_intended_use_is_demanded_and_carried_everywhere(trained, tmp_path):
     given = config(tmp_path, ROWS)
-    del given["intended_use"]
-    with pytest.raises(Refused, match=r"intended_use: is missing.*not a medical device"):
-        solvent.train(given, tmp_path / "bundle")
+    for nothing in (None, "", " ", " . "):
+        given["intended_use"] = nothing
+        with pytest.raises(Refused, match=r"intended_use: is missing.*not a medical device"):
+            load(given)
     manifest = score.score(trained, trained.source(files_of(tmp_path / "scans", PEOPLE[:3])), tmp_path / "out.csv")
     for text in (
         (trained.path / "report.html").read_text(),
@@ -124,11 +140,39 @@ def test_a_folder_of_patients_is_scored_one_row_each_and_a_broken_image_sets_its
     assert "image" not in found
     counts = {name: manifest[f"rows_{name}"] for name in ("read", "scored", "set_aside", "joined")}
     assert counts == {"read": 24, "scored": 11, "set_aside": 2, "joined": 11}
+    said = CliRunner().invoke(
+        cli.main, ["score", str(trained.path), str(folder), str(tmp_path / "by-command.csv"), "--max-bad", "0.2"]
+    )
+    assert said.stdout.startswith("11 rows scored, 11 joined to one of these, 2 set aside: ")
     table = ROWS[ROWS["patient_id"].isin(PEOPLE[:12])]
     apart = trained.score(table).groupby(table["patient_id"])
     assert (apart["probability"].nunique() == 1).all()
     whole = apart["probability"].first().loc[found["patient_id"]]
     np.testing.assert_allclose(found["probability"], whole, atol=1e-6)
+
+
+def test_a_damaged_image_of_any_name_sets_its_patient_aside_and_is_not_passed_over(trained, tmp_path):
+    """Scanners give their files no ending, or any: what is left of a patient would be another examination."""
+    folder = files_of(tmp_path / "scans", PEOPLE[:6])
+    (folder / PEOPLE[1] / "IM000001").write_bytes(b"\0" * 400)
+    (folder / PEOPLE[2] / "0002.IMA").write_bytes(b"")
+    manifest = score.score(trained, trained.source(folder), tmp_path / "scores.csv", max_bad=0.5)
+    assert pd.read_csv(tmp_path / "scores.csv")["patient_id"].tolist() == [PEOPLE[place] for place in (0, 3, 4, 5)]
+    assert manifest["rows_set_aside"] == 2 * 3
+    aside = pd.read_parquet(tmp_path / manifest["quarantine"][0]["name"])["reasons"]
+    assert [sum(word in why for why in aside) for word in ("IM000001", "0002.IMA", "is empty")] == [1, 1, 1]
+
+
+def test_a_damaged_image_of_any_name_is_told_of_before_training_too(tmp_path):
+    for diagnosis, part in ROWS.groupby("diagnosis"):
+        (tmp_path / "scans" / diagnosis).mkdir(parents=True)
+        for number, image in enumerate(part["image"].iloc[:20]):
+            (tmp_path / "scans" / diagnosis / f"{number}.png").write_bytes(image)
+    (tmp_path / "scans" / "benign" / "IM000020").write_bytes(b"")
+    given = config(tmp_path, ROWS, {**QUICK, "independent_rows": "one image of each patient"})
+    given["data"] = {"rows": str(tmp_path / "scans"), "max_bad": 0}
+    with pytest.raises(Refused, match=r"1 of 41 rows can't be used.*\n.*IM000020.*is empty"):
+        prepare(load(given))
 
 
 def test_an_unreadable_image_fails_all_rows_of_its_patient_and_no_other(trained):
@@ -137,6 +181,21 @@ def test_an_unreadable_image_fails_all_rows_of_its_patient_and_no_other(trained)
     found = trained.score(rows)
     assert found["error"].notna().tolist() == [False, False, True, True, False, False, False, False]
     assert found.loc[rows.index[[2, 3]]].drop(columns="error").isna().all(axis=None)
+
+
+def test_sites_devices_sexes_and_ages_of_patients_are_watched_for_drift(trained, tmp_path):
+    """The network does not see them, and its promises end with them."""
+    known = trained.reference["inputs"]
+    assert set(known) == {"site", "sex", "age", "device"}
+    taught = trained.facts["data"]["parts"]["train"]["rows"]
+    assert trained.reference["rows"] == taught / 2  # patients, each with two images
+    rows = ROWS.head(200).assign(site="elsewhere", age=ROWS["age"] + 60)
+    rows = pd.concat([rows, rows.iloc[[0] * 20]])  # one patient with many images counts once
+    rows.to_parquet(tmp_path / "new.parquet")
+    found = score.score(trained, trained.source(tmp_path / "new.parquet"), tmp_path / "out.csv")["drift"]
+    assert (found["rows"], found["reference_rows"]) == (100, taught / 2)
+    assert found["inputs"]["site"]["unseen"]["now"] == 1
+    assert found["inputs"]["age"]["psi"] > 1 > found["inputs"]["device"]["psi"]
 
 
 def test_evaluate_measures_patients_whatever_their_images(trained):
@@ -153,8 +212,30 @@ def test_intervals_are_over_patients_and_nothing_of_an_image_is_in_the_scores(tr
     assert test["rows"] == 60 or abs(test["rows"] - 60) <= 3  # patients of 300, not their 600 images
     scores = pd.read_parquet(trained.path / "test_scores.parquet")
     assert len(scores) == test["rows"]
-    assert "patient_id" not in scores
+    assert set(scores["entity"]) <= set(PEOPLE)
+    assert scores["entity"].is_unique
     assert {"north", "south", "island"} <= {item["level"] for item in trained.facts["slices"]}
+
+
+def test_a_network_in_another_form_is_calibrated_anew_by_the_patients_that_calibrated_it(trained, tmp_path):
+    """The gate of `optimize` asks for the headline alone, which a shifted network keeps: it would flag everybody."""
+    settings, fitted, valid = trained.settings, trained.fitted, validation.rows(trained)
+    again = model.recalibrate(settings, fitted, trained.schema, valid)
+    assert again["operating_point"] == pytest.approx(fitted.facts["operating_point"])
+    shifted = replace(fitted, forms={"model": lambda batch: 2 * fitted.models["model"](batch) + 100})
+    anew = replace(shifted, facts={**fitted.facts, **model.recalibrate(settings, shifted, trained.schema, valid)})
+    cases = patients.cases(settings, valid)
+    flagged = [model.scorer(settings, each)(cases)["flagged"].mean() for each in (fitted, shifted, anew)]
+    assert flagged[1] == 1
+    assert flagged[2] == pytest.approx(flagged[0], abs=0.02)
+
+    bundle = Path(shutil.copytree(trained.path, tmp_path / "bundle"))
+    record = optimize(bundle, "openvino-float32", max_drop=0.05)
+    assert record["facts"]["operating_point"]["chosen_on"] == "validation patients, calibrating half"
+    assert "set anew" in sentence(record)
+    loaded = solvent.Bundle.load(bundle)
+    assert loaded.fitted.facts["operating_point"] == record["facts"]["operating_point"]
+    assert loaded.score(ROWS.head(4))["probability"].notna().all()
 
 
 def test_explain_shows_two_ways_of_looking_and_random_weights_destroy_the_map(trained):
@@ -197,6 +278,27 @@ def test_the_loss_counts_only_what_is_known():
     assert np.all(np.asarray(focal.call(truth, logits)) <= np.asarray(each) + 1e-6)
 
 
+def test_an_image_that_is_bytes_is_told_by_its_hash_where_it_is_set_aside(trained, tmp_path):
+    """A file may say whose it is: the quarantine holds none."""
+    rows = ROWS.head(4).copy()
+    rows.loc[rows.index[0], "image"] = b"\0" * 128 + b"DICM Doe^Jane"
+    rows.to_parquet(tmp_path / "new.parquet")
+    manifest = score.score(trained, trained.source(tmp_path / "new.parquet"), tmp_path / "out.csv", max_bad=1)
+    aside = pd.read_parquet(tmp_path / manifest["quarantine"][0]["name"])["image"]
+    digest = hashlib.sha256(rows["image"].iloc[0]).hexdigest()
+    assert aside.iloc[0] == f"141 bytes, sha256 {digest}"
+    assert aside.str.contains("bytes, sha256 ").all()
+
+
+def test_a_bundle_with_pictures_of_people_says_so(trained, caplog):
+    assert trained.facts["personal"] == ["report.html"]
+    card = (trained.path / "MODEL_CARD.md").read_text()
+    assert "holds rows or pictures of people in: report.html" in card
+    assert "rows or pictures of people" in (trained.path / "report.html").read_text()
+    solvent.Bundle.load(trained.path)
+    assert "holds rows or pictures of people in: report.html" in caplog.text
+
+
 def test_several_findings_are_learnt_where_they_are_known(tmp_path):
     random = np.random.default_rng(0)
     ill = (ROWS["diagnosis"] == "malignant").astype(float)
@@ -208,6 +310,9 @@ def test_several_findings_are_learnt_where_they_are_known(tmp_path):
     bundle = solvent.train(given, tmp_path / "bundle")
     measured = bundle.facts["test"]["metrics"]
     assert measured["auc of mass"]["value"] > 0.8
+    scores = pd.read_parquet(bundle.path / "test_scores.parquet")
+    assert set(scores["truth_old"]) == {"0", "1"}
+    assert scores["truth"].isin(["0", "1"]).mean() > 0.5
     assert set(bundle.facts["facts"]["questions"]) == {"mass", "old"}
     assert "unknown_findings" in {item["name"] for item in bundle.facts["findings"]}
     found = bundle.score(rows.drop(columns=["mass", "old"]).head(6))
@@ -252,6 +357,20 @@ def test_patients_with_two_diagnoses_are_refused_unless_one_is_looked_for():
     assert checks.checks(Medical(backbone="cnn", positive="y"), rows)[0].severity == "note"
 
 
+def test_an_ensemble_is_the_mean_of_its_networks(tmp_path):
+    quick = {**QUICK, "members": 2, "training": {**QUICK["training"], "epochs": 1}}
+    rows = ROWS.drop(columns=["site", "sex", "age", "device"])
+    bundle = solvent.train(config(tmp_path, rows, quick), tmp_path / "bundle")
+    models, cells = bundle.fitted.models, list(ROWS["image"].head(6))
+    assert sorted(models) == ["member-2", "model"] == sorted(bundle.facts["facts"]["meaning"])
+    alone = [
+        imaging.logits(bundle.settings, replace(bundle.fitted, models={"model": model}), cells, 0)[0]
+        for model in models.values()
+    ]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    np.testing.assert_allclose(imaging.logits(bundle.settings, bundle.fitted, cells, 0)[0], np.mean(alone, axis=0))
+
+
 def test_made_images_are_tried_on_validation_patients_and_shown(tmp_path):
     quick = {**QUICK, "synthetic": {"share": 0.3, "epochs": 3}, "training": {**QUICK["training"], "epochs": 1}}
     bundle = solvent.train(config(tmp_path, ROWS, quick), tmp_path / "bundle")
@@ -263,6 +382,14 @@ def test_made_images_are_tried_on_validation_patients_and_shown(tmp_path):
     assert (choice["won"] == "with") == (beside < without)
     assert Image.open(bundle.path / "made_images.png").size == (8 * 32, 2 * 32)
     assert "Made images" in (bundle.path / "report.html").read_text()
+
+
+def test_an_image_that_is_shown_several_times_is_not_on_both_sides_of_the_autoencoder():
+    cells = [str(number) for number in np.random.default_rng(0).integers(0, 50, 400)]
+    held = made._held(cells, np.random.default_rng(1))
+    assert 0 < held.mean() < 0.3
+    sides = pd.Series(held).groupby(cells).nunique()
+    assert (sides == 1).all()
 
 
 def test_the_loss_of_the_autoencoder_is_the_papers():
@@ -290,6 +417,9 @@ def test_presets_are_admissible_and_say_why(name):
         Medical(backbone="vgg16", positive="x", modality=name).augmentation == Augmentation()
     )  # reads each image once
     assert Medical(backbone="cnn", modality=name, augmentation={"zoom": 0.2}).augmentation.flip == "none"
+    # from the image on in the last stage
+    assert Medical(backbone="vgg16", modality=name, fine_tune={"blocks": 5}).augmentation == augmentation
+    assert Medical(backbone="vgg16", modality=name, fine_tune={"blocks": 4}).augmentation == Augmentation()
 
 
 @pytest.mark.parametrize(
@@ -300,9 +430,9 @@ def test_presets_are_admissible_and_say_why(name):
         ({"operating_point": {"sensitivity": 0.9, "specificity": 0.9}}, "one of them"),
         ({"findings": ["x"], "sampling": "balanced"}, "not for several findings"),
         ({"sampling": "balanced", "training": {"class_weight": "balanced"}}, "leave one out"),
-        ({"calibration": "platt"}, "yes and no"),
         ({"independent_rows": "yes"}, "at least 10 characters"),
         ({"deferral": {"views": 4}}, "augmentation"),
+        ({"members": 3, "synthetic": {}}, "leave members out"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(given, words):
@@ -323,7 +453,7 @@ def test_a_group_in_which_the_model_is_worse_is_marked_and_no_other():
         {"decision": words, "probability": chance, "flagged": flagged, "confidence": chance, "prediction_set": sets}
     )
     settings = Medical(backbone="cnn", positive="x")
-    found = list(groups(settings, truth, rows, scored, ""))
+    found = list(subgroups.of_question(settings, truth, rows, scored, ""))
     worse = {(group.column, group.level) for group in found if "sensitivity" in group.worse and "auc" in group.worse}
     assert worse == {("site", "c")}
     part = rows["site"] == "a"
@@ -331,6 +461,61 @@ def test_a_group_in_which_the_model_is_worse_is_marked_and_no_other():
     first = next(group for group in found if group.level == "a")
     assert first.measured["auc"].value == pytest.approx(metrics.point(alone["auc"]))
     assert first.measured["auc"].low < first.measured["auc"].value < first.measured["auc"].high
+
+
+def test_a_group_in_which_diagnoses_are_named_worse_is_marked_and_small_ones_are_said_to_be_left_out():
+    random = np.random.default_rng(1)
+    site = random.choice(["a", "b", "c"], 600, p=[0.5, 0.48, 0.02])
+    truth = random.integers(0, 3, 600)
+    chance = random.dirichlet([1, 1, 1], 600) * 0.2
+    chance[np.arange(600), np.where((site == "b") & (random.random(600) < 0.5), (truth + 1) % 3, truth)] += 0.8
+    names = np.array(["x", "y", "z"])
+    said = names[chance.argmax(axis=1)]
+    scored = pd.DataFrame({"class": said, "decision": said, "prediction_set": [[name] for name in said]})
+    scored = scored.assign(**{f"probability_{name}": chance[:, place] for place, name in enumerate(names)})
+    found = list(subgroups.of_diagnoses(pd.DataFrame({"site": site, "label": names[truth]}), scored))
+    assert {group.level: set(group.worse) for group in found} == {
+        "a": set(),
+        "b": {"auc", "accuracy", "set_coverage"},
+        "c": set(),
+    }
+    alone = found[0].measured["accuracy"].value
+    assert alone == pytest.approx((said == names[truth])[site == "a"].mean())
+    figure = next(figure for figure in forests("", found) if figure.title == "Accuracy by group")
+    assert "worse than for all others in site b" in figure.caption
+    assert "fewer than 20 of their patients count: site c" in figure.caption
+
+
+def test_all_findings_have_their_groups_in_one_table():
+    """Those too whose curves are not drawn."""
+    random = np.random.default_rng(2)
+    rows = pd.DataFrame({"site": random.choice(["a", "b"], 400)})
+    names = [f"finding {number}" for number in range(6)]
+    found = {}
+    for place, name in enumerate(names):
+        truth = random.integers(0, 2, 400).astype(float)
+        blind = (rows["site"] == "b").to_numpy() & (place == 5)
+        chance = np.where(blind, 0.5, 0.2 + 0.6 * truth)
+        sets = [["positive"] if yes else ["negative"] for yes in truth]
+        scored = pd.DataFrame(
+            {"decision": "x", "probability": chance, "flagged": chance > 0.6, "confidence": 1.0, "prediction_set": sets}
+        )
+        found[name] = list(subgroups.of_question(Medical(positive="x"), truth, rows, scored, ""))
+    auc, sensitivity = tables(found, drawn=names[:4])
+    assert "Warning: worse in site b (finding 5)." in auc.caption
+    assert "drawn of finding 4, finding 5." in auc.caption
+    assert "site b (finding 5)" in sensitivity.caption
+    axes = matplotlib.figure.Figure().subplots()
+    auc.draw(axes)
+    assert sorted(text.get_text() for text in axes.texts) == ["0.50", *["1.00"] * 11]
+
+
+def test_rare_levels_are_one_group_and_none_is_left_out():
+    sites = pd.Series([f"site {number}" for number in range(12) for _ in range(12 - number)])
+    found = levels_of(sites)
+    assert found.notna().all()
+    assert len(found.cat.categories) == 9
+    assert (found == "4 other levels").sum() == 4 + 3 + 2 + 1
 
 
 def test_ages_stand_in_bands_and_a_missing_one_in_none():
@@ -353,7 +538,10 @@ def test_a_folder_of_dicom_files_is_scored_one_row_a_patient_and_no_element_is_w
             (tmp_path / "scans" / patient / name).write_bytes(Path(data.get_testdata_file(name)).read_bytes())
     broken = tmp_path / "scans" / "p3" / "CT_small.dcm"
     broken.write_bytes(broken.read_bytes()[:1000])
-    manifest = score.score(trained, trained.source(tmp_path / "scans"), tmp_path / "scores.csv", max_bad=0.5)
+    with pytest.raises(TooManyBadRows, match=r"still identifies a person: .*PatientName"):  # as in training
+        score.score(trained, trained.source(tmp_path / "scans"), tmp_path / "none.csv", max_bad=0.5)
+    allowed = replace(trained, settings=trained.settings.model_copy(update={"identifying": "allow"}))
+    manifest = score.score(allowed, trained.source(tmp_path / "scans"), tmp_path / "scores.csv", max_bad=0.5)
     found = pd.read_csv(tmp_path / "scores.csv")
     assert found["patient_id"].tolist() == ["p1", "p2"]
     assert (manifest["rows_scored"], manifest["rows_set_aside"]) == (2, 1)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imagecodecs
@@ -117,7 +118,9 @@ def test_without_a_window_the_modality_s_is_taken_and_else_the_picture_s_own_ran
     ct = made(VALUES, Modality="CT")
     assert shown(ct).tolist() == [[0, 0, 102, 127, 128, 255, 255, 255]]
     assert shown(ct, windows={"CT": [-500, 1001]}).tolist() == [[0, 214, 255, 255, 255, 255, 255, 255]]
-    assert shown(ct, windows={"MR": [1, 2]}).tolist() == [[0, 54, 64, 66, 66, 79, 79, 255]]  # (x + 1000) / 4000 * 255
+    assert shown(ct, windows={"MR": [1, 2]}).tolist() == shown(ct).tolist()  # the usual ones stay
+    mr = made(VALUES, Modality="MR")
+    assert shown(mr).tolist() == [[0, 54, 64, 66, 66, 79, 79, 255]]  # (x + 1000) / 4000 * 255
     assert shown(made(np.full((2, 3), 7, np.uint16))).tolist() == [[0, 0, 0]] * 2
 
 
@@ -388,7 +391,8 @@ def ct(units: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("path", sorted((FILES / "dicomdirtests").glob("[79]*/*/*")), ids=lambda path: path.name)
-def test_each_small_ct_mr_and_cr_is_as_pydicom_has_it(path):
+def test_each_small_ct_mr_and_cr_is_as_pydicom_has_it(path, monkeypatch):
+    monkeypatch.setattr(dicom, "squared", lambda picture, *_: picture)  # pydicom leaves the shape of pixels to viewers
     found = shown(path.read_bytes())
     np.testing.assert_allclose(found, by_pydicom(pydicom.dcmread(path)), atol=1.01)
 
@@ -506,7 +510,6 @@ def test_other_formats_are_left_to_pillow():
     kept = io.BytesIO()
     Image.fromarray(BARS).save(kept, "PNG")
     assert dicom.picture(kept.getvalue(), **Reading().model_dump()) is None
-    assert dicom.facts(kept.getvalue()) is None
     assert (images.decode(kept.getvalue(), Reading().decoder) == BARS).all()
     assert "PNG, BMP, GIF, TIFF, WebP, DICOM" in (images.look(b"nothing", Reading().decoder).error or "")
 
@@ -533,12 +536,39 @@ def test_a_table_of_files_is_checked_before_training_and_broken_ones_are_set_asi
     assert not batch[1].any()
 
 
-def test_facts_say_what_a_file_is():
-    found = dicom.facts((FILES / "examples_ybr_color.dcm").read_bytes())
-    assert (found.modality, found.photometric, found.rows, found.columns) == ("US", "YBR_FULL_422", 240, 320)
-    assert (found.frames, found.samples, found.bits, found.signed) == (30, 3, 8, False)
-    assert found.syntax == "JPEG Baseline (Process 1) (1.2.840.10008.1.2.4.50)"
-    assert dicom.facts(made(STACK[0], Modality=SECRET.upper())).modality == "unknown"
+def test_samples_that_are_not_in_the_lowest_bits_are_refused():
+    """They would be read 16 times too large: 12 bit, stored from bit 4 on."""
+    stored = (RAMP << 4).astype(np.uint16)
+    assert "stores its 12 bit a sample up to bit 15; expected 11" in refusal(made(stored, BitsStored=12, HighBit=15))
+
+
+def test_pixels_that_are_not_square_are_stretched_along_their_longer_side():
+    wide = np.tile(np.array([[0, 255]], np.uint8), (4, 2))
+    assert shown(made(wide, **WHOLE, PixelAspectRatio=[1, 2])).shape == (4, 8)  # as tall as 1, as wide as 2
+    assert shown(made(wide, **WHOLE, PixelAspectRatio=[3, 1])).shape == (12, 4)
+    assert shown(made(wide, **WHOLE, PixelSpacing=[0.5, 0.25])).shape == (8, 4)
+    assert shown(made(wide, **WHOLE, PixelSpacing=[0.5, 0.502])).shape == (4, 4)
+    assert "0.01 times as tall as wide" in refusal(made(wide, **WHOLE, PixelAspectRatio=[1, 100]))
+    assert "has a PixelSpacing of which a side is not above 0" in refusal(made(wide, **WHOLE, PixelSpacing=[0, 1]))
+
+
+def test_a_large_file_is_decoded_alone(monkeypatch):
+    """Else memory would grow by the number of threads."""
+    held = []
+    monkeypatch.setattr(images, "LARGE_PIXELS", 3)
+    monkeypatch.setattr(dicom, "brightness", lambda stored, *_: held.append(_is_held()) or stored.astype(np.uint8))
+    images.decode(made(STACK[0], **WHOLE), Reading().decoder)
+    monkeypatch.setattr(images, "LARGE_PIXELS", 10**9)
+    images.decode(made(STACK[0], **WHOLE), Reading().decoder)
+    assert held == [True, False]
+
+
+def _is_held() -> bool:
+    with ThreadPoolExecutor(1) as threads:
+        free = threads.submit(images._large.acquire, blocking=False).result()
+        if free:
+            threads.submit(images._large.release).result()
+    return not free
 
 
 def test_a_compressed_frame_that_is_cut_off_is_refused_whole():

@@ -55,15 +55,15 @@ def text_of(path: Path) -> str:
     return pd.read_parquet(path).to_csv() if path.suffix == ".parquet" else path.read_bytes().decode("latin-1")
 
 
-def config(folder: Path, allow: list[str]):
+def config(folder: Path, **settings):
     numbers = ROWS.groupby("patient_id").cumcount().astype(str)
     paths = ROWS["patient_id"] + "/study/" + numbers + ".dcm"
     ROWS.assign(image=paths).to_csv(folder / "images.csv", index=False)
     return {
         "solution": "solvent_medical:SOLUTION",
         "intended_use": USE,
-        "data": {"rows": str(folder / "images.csv"), "columns": dict(SAMPLE.columns), "allow": allow},
-        "settings": dict(QUICK),
+        "data": {"rows": str(folder / "images.csv"), "columns": dict(SAMPLE.columns)},
+        "settings": {**QUICK, **settings},
     }
 
 
@@ -73,16 +73,16 @@ def files(tmp_path_factory) -> Path:
 
 
 def test_files_that_identify_people_are_refused_before_training(files, tmp_path):
-    with pytest.raises(Refused, match="identifying_tags") as caught:
-        solvent.train(config(files, []), tmp_path / "bundle")
-    assert "600 DICOM files of 600 images still identify people" in str(caught.value)
+    with pytest.raises(Refused, match=r"settings: \{identifying: allow\}") as caught:
+        solvent.train(config(files), tmp_path / "bundle")
+    assert "600 files of 600 images still identify people" in str(caught.value)
     assert not any(secret in str(caught.value) for secret in SECRETS)
 
 
 def test_a_tree_of_dicom_files_is_scored_one_row_a_patient_and_says_nothing_of_people(files, tmp_path, caplog):
     """Allowed to identify people, the files teach and are scored; no value of them is in what is left behind."""
     caplog.set_level(logging.DEBUG)
-    bundle = solvent.train(config(files, ["identifying_tags"]), tmp_path / "bundle")
+    bundle = solvent.train(config(files, identifying="allow"), tmp_path / "bundle")
     assert "MONOCHROME1 inverted" in bundle.facts["facts"]["decoder"]
 
     people = ROWS["patient_id"].unique()[:10]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pydicom import Dataset, uid
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
@@ -33,14 +35,13 @@ def item(**elements) -> Dataset:
     return data
 
 
-def found(linking: bool = False, **elements) -> list[str]:
-    return [tag.keyword for tag in identifying.identifying(file(item(**elements)), linking)]
+def found(**elements) -> list[str]:
+    return [tag.keyword for tag in identifying.identifying(file(item(**elements)))]
 
 
 def test_the_list_holds_only_what_dicom_knows():
-    for keyword in (*identifying.REASONS, *identifying.REASONS_LATER, *identifying.PSEUDONYMS, *identifying.SHOWN):
+    for keyword in (*identifying.REASONS, *identifying.PSEUDONYMS, *identifying.SHOWN, identifying.AGE):
         assert tag_for_keyword(keyword) is not None, keyword
-    assert not set(identifying.REASONS) & set(identifying.REASONS_LATER)
 
 
 @pytest.mark.parametrize(
@@ -132,16 +133,59 @@ def test_a_de_identified_file_keeps_its_pseudonyms_and_nothing_else():
     assert nested == ["OtherPatientIDsSequence.PatientID"]
 
 
-def test_what_only_links_is_told_on_request():
+def test_what_only_links_is_not_listed():
     study = {"StudyDate": "20200101", "StudyInstanceUID": "1.2.3.4", "StationName": "CT1", "StudyDescription": "Jane"}
     assert found(**study) == []
-    assert found(linking=True, **study) == [
-        "SOPInstanceUID",
-        "StationName",
-        "StudyDate",
-        "StudyDescription",
-        "StudyInstanceUID",
+
+
+@pytest.mark.parametrize(("age", "told"), [("089Y", []), ("090Y", ["PatientAge"]), ("104Y", ["PatientAge"])])
+def test_an_age_over_89_tells_who_it_is(age, told):
+    assert found(PatientAge=age) == told
+
+
+def test_subjects_of_a_trial_are_pseudonyms_and_its_sites_are_not():
+    trial = {"ClinicalTrialSubjectID": "S-17", "ClinicalTrialSubjectReadingID": "R-17", "ClinicalTrialSiteName": "Rome"}
+    assert found(**trial) == sorted(trial)
+    assert found(**trial, PatientIdentityRemoved="YES") == ["ClinicalTrialSiteName"]
+
+
+def test_the_head_of_a_file_is_looked_into_too():
+    data = pydicom.dcmread(io.BytesIO(file(item(PatientSex="F"))))
+    data.file_meta.SourceApplicationEntityTitle = "ST_ELSEWHERE"
+    data.file_meta.PrivateInformationCreatorUID, data.file_meta.PrivateInformation = "1.2.3", b"Jane Doe"
+    kept = io.BytesIO()
+    data.save_as(kept)
+    told = [tag.keyword for tag in identifying.identifying(kept.getvalue())]
+    assert told == ["PrivateInformation", "SourceApplicationEntityTitle"]
+
+
+def photo(form: str, *, gps: bool = False, **options) -> bytes:
+    exif = Image.Exif()
+    exif[0x0131] = "a program"
+    for tag, value in options.pop("fields", {}).items():
+        exif[tag] = value
+    if gps:
+        exif.get_ifd(0x8825)[1], exif.get_ifd(0x8825)[2] = "N", (41.9, 12.5, 0.0)
+    kept = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(kept, form, exif=exif, **options)
+    return kept.getvalue()
+
+
+def test_photos_say_whose_they_are_and_where_they_were_taken():
+    assert identifying.identifying(photo("JPEG")) == ()
+    told = identifying.identifying(photo("JPEG", gps=True, fields={0x013B: "Jane Doe"}, comment=b"sister of Jane"))
+    assert [tag.keyword for tag in told] == ["EXIF Artist", "EXIF GPS", "text comment"]
+    assert "Jane" not in repr(told)
+    assert [tag.keyword for tag in identifying.identifying(photo("TIFF", fields={0x010E: "Doe, Jane"}))] == [
+        "EXIF ImageDescription"
     ]
+    for harmless in ('{"shape": [8, 8]}', "ImageJ=1.53t", "\0\0"):
+        assert identifying.identifying(photo("TIFF", fields={0x010E: harmless})) == ()
+    words = PngInfo()
+    words.add_text("Author", "Jane Doe")
+    words.add_text("Software", "a program")
+    told = identifying.identifying(photo("PNG", pnginfo=words))
+    assert [tag.keyword for tag in told] == ["text author"]
 
 
 def test_sex_age_and_a_broken_number_elsewhere_are_no_matter():
@@ -171,10 +215,12 @@ def test_the_files_of_a_table_are_counted_and_no_value_is_told(tmp_path):
     (tmp_path / "1.dcm").write_bytes(file(jane))
     cells = [str(tmp_path / "1.dcm"), file(item(PatientName="Roe^Ann")), file(item(PatientSex="F")), b"\x89PNG", "gone"]
     (finding,) = identifying.identified(cells)
-    assert (finding.name, finding.severity, finding.count) == ("identifying_tags", "refusal", 2)
+    assert (finding.name, finding.severity, finding.count) == ("identifying_tags", "warning", 2)
     assert finding.message.startswith(
-        "2 DICOM files of 5 images still identify people: PatientName names a person (2), InstitutionName names a "
+        "2 files of 5 images still identify people: PatientName names a person (2), InstitutionName names a "
         "hospital or one of its departments (1). "
     )
     assert not any(value in finding.message + finding.cure for value in ("Doe", "Roe", "Jane", "Elsewhere"))
     assert identifying.identified(cells[2:]) == []
+    whose = "still identifies a person: PatientName; de-identify it"
+    assert identifying.reasons(cells[1:]) == [whose, None, None, None]

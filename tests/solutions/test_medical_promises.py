@@ -7,7 +7,9 @@ import pytest
 from solvent import Refused
 from solvent.metrics import point
 from solvent_medical import decision, patients
+from solvent_medical.answers import answers
 from solvent_medical.curves import net_benefit, risk_coverage
+from solvent_medical.datasets import DATASETS
 from solvent_medical.measures import metrics, of_question
 from solvent_medical.settings import Medical
 
@@ -37,7 +39,7 @@ def test_the_promised_sensitivity_and_coverage_hold_over_200_redraws_for_one_fit
         ill, own = drawn(random, 240)
         facts = decision.fit(SETTINGS, "ill", own, ill)
         value = facts["operating_point"]["value"]
-        cut = facts["calibration"]["temperature"] * np.log(value / (1 - value))
+        cut = (np.log(value / (1 - value)) - facts["calibration"]["intercept"]) / facts["calibration"]["slope"]
         kept.append(1 - np.searchsorted(ill_ones, cut) / len(ill_ones) >= 0.9)
         new_truth, new = drawn(random, 240)
         sets = decision.answer(facts, new)["prediction_set"]
@@ -71,16 +73,39 @@ def test_a_referred_patient_is_never_missed_and_refer_is_said_where_the_two_rule
     }
     chance = np.array([0.1, 0.25, 0.35, 0.45, 0.9])
     found = decision.answer(facts, np.log(chance / (1 - chance)))
-    assert found["decision"].tolist() == ["negative", "refer", "refer", "positive", "positive"]
+    assert found["decision"].tolist() == ["negative", "refer", "positive", "positive", "positive"]
     assert found["flagged"].tolist() == [False, True, True, True, True]
     np.testing.assert_allclose(found["confidence"], [0.9, 0.25, 0.35, 0.45, 0.9])  # that this answer is right
     assert [list(each) for each in found["prediction_set"]] == [
         ["negative"],
         ["negative"],
-        [],
+        ["positive"],  # no answer is possible: that of the operating point
         ["positive"],
         ["positive"],
     ]
+
+
+def test_to_promise_more_never_refers_fewer():
+    random = np.random.default_rng(5)
+    ill, logit = drawn(random, 1000)
+    _, new = drawn(random, 1000)
+    coverages = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.995)
+    before = np.zeros(len(new), bool)
+    for coverage in coverages:
+        settings = Medical(positive="ill", deferral={"coverage": coverage})
+        referred = decision.answer(decision.fit(settings, "ill", logit, ill), new)["decision"] == "refer"
+        assert not (before & ~referred).any()  # nor is anybody answered again
+        before = referred
+    assert before.mean() > 0.3
+    kinds = random.integers(0, 3, 1000)
+    logits = random.normal(0, 1, (1000, 3)) + 2 * np.eye(3)[kinds]
+    cases, before = pd.DataFrame({"label": np.array(["a", "b", "c"])[kinds]}), np.zeros(1000, bool)
+    for coverage in coverages:
+        asked = answers(Medical(deferral={"coverage": coverage}), ["a", "b", "c"])
+        referred = (asked.answer(asked.fit(cases, logits), logits)["decision"] == "refer").to_numpy()
+        assert not (before & ~referred).any()
+        before = referred
+    assert before.mean() > 0.3
 
 
 def test_too_few_patients_for_a_promise_are_refused_before_training_and_the_message_counts_them():
@@ -89,6 +114,18 @@ def test_too_few_patients_for_a_promise_are_refused_before_training_and_the_mess
     with pytest.raises(Refused, match=r"needs 9 patients with and 9 without ill .* 30 with and 5 without"):
         decision.refuse_too_few(SETTINGS, "ill", np.repeat([1.0, 0.0, np.nan], [30, 5, 40]))
     decision.refuse_too_few(SETTINGS, "ill", np.repeat([1.0, 0.0], [29, 9]))
+    diagnoses = answers(Medical(deferral={"coverage": 0.9}), ["a", "b", "c"])
+    with pytest.raises(Refused, match=r"0\.9 needs 9 patients among the .* there are 8"):
+        diagnoses.refuse_too_few(pd.DataFrame({"label": ["a"] * 8}))
+    diagnoses.refuse_too_few(pd.DataFrame({"label": ["a"] * 9}))
+
+
+def test_the_settings_that_come_with_chest_x_rays_ask_for_no_more_patients_than_there_are():
+    (chest,) = (item for item in DATASETS if item.name == "chestmnist")
+    settings = Medical(**chest.config["settings"])
+    rarest = np.repeat([1.0, 0.0], [6, 5600])  # a hernia has 0.2 % of 5,610 calibrating images
+    for name in settings.findings:
+        decision.refuse_too_few(settings, name, rarest)
 
 
 def test_a_specificity_may_be_asked_for_instead():
@@ -98,6 +135,31 @@ def test_a_specificity_may_be_asked_for_instead():
     point_ = decision.fit(settings, "ill", logit, ill)["operating_point"]
     assert point_["specificity"] >= 0.8
     assert "specificity" in point_["rule"]
+
+
+def test_the_worst_of_several_images_is_stated_as_it_comes_true():
+    """The images' own logits are right; the largest of up to four is not, and no temperature brings it back."""
+    random = np.random.default_rng(6)
+    ill = (random.random(6000) < 0.2).astype(float)
+    patient = np.repeat(np.arange(6000), random.integers(1, 5, 6000))
+    logits = np.where(ill[patient] == 1, 1, -1) + random.normal(0, 1.4, len(patient)) + np.log(0.2 / 0.8)
+    logit = patients.combined(Medical(positive="ill", combine="worst"), logits[:, None], patient)[:, 0]
+    for given, close in (({}, True), ({"calibration": "temperature"}, False)):
+        facts = decision.fit(Medical(positive="ill", combine="worst", **given), "ill", logit, ill)
+        stated = decision.answer(facts, logit)["probability"].mean()
+        assert (abs(stated - ill.mean()) < 0.005) == close
+
+
+def test_diagnoses_are_stated_as_they_come_true_where_training_balanced_them():
+    random = np.random.default_rng(7)
+    kinds = random.choice(3, 6000, p=[0.8, 0.15, 0.05])
+    logits = random.normal(0, 1, (6000, 3)) + 1.5 * np.eye(3)[kinds]  # right for equal shares
+    cases = pd.DataFrame({"label": np.array(["a", "b", "c"])[kinds]})
+    for given, close in (({}, True), ({"calibration": "temperature"}, False)):
+        asked = answers(Medical(**given), ["a", "b", "c"])
+        found = asked.answer(asked.fit(cases, logits), logits)
+        stated = found[["probability_a", "probability_b", "probability_c"]].mean()
+        assert np.allclose(stated, np.bincount(kinds) / 6000, atol=0.01) == close
 
 
 def test_platt_moves_probabilities_that_were_learnt_on_other_shares():

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 import solvent
-from solvent import Bundle, Refused, text
+from solvent import Bundle, Refused, text, training
 from solvent.words import words
-from solvent_nlp.sentiment import networks, order, reading, why
+from solvent_nlp.sentiment import agreeing, networks, order, reading, why
 from solvent_nlp.sentiment.sample import reviews
 from solvent_nlp.sentiment.settings import Sentiment
 from solvent_nlp.sentiment.slices import slices
@@ -159,7 +159,7 @@ def test_layers_learn_slower_the_deeper_they_lie_and_frozen_ones_not_at_all(pres
 @pytest.mark.parametrize(
     ("encoder", "says"),
     [
-        ({"preset": "/no/such/folder"}, "/no/such/folder can't be had.*Give the path of a folder"),
+        ({"preset": "/no/such/folder"}, "there is no folder /no/such/folder.*Give the path of a folder"),
         ({"preset": "PRESET", "freeze": 3}, "has 2 layers, not 3"),
     ],
 )
@@ -245,6 +245,15 @@ def test_html_unseen_signs_and_entities_are_taken_out_and_the_rest_stays() -> No
 )
 def test_words_of_any_script(given: str, found: list[str]) -> None:
     assert [given[start:end] for start, end in words(given)] == found
+
+
+def test_a_word_is_the_same_beside_signs_of_other_scripts() -> None:
+    signs = [chr(code) for code in range(32, 127)]
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        plain = "".join(random.choice(signs, 30))
+        beside = [span for span in words(plain + " 茶") if span[0] < len(plain)]
+        assert list(words(plain)) == beside, plain
 
 
 def test_the_expected_class_and_errors_in_steps_are_those_of_hand() -> None:
@@ -430,3 +439,21 @@ def test_settings_that_make_no_sense_are_refused_as_settings(given: dict) -> Non
 def test_the_break_between_two_texts_is_no_word_that_decides(stars: Bundle) -> None:
     (found,) = why.deciding(stars.settings, stars.fitted, [f"tea lovely{BREAK}thanks"], np.array([1]))
     assert found.effects[found.pieces.index(BREAK)] == 0
+
+
+def test_two_answers_that_differ_cost_their_mean_divergence() -> None:
+    labels = np.array([1, 1, 0, 0])
+    one, other = np.array([0.25, 0.75]), np.array([0.5, 0.5])
+    logits = np.log(np.stack([one, other, other, other])).astype(np.float32)
+    found = agreeing.Agreeing(2.0).call(labels, logits)
+    apart = (np.sum(one * np.log(one / other)) + np.sum(other * np.log(other / one))) / 2
+    error = -np.log([0.75, 0.5, 0.5, 0.5])
+    np.testing.assert_allclose(found, error + 2 * np.array([apart, apart, 0, 0]), rtol=1e-5)
+
+
+def test_a_step_reads_each_text_twice_side_by_side() -> None:
+    rows = agreeing.twice(training.arrays(np.arange(5), np.arange(5) * 10))
+    inputs, targets, weights = rows.take(np.array([3, 1]))
+    assert inputs.tolist() == [3, 3, 1, 1]
+    assert targets.tolist() == [30, 30, 10, 10]
+    assert len(weights) == 4

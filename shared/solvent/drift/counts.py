@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ..schema import Field, Schema
 from ..solution import JSON
-from .distribution import binned, code_names, columns, commonest, holds_lists, level_counts
+from .distribution import binned, code_names, columns, commonest, holds_lists, level_counts, watched
 
 __all__ = ["ColumnCounts", "Counts"]
 
@@ -93,7 +93,7 @@ class Counts:
             scored: their declared outputs.
             hidden: inputs whose unseen levels are counted, but not named.
         """
-        fields = {field.source: field for field in schema.features}
+        fields = {field.source: field for field in watched(schema)}
         inputs = {
             name: _count(facts, good.get(fields[name].name) if name in fields else None, fields.get(name))
             for name, facts in columns(reference, "inputs").items()

@@ -15,7 +15,17 @@ import pyarrow.compute as pc
 from ..schema import Field, Schema
 from ..solution import JSON
 
-__all__ = ["binned", "code_names", "columns", "commonest", "holds_lists", "level_counts", "reference", "seen_levels"]
+__all__ = [
+    "binned",
+    "code_names",
+    "columns",
+    "commonest",
+    "holds_lists",
+    "level_counts",
+    "reference",
+    "seen_levels",
+    "watched",
+]
 
 BINS = 10
 MOST_LEVELS = 50
@@ -23,11 +33,18 @@ FEWEST_ROWS = 5  # a level that fewer rows have could tell who they are
 MOST_SEEN = 11  # as many rows, or more, count as this
 
 
+def watched(schema: Schema) -> list[Field]:
+    """The inputs whose drift is measured: numbers and categories that the model reads, and those that the solution
+    names and keeps from it, such as a site or a device: its promises may end with them all the same."""
+    kept = [field for field in schema.fields if field.role == "feature" or (field.role == "protected" and field.named)]
+    return [field for field in kept if field.kind in ("number", "category")]
+
+
 def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict[str, JSON]:
     """The distribution of the inputs in training and of the scores on validation rows; it holds no row.
 
     Args:
-        train: good rows in the house's names.
+        train: good rows in the house's names; one of each entity where scoring writes one.
         scored: the scores of the validation rows; those with an `error` count for nothing, for scoring sets them aside.
 
     Returns:
@@ -44,7 +61,7 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
     """
     if "error" in scored:
         scored = scored.loc[scored["error"].isna()].drop(columns="error")
-    features = [field for field in schema.features if field.kind in ("number", "category")]
+    features = watched(schema)
     inputs = {
         field.source: _numbers(train[field.name], field) if field.kind == "number" else _column(train[field.name])
         for field in features

@@ -109,8 +109,10 @@ class _Checks:
         return f"{self.plan.bundle}: {self._bundle.facts['solution']}, {pinned}"
 
     def _source(self) -> str:
-        wait_for(self.job, self.plan)
-        label, files = tables.label(self.plan.source), tables.files(self.plan.source)
+        # as the bundle reads it, if there is one
+        source = self._bundle.source(self.plan.source) if self._bundle is not None else self.plan.source
+        wait_for(self.job, source)
+        label, files = tables.label(source), tables.files(source)
         return f"{label}: {many(len(files), 'file')}" if files else label
 
     def _score(self) -> str:

@@ -17,7 +17,6 @@ from .. import tables
 from ..errors import BarMissed, Locked, Refused, SolventError, TooManyBadRows
 from ..solution import JSON
 from ..tables import folders, image_folders
-from ..tables.opening import inner
 from ..wording import listed, many
 from . import dates, history
 from .job import Job, JobFile, Planned, planned
@@ -192,14 +191,15 @@ def _scored(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bu
     from ..score import score, stop
 
     plan, limits = planned(job, day, file.base), job.limits
-    wait_for(job, plan)
     bundle = load_bundle(job, plan, bundles)
+    source = bundle.source(plan.source)
+    wait_for(job, source)
     usual = history.fewest(file, name, day, limits.least_share) if limits.least_share is not None else 0
     side = {name: tables.read(source) for name, source in plan.side.items()}
     try:
         manifest = score(
             bundle,
-            bundle.source(plan.source),
+            source,
             plan.sink,
             chunk_rows=job.chunk_rows,
             max_bad=limits.max_bad,
@@ -222,20 +222,23 @@ def _scored(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bu
     return manifest
 
 
-def wait_for(job: Job, plan: Planned) -> None:
+def wait_for(job: Job, source: tables.Source) -> None:
     """Raise SolventError, so that it is tried again, if the day's source isn't there yet, or not long enough.
 
     Nor is a folder or a pattern there yet that holds no table file and no image. A source without `{date}` is expected
     to be there: reading refuses a missing one.
+
+    Args:
+        source: the day's, as the bundle reads it.
     """
-    path, quiet_seconds = plan.source.path, job.limits.quiet_seconds
+    path, quiet_seconds = source.path, job.limits.quiet_seconds
     dated = dates.named(job.source.path)
     if not dated and not quiet_seconds:
         return
     try:
-        files = tables.files(plan.source)
+        files = tables.files(source)
     except Refused as error:
-        if path is None or not dated or _is_there(path):
+        if path is None or not dated or _is_there(path, every=source.every):
             raise
         said = str(error) if Path(path).is_dir() else f"There is no {path} (yet)."
         raise SolventError(f"{said} It may come: try again later.") from error
@@ -249,14 +252,14 @@ def wait_for(job: Job, plan: Planned) -> None:
         )
 
 
-def _is_there(path: str) -> bool:
+def _is_there(path: str, *, every: bool) -> bool:
     """Whether there is a file, or a table file or an image in the folder or the pattern, whatever is wrong with it."""
     if Path(path).is_dir():
-        return not folders.holds_images(Path(path)) or image_folders.any_in(Path(path))
+        return not folders.holds_images(Path(path)) or image_folders.any_in(Path(path), every=every)
     named = set(Path(path).parts)
     fitting = map(Path, glob.glob(path, recursive=True))  # noqa: PTH207
     shown = (file for file in fitting if not any(part.startswith("_") for part in {*file.parts} - named))
-    return Path(path).exists() or any(inner(file) in folders.KINDS for file in shown)
+    return Path(path).exists() or any(map(tables.is_table, shown))
 
 
 def load_bundle(job: Job, plan: Planned, loaded: dict[str, Bundle]) -> Bundle:

@@ -6,6 +6,7 @@ from .classification import binary, by_class, confusion, multiclass, multilabel
 from .curve import Curve
 from .inputs import row_weights, rows_as_telling
 from .intervals import Estimate, Resampling, compare, draws, estimate, point
+from .ranking import hits, ranking
 from .regression import regression
 from .stability import psi, psi_without_shift
 from .sums import Metric, mean, quotient, ratio
@@ -23,6 +24,7 @@ __all__ = [
     "confusion",
     "draws",
     "estimate",
+    "hits",
     "mean",
     "multiclass",
     "multilabel",
@@ -31,6 +33,7 @@ __all__ = [
     "psi",
     "psi_without_shift",
     "quotient",
+    "ranking",
     "ratio",
     "regression",
     "row_weights",

@@ -21,6 +21,7 @@ __all__ = [
     "Reliability",
     "apply",
     "expected_calibration_error",
+    "fit_bias",
     "fit_isotonic",
     "fit_platt",
     "fit_temperature",
@@ -29,6 +30,7 @@ __all__ = [
     "wilson",
 ]
 
+BIAS_DEVIATION = 2.0  # of the normal prior of a class's bias: log odds of about 1 to 7
 LEAST_SLOPE = 1e-3  # in units of the scores' own spread
 _LARGEST_LOG_TEMPERATURE = float(np.log(100))
 NORMAL_975 = 1.959963984540054  # 95 % of a normal distribution lie within so many deviations
@@ -105,12 +107,8 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | Non
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    table = _logit_table(logits)
-    rows, classes = table.shape
-    truth, weight = codes("truth", truth, classes, rows), row_weights(weight, rows)
-    if not weight.sum() > 0:
-        raise Refused("Calibration needs rows, and there are none. Make the validation part larger.")
-
+    table, truth, weight = _rows_of_classes(logits, truth, weight)
+    rows = len(table)
     if (table[np.arange(rows), truth] == table.max(axis=1)).all():
         return {"kind": "temperature", "temperature": 1.0}
 
@@ -120,6 +118,47 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | Non
     bounds = (-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE)
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
     return {"kind": "temperature", "temperature": float(np.exp(best.x))}
+
+
+def fit_bias(logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Any]:
+    """Fit `softmax(logits / temperature + bias)`: a temperature alone leaves the shares of the classes as they are.
+
+    The biases have a normal prior around 0, so that a class that no row has keeps a finite one. If no row is wrong, all
+    stays as it is, for the reason that `fit_temperature` gives.
+
+    Args:
+        logits: finite, shape `(rows, classes)`.
+        truth: codes from 0 to `classes - 1`, shape `(rows,)`.
+        weight: of the rows, shape `(rows,)`, not negative.
+
+    Raises:
+        Refused: if there is no row.
+
+    Source: Alexandari, Kundaje and Shrikumar, Maximum Likelihood with Bias-Corrected Calibration is Hard-To-Beat at
+    Label Shift Adaptation, 2020.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    table, truth, weight = _rows_of_classes(logits, truth, weight)
+    rows, classes = table.shape
+    right = np.eye(classes)[truth]
+    found = {"kind": "bias", "temperature": 1.0, "bias": [0.0] * classes}
+    if (table[np.arange(rows), truth] == table.max(axis=1)).all():
+        return found
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        scaled, bias = table * np.exp(-parameters[0]), parameters[1:]
+        chance = log_softmax(scaled + bias, axis=1)
+        missed = weight[:, None] * (np.exp(chance) - right)
+        gradient = np.append(-(missed * scaled).sum(), missed.sum(axis=0) + bias / BIAS_DEVIATION**2)
+        total = -float(weight @ chance[np.arange(rows), truth]) + float(bias @ bias) / (2 * BIAS_DEVIATION**2)
+        return total / weight.sum(), gradient / weight.sum()
+
+    bounds = [(-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE), *[(None, None)] * classes]
+    tight = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000}
+    best = minimize(loss, np.zeros(1 + classes), jac=True, method="L-BFGS-B", bounds=bounds, options=tight).x
+    return {**found, "temperature": float(np.exp(best[0])), "bias": best[1:].tolist()}
 
 
 def fit_isotonic(probability: ArrayLike, truth: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Any]:
@@ -150,7 +189,7 @@ def apply(calibration: Mapping[str, Any], logits: ArrayLike) -> np.ndarray:
 
     Args:
         calibration: what one of the fits returned.
-        logits: platt and isotonic: shape `(rows,)`; temperature: shape `(rows, classes)`.
+        logits: platt and isotonic: shape `(rows,)`; temperature and bias: shape `(rows, classes)`.
 
     Returns:
         Probabilities of the same shape, float64.
@@ -165,9 +204,10 @@ def apply(calibration: Mapping[str, Any], logits: ArrayLike) -> np.ndarray:
         return np.asarray(expit(calibration["slope"] * numbers("logits", logits) + calibration["intercept"]))
     if kind == "isotonic":
         return np.asarray(np.interp(expit(numbers("logits", logits)), calibration["x"], calibration["y"]))
-    if kind == "temperature":
-        return np.asarray(softmax(_logit_table(logits) / calibration["temperature"], axis=1))
-    raise ValueError(f"There is no calibration of kind {kind!r}. Known: platt, isotonic, temperature.")
+    if kind in ("temperature", "bias"):
+        scaled = _logit_table(logits) / calibration["temperature"]
+        return np.asarray(softmax(scaled + np.array(calibration.get("bias", 0.0)), axis=1))
+    raise ValueError(f"There is no calibration of kind {kind!r}. Known: platt, isotonic, temperature, bias.")
 
 
 def logit(probability: ArrayLike) -> np.ndarray:
@@ -269,6 +309,18 @@ def _rows(scores: ArrayLike, truth: ArrayLike, weight: ArrayLike | None) -> tupl
             "Make the validation part larger, or split it stratified by the target."
         )
     return scores, truth, weight
+
+
+def _rows_of_classes(
+    logits: ArrayLike, truth: ArrayLike, weight: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows that a calibration of several classes is fitted on."""
+    table = _logit_table(logits)
+    rows, classes = table.shape
+    truth, weight = codes("truth", truth, classes, rows), row_weights(weight, rows)
+    if not weight.sum() > 0:
+        raise Refused("Calibration needs rows, and there are none. Make the validation part larger.")
+    return table, truth, weight
 
 
 def _logit_table(logits: ArrayLike) -> np.ndarray:

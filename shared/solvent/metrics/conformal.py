@@ -53,14 +53,21 @@ def fit(truth: ArrayLike, probability: ArrayLike, coverage: float, *, by_class: 
     }
 
 
-def members(fitted: Mapping[str, Any], probability: ArrayLike) -> np.ndarray:
+def members(fitted: Mapping[str, Any], probability: ArrayLike, otherwise: ArrayLike | None = None) -> np.ndarray:
     """Which classes are in the set of each row, bool, shape `(rows, classes)`; none may be.
+
+    A model that is better than was promised leaves sets empty, the more the less is promised: an empty set is no sign
+    that a row is strange. What it is filled with only makes it hold the true class more often.
 
     Args:
         fitted: what `fit` returned.
         probability: shape `(rows, classes)`.
+        otherwise: the class that a set holds if no other is in it, shape `(rows,)`.
     """
-    return np.asarray(1 - np.asarray(probability, np.float64) <= np.array(fitted["limits"]))
+    found = np.asarray(1 - np.asarray(probability, np.float64) <= np.array(fitted["limits"]))
+    if otherwise is not None:
+        found[np.arange(len(found)), np.asarray(otherwise)] |= ~found.any(axis=1)
+    return found
 
 
 def rows_for(coverage: float) -> int:

@@ -206,10 +206,10 @@ def _use(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None) -> list[st
     limits = "\n".join(f"- {_text(limit)}" for limit in bundle["limits"])
     personal = bundle["personal"]
     people = (
-        f"This bundle holds rows about people in its assets: {_text(', '.join(personal))}. "
+        f"This bundle holds rows or pictures of people in: {_text(', '.join(personal))}. "
         "Store, share and delete the whole bundle as you must the data itself."
         if personal
-        else "No asset is declared to hold rows about people."
+        else "No asset or file is declared to hold rows or pictures of people."
     )
     if test:
         people += " `test_scores.parquet` holds the target and the scores of every test case."

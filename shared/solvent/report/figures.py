@@ -135,7 +135,7 @@ def _interval(axes: Any, row: int, found: Mapping[str, JSON] | None, colour: str
 
 
 def histories(studio: Studio, training: Sequence[Mapping[str, JSON]], goal: Mapping[str, JSON]) -> list[Drawn]:
-    """For each stage its losses and its monitored metrics over the epochs, the best epoch marked."""
+    """For each stage its losses and its monitored metrics over the epochs, the kept epoch marked."""
     drawn = []
     for stage in training:
         history = stage["history"]
@@ -187,7 +187,7 @@ def _history_painter(
             if best in across:
                 axes.plot([best], [up[across.index(best)]], "o", color=colour, markeredgecolor=drawing.PAPER)
         if best is not None:
-            axes.axvline(best, color=drawing.MUTED, linewidth=1, linestyle=(0, (2, 2)), label=f"best epoch: {best}")
+            axes.axvline(best, color=drawing.MUTED, linewidth=1, linestyle=(0, (2, 2)), label=f"kept epoch: {best}")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()

@@ -17,7 +17,7 @@ from .. import bundle as bundles
 from ..bundle import Bundle
 from ..errors import BarMissed, Refused
 from ..evaluation import Judge
-from ..promises import checked_score
+from ..promises import checked_facts, checked_score
 from ..record import plain
 from ..schedule import refits
 from ..solution import JSON, Fitted, Table
@@ -71,11 +71,14 @@ def sentence(record: JSON) -> str:
     interval = f" (95 %: {drop['low']:.4f} to {drop['high']:.4f})" if drop["low"] is not None else ""
     ours, theirs = speed[record["name"]], speed[TENSORFLOW]
     stays = f"\n{record['stays']} is faster and stays; to drop it first: --to {TENSORFLOW}" if "stays" in record else ""
+    anew = (
+        f"\nset anew for it, by the rows that set it before: {', '.join(record['facts'])}" if "facts" in record else ""
+    )
     return (
         f"{record['headline']} {_shown(record['value'])}, {_shown(record[TENSORFLOW])} in {TENSORFLOW}: a drop of "
         f"{_shown(drop['value'])}{interval}, {record['max_drop']:g} may be\n"
         f"{ours:.3g} rows a second, {theirs:.3g} in {TENSORFLOW}: {_times(record):.2f} times\n"
-        f"{record['protocol']}{stays}"
+        f"{record['protocol']}{anew}{stays}"
     )
 
 
@@ -101,6 +104,10 @@ def _accepted(bundle: Bundle, to: str, max_drop: float, config: str | Path | Non
     forms.make(folder, to, bundle.fitted.models, inputs, bundle.fitted.batch_rows)
     record: dict[str, Any] = {"name": to, "models": sorted(batches), "versions": _versions(to)}
     fitted = replace(bundle.fitted, forms=forms.load(folder, record, bundle.fitted.models))
+    # What was promised of one network's scores is not promised of another's, however near they are.
+    again = bundle.solution.recalibrate(bundle.settings, fitted, bundle.schema, rows)
+    if anew := plain(checked_facts(bundle.solution.recalibrate, again)):
+        fitted, record["facts"] = replace(fitted, facts={**fitted.facts, **anew}), anew
     compared = _compare(bundle, judge, judge.cases(measuring), fitted, sample.head(1), to)
     record |= {
         **compared,

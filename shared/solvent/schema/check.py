@@ -17,7 +17,7 @@ from .reasons import Reasons, rows_of_torn
 __all__ = ["Checked", "check", "is_code"]
 
 NOTED_LEVELS = 10
-NEEDED_IN_TRAINING = ("target", "entity", "group", "time", "weight")
+NEEDED_IN_TRAINING = ("entity", "group", "time", "weight")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _read(
     reasons.add(
         unreadable, lambda row: f"{field.source}: {kinds.shown(raw.iloc[row])} {_unreadable(kind, raw.iloc[row])}"
     )
-    if field.required or (targets and field.role in NEEDED_IN_TRAINING and not field.incomplete):
+    if field.required or (targets and field.role in NEEDED_IN_TRAINING):
         reasons.add(cells.missing & ~skipped, lambda row: f"{field.source}: is missing")
     values = cells.values
     if kind == "number":

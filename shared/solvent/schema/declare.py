@@ -73,7 +73,8 @@ class Declaration:
         elif isinstance(value, list | tuple):
             self.problems.append(f"columns.{key}: expected one column, got {len(value)}.")
         elif role := self._role(key):
-            if self._is_there(key, str(value)):
+            later = any(column.name == role and column.scored_only for column in self._solution)
+            if later or self._is_there(key, str(value)):
                 self.single[role] = str(value)
             else:
                 self.misplaced.add(role)
@@ -148,7 +149,8 @@ def declared_fields(
         ignored += [(name, "this solution reads only the columns that it names") for name in others]
     if said.problems:
         raise Refused("data.columns can't be used:\n" + "\n".join(f"- {problem}" for problem in said.problems))
-    return tuple(sorted(found, key=lambda field: names.index(field.source))), tuple(ignored)
+    there = {name: place for place, name in enumerate(names)}
+    return tuple(sorted(found, key=lambda field: there.get(field.source, len(names)))), tuple(ignored)
 
 
 def _solutions_fields(columns: Columns, said: Declaration, names: Sequence[str], table: str) -> list[Field]:
@@ -159,26 +161,26 @@ def _solutions_fields(columns: Columns, said: Declaration, names: Sequence[str],
         target = column in columns.targets
         source = said.single.get(column.name, column.name)
         if column.name not in said.single and source in roles:  # what is protected or ignored is never read by its name
-            if column.required or target:
+            if column.required:
                 said.problems.append(
                     f"columns.{roles[source]}: this solution reads {source!r} as {column.name}; a column has one role. "
                     f"Name another for it: columns: {{{column.name}: YOUR_COLUMN}}."
                 )
-        elif source in names:
+        elif source in names or column.scored_only:
             field = Field(
                 name=column.name,
                 source=source,
                 role="target" if target and column.role == "feature" else column.role,
                 kind=column.kind,
-                required=column.required and not column.incomplete,
+                required=column.required,
                 shared=column.shared,
-                incomplete=column.incomplete,
                 decoder=column.decoder,
+                scored_only=column.scored_only,
                 named=True,
                 meaning=column.meaning,
             )
             found.append(_described(field, said))
-        elif (column.required or target) and column.name not in said.misplaced:
+        elif column.required and column.name not in said.misplaced:
             said.problems.append(
                 f"{table} has no column {source!r} for {column.name} ({column.meaning or column.kind})."
                 f"{suggestion(source, names)} Name yours: columns: {{{column.name}: YOUR_COLUMN}}. "

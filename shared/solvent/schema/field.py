@@ -19,10 +19,10 @@ class Field:
         name: inside the house.
         source: the user's own name of the column.
         kind: None until `Schema.learn` has found it, and for what only passes through.
-        required: whether a missing cell makes its row bad.
+        required: whether a missing cell makes its row bad; of a target, in training.
         shared: whether equal texts or images in it are ordinary, and no copies.
-        incomplete: a target that is not known for every row.
         decoder: of images that Pillow doesn't read.
+        scored_only: whether only tables that are scored may have it.
         named: whether the solution names this column; others have a general role, or are features by their kind.
         allowed: the declared range, both ends included.
         codes: declared cells that mean "no information".
@@ -39,8 +39,8 @@ class Field:
     kind: Kind | None = None
     required: bool = False
     shared: bool = False
-    incomplete: bool = False
     decoder: Decoder | None = None
+    scored_only: bool = False
     named: bool = False
     unit: str | None = None
     meaning: str = ""
@@ -71,10 +71,14 @@ class Field:
 
     def is_needed(self, targets: bool) -> bool:
         """Whether a table must have it: training needs all; scoring no target, and nothing that only splits."""
+        if self.scored_only:
+            return False
         if self.role == "target":
             return targets
         return targets or self.required or self.role in ("feature", "entity", "id", "passthrough")
 
     def is_read(self, targets: bool) -> bool:
         """Whether this column is read where a table has it."""
+        if self.scored_only:
+            return not targets
         return self.is_needed(targets) or (self.named and self.role != "target")

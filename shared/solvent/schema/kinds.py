@@ -6,6 +6,7 @@ are one category; "" and blanks are missing. Values are missing where a cell is 
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -184,7 +185,8 @@ def _lists(cells: pd.Series) -> Cells:
 
 
 def _declared_lists(cells: pd.Series) -> Cells:
-    """As `_lists`, but a plain text is a list too: its items stand between |."""
+    """As `_lists`, but a plain text is a list too, its items stand between |, and a number is a list of one: files of
+    text hold lists so, and those of one number each come as numbers."""
     return _by_cell(cells, missing(cells), _list_or_bars)
 
 
@@ -352,16 +354,29 @@ def _image(cell: Any) -> str | bytes | None:
 
 
 def _list_or_bars(cell: Any) -> list[Any] | None:
+    if isinstance(cell, int | float | np.integer | np.floating):
+        return [cell]
     plain = isinstance(cell, str) and not cell.lstrip().startswith("[")
     return [item.strip() for item in cell.split("|") if item.strip()] if plain else _list(cell)
 
 
+def _spelled_list(text: str) -> Any:
+    """A list that was written as JSON, or as Python shows it, which is what pandas writes into a CSV file."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pass
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
 def _list(cell: Any) -> list[Any] | None:
     if isinstance(cell, str):
-        try:
-            cell = json.loads(cell) if cell.lstrip().startswith("[") else None
-        except json.JSONDecodeError:
-            return None
+        cell = _spelled_list(cell)
     if isinstance(cell, np.ndarray):
         return cell.tolist()  # type: ignore[no-any-return]
     return list(cell) if isinstance(cell, list | tuple) else None

@@ -75,8 +75,12 @@ class Schema:
         Raises:
             Refused: if a column's numbers have decimal commas, or no row is good.
         """
-        found = [_with_kind(field, table[field.name]) for field in self.fields]
-        dropped = {field.name: why for field in found if (why := self._not_a_feature(field, table[field.name]))}
+        found = [field if field.scored_only else _with_kind(field, table[field.name]) for field in self.fields]
+        dropped = {
+            field.name: why
+            for field in found
+            if not field.scored_only and (why := self._not_a_feature(field, table[field.name]))
+        }
         kept = replace(
             self,
             fields=tuple(field for field in found if field.name not in dropped),
@@ -101,7 +105,9 @@ class Schema:
         return replace(
             self,
             fields=tuple(
-                field if field.role == "target" and field.levels else _with_statistics(field, good[field.name])
+                field
+                if field.scored_only or (field.role == "target" and field.levels)
+                else _with_statistics(field, good[field.name])
                 for field in self.fields
             ),
         )

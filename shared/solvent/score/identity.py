@@ -58,7 +58,7 @@ class Content:
         """Raises: Refused: if there is no such source."""
         files = tuple(tables.files(source))
         images = any(field.kind == "image" for field in schema.features)
-        closed = bool(files) and (not images or tables.is_image(files[0]))
+        closed = bool(files) and (not images or not tables.is_table(files[0]))
         return cls(source, files, _stamps(files), closed)
 
     def refuse_as_output(self, places: Sequence[Path]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .. import tables
+from .. import images, tables
 from ..errors import Refused, SolventError
 from ..schema import kinds, reason_kinds, without_cells
 from ..solution import Output, Score, Type
@@ -38,7 +38,7 @@ class Layout:
 
     Args:
         ids: what tells the rows apart, under the user's own names.
-        carried: ids and pass-through columns, under the user's own names.
+        carried: ids, features that are ids and pass-through columns, under the user's own names.
         entity: the column, in the house's name, whose values get one row each; None where each row is its own.
     """
 
@@ -60,7 +60,7 @@ class Layout:
         """The layout for a source.
 
         Rows that belong to an entity and have no id of their own are known by their entity and time; images without an
-        id by their path.
+        id by their path. A feature that is an id, such as whom a list is for, is copied too; it may repeat.
 
         Args:
             rows: some of the source, as they were read.
@@ -76,7 +76,8 @@ class Layout:
             keys += schema.by_role("time")
         if not keys:
             keys += [each for each in schema.features if each.kind == "image" and _holds_paths(rows, each.source)]
-        own = (each.source for each in (*keys, *schema.by_role("passthrough")))
+        named = [each for each in schema.features if each.kind == "id"]
+        own = (each.source for each in (*keys, *named, *schema.by_role("passthrough")))
         sources = dict.fromkeys([*own, *passthrough])
         carried = tuple(name for name in sources if name in rows)
         if both := [output.name for output in outputs if output.name in carried]:
@@ -116,7 +117,8 @@ class Scored:
     Args:
         rows: how many it had.
         scored: a row for each row that could be scored, in the source's order.
-        set_aside: `row` (from 1, in the source), `reasons`, and the cells as they were.
+        set_aside: `row` (from 1, in the source), `reasons`, and the cells as they were; of images that are bytes, what
+            tells them.
         reasons: rows by kind of reason, the cells' own values left out.
         notes: rows by what was noticed about them, though they were scored.
         inputs: the scored rows as they were checked, in the house's names.
@@ -289,7 +291,7 @@ def score_part(
     return Scored(
         rows=len(raw),
         scored=tables.typed(scored, layout.types),
-        set_aside=_set_aside(raw.loc[bad, sources], [reasons[index] for index in bad], mask),
+        set_aside=_set_aside(_without_files(raw.loc[bad, sources], schema), [reasons[index] for index in bad], mask),
         reasons=Counter(kind for index in bad for kind in reason_kinds(reasons[index])),
         notes=_notes(checked.notes, mask),
         inputs=good,
@@ -303,6 +305,16 @@ def _refuse_other_rows(found: pd.DataFrame, good: pd.DataFrame) -> None:
         raise SolventError(
             f"The scorer returned {len(found)} rows for {len(good)}, or in another order. Expected the same index."
         )
+
+
+def _without_files(cells: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The cells, with the size and sha256 of image files in the place of their bytes, which may say whose they are."""
+
+    def told(cell: Any) -> Any:
+        return f"{len(cell):,} bytes, sha256 {images.content_hash(cell)}" if isinstance(cell, bytes) else cell
+
+    held = [each.source for each in schema.features if each.kind == "image" and each.source in cells]
+    return cells.assign(**{name: cells[name].astype(object).map(told) for name in held})
 
 
 def _set_aside(cells: pd.DataFrame, reasons: Sequence[str], mask: Collection[str]) -> pa.Table:

@@ -1,7 +1,7 @@
 """Tables in and out: CSV, JSON Lines, Parquet, SQL, folders of them and of images. It knows nothing of roles."""
 
 from .delimited import BAD_ROW
-from .image_folders import is_image
+from .opening import is_table
 from .parquet import NULLABLE, typed
 from .source import Source, chunks, files, folder, label, read, ready_parts, rows
 from .writing import append_csv, append_jsonl, ending, with_files, write
@@ -16,7 +16,7 @@ __all__ = [
     "ending",
     "files",
     "folder",
-    "is_image",
+    "is_table",
     "label",
     "read",
     "ready_parts",

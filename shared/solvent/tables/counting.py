@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import parquet
-from .folders import KINDS
-from .image_folders import is_image
-from .opening import inner, is_compressed
+from .opening import KINDS, inner, is_compressed
 
 __all__ = ["rows"]
 
@@ -21,9 +19,9 @@ def rows(paths: Sequence[Path]) -> int | None:
     Raises:
         SolventError, OSError: if a file can't be read.
     """
-    if is_image(paths[0]):
+    kind = KINDS.get(inner(paths[0]))
+    if kind is None:  # images
         return len(paths)
-    kind = KINDS[inner(paths[0])]
     if kind == "Parquet":
         return sum(map(parquet.row_count, paths))
     if any(map(is_compressed, paths)):

@@ -12,18 +12,10 @@ from urllib.parse import unquote
 from ..errors import Refused
 from ..wording import listed, suggestion
 from . import image_folders
-from .opening import COMPRESSED, inner, is_compressed
+from .opening import COMPRESSED, DELIMITED, JSON_LINES, KINDS, PARQUET, inner, is_compressed
 
 __all__ = ["Part", "check_there", "folder_of", "found", "holds_images"]
 
-DELIMITED = (".csv", ".tsv", ".txt")
-JSON_LINES = (".jsonl", ".ndjson")
-PARQUET = (".parquet", ".pq")
-KINDS = {
-    **dict.fromkeys(DELIMITED, "CSV"),
-    **dict.fromkeys(JSON_LINES, "JSON Lines"),
-    **dict.fromkeys(PARQUET, "Parquet"),
-}
 IN_NO_FOLDER = (".txt",)  # a note beside the tables, more often than a table
 MAGIC = frozenset("*?[")
 NULL = "__HIVE_DEFAULT_PARTITION__"

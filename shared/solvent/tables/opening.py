@@ -12,7 +12,27 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-__all__ = ["COMPRESSED", "inner", "is_compressed", "opened", "streamed"]
+__all__ = [
+    "COMPRESSED",
+    "DELIMITED",
+    "JSON_LINES",
+    "KINDS",
+    "PARQUET",
+    "inner",
+    "is_compressed",
+    "is_table",
+    "opened",
+    "streamed",
+]
+
+DELIMITED = (".csv", ".tsv", ".txt")
+JSON_LINES = (".jsonl", ".ndjson")
+PARQUET = (".parquet", ".pq")
+KINDS = {  # of tables, by the ending of their names
+    **dict.fromkeys(DELIMITED, "CSV"),
+    **dict.fromkeys(JSON_LINES, "JSON Lines"),
+    **dict.fromkeys(PARQUET, "Parquet"),
+}
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 BLOCK = 1 << 16  # compressed bytes that are read at once
@@ -26,6 +46,11 @@ def is_compressed(path: Path) -> bool:
 def inner(path: Path) -> str:
     """The ending that says what is in a file: ".csv" of loans.csv and of Loans.CSV.gz."""
     return Path(path.stem if is_compressed(path) else path.name).suffix.lower()
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its name; what else a source reads is an image."""
+    return inner(path) in KINDS
 
 
 def opened(path: Path) -> IO[bytes]:

@@ -48,6 +48,9 @@ class Source(Section):
             paging).
         image, label, id: what the columns of a folder of images are called; without `id` there is no such column, else
             the path is the id.
+        every: every file of a folder of images is one, whatever its name and contents, but tables and notes: what can't
+            be read is then set aside, with the reason, and does not go unseen. So by itself where the solution reads
+            files of a format of its own, which often have no ending or any.
         dataset: the name of one of the solution's public data sets; whoever holds the solution reads it.
     """
 
@@ -61,6 +64,7 @@ class Source(Section):
     image: str = "image"
     label: str = "label"
     id: str | None = None
+    every: bool = False
     dataset: str | None = None
 
     @classmethod
@@ -166,7 +170,7 @@ def files(source: Given, *, base: Path = Path()) -> list[Path]:
     with reading.failures_named(path):
         if parts := _parts(path, base):
             return [part.path for part in parts]
-        return [path / image for image in image_folders.paths(path)]
+        return [path / image for image in image_folders.paths(path, every=source.every)]
 
 
 def rows(source: Given, *, base: Path = Path()) -> int | None:
@@ -196,7 +200,7 @@ def ready_parts(source: Given, *, base: Path = Path()) -> dict[str, Source]:
         return {}
     return {
         part: source.model_copy(update={"path": str(folder)})
-        for part, folder in image_folders.ready_parts(path).items()
+        for part, folder in image_folders.ready_parts(path, every=source.every).items()
     }
 
 
@@ -218,7 +222,10 @@ def _pieces(source: Source, base: Path, rows: int = parquet.BATCH_ROWS) -> Itera
     with reading.failures_named(path):
         parts = _parts(path, base)
         if not parts:
-            return iter([image_folders.table(path, image=source.image, label=source.label, identifier=source.id)])
+            made = image_folders.table(
+                path, image=source.image, label=source.label, identifier=source.id, every=source.every
+            )
+            return iter([made])
     return reading.pieces(parts, rows, encoding=source.encoding, delimiter=source.delimiter, decimal=source.decimal)
 
 

@@ -47,12 +47,23 @@ class State:
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def record(
-        self, training: Training, goal: Goal, loss: float, rate: float, measured: dict[str, float], seconds: float
+        self,
+        training: Training,
+        goal: Goal,
+        loss: float,
+        rate: float,
+        measured: dict[str, float] | None,
+        seconds: float,
     ) -> bool:
-        """Enter a finished epoch, decide whether to go on, and say whether it is the best so far."""
+        """Enter a finished epoch, decide whether to go on, and say whether it is the one to keep so far.
+
+        Args:
+            measured: on validation rows; None where there are none, and the last epoch is kept.
+        """
         self.epoch += 1
         self.seconds += seconds
-        if goal.metric not in measured:
+        unmeasured, measured = measured is None, measured or {}
+        if not unmeasured and goal.metric not in measured:
             raise ValueError(f"The monitor gave {sorted(measured)}; expected the headline {goal.metric!r} among them.")
         if own := sorted({"epoch", "loss", "learning_rate"} & set(measured)):
             raise ValueError(f"The monitor gave {own[0]!r}, which is the loop's own name: give the metric another.")
@@ -63,9 +74,12 @@ class State:
             column += [math.nan] * (self.epoch - 1 - len(column)) + [value]
         for column in self.history.values():
             column += [math.nan] * (self.epoch - len(column))
-        better = goal.better(measured[goal.metric], self.best)
+        so_far = self.best if training.keep == "best" else None
+        better = unmeasured or goal.better(measured[goal.metric], so_far)
         self.factor_changed = False
-        if better:
+        if unmeasured:
+            self.best_epoch = self.epoch
+        elif better:
             self.best, self.best_epoch, self.waited = measured[goal.metric], self.epoch, 0
         else:
             self.waited += 1

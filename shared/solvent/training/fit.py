@@ -79,7 +79,7 @@ def fit(
     stage: str,
     training: Training,
     loss: Any,
-    monitor: Callable[[], Mapping[str, float]],
+    monitor: Callable[[], Mapping[str, float]] | None,
     goal: Goal,
     data: Data,
     factors: Mapping[str, float] | None = None,
@@ -94,7 +94,8 @@ def fit(
             at once.
         loss: a Keras loss on (targets, outputs); None for a model that has a `compute_loss` of its own.
         monitor: called after each epoch, with the averaged weights in place where there are any:
-            metrics on validation rows; `goal.metric` must be among them.
+            metrics on validation rows; `goal.metric` must be among them. None where no row is left to measure on, as in
+            a refit: the weights of the last epoch are kept, and nothing stops early.
         factors: of the learning rate, by a variable's path: layers that are nearly right already move slower.
 
     Returns:
@@ -120,7 +121,7 @@ def fit(
     state = store.state()
     if state is None or state.stopped is None:
         state = _train(model, rows, store, state, stage, training, loss, monitor, goal, data, factors)
-    if state.best is None:
+    if not state.best_epoch:
         raise SolventError(
             f"Stage {stage}: the validation {goal.metric} was never a number. Look at the validation rows."
         )
@@ -138,7 +139,7 @@ def _train(
     stage: str,
     training: Training,
     loss: Any,
-    monitor: Callable[[], Mapping[str, float]],
+    monitor: Callable[[], Mapping[str, float]] | None,
     goal: Goal,
     data: Data,
     factors: Mapping[str, float] | None,
@@ -175,7 +176,7 @@ def _train(
             rate = float(np.asarray(optimizer.learning_rate))
             raw = [variable.numpy() for variable in model.trainable_variables] if training.ema else None
             optimizer.finalize_variable_values(model.trainable_variables)
-            measured = {name: float(value) for name, value in monitor().items()}
+            measured = monitor and {name: float(value) for name, value in monitor().items()}
             best = state.record(training, goal, loss_value, rate, measured, time.monotonic() - started)
             if best:
                 store.keep_best(model.variables, state.epoch)
@@ -187,7 +188,9 @@ def _train(
             store.save(state, variables)
             track({name: values[-1] for name, values in state.history.items()}, state.epoch)
             so_far = "none" if state.best is None else f"{state.best:.4f}"
-            bar.step(f"{goal.metric} {measured[goal.metric]:.4f}, best {so_far}")
+            bar.step(
+                f"{goal.metric} {measured[goal.metric]:.4f}, best {so_far}" if measured else f"loss {loss_value:.4f}"
+            )
     _uncompile(model)
     return state
 

@@ -10,7 +10,7 @@ from solvent.solution import Score
 from solvent.split import halves
 from solvent.words import seen_words
 
-from . import abstaining, answers, networks, order, reading, suspects
+from . import abstaining, agreeing, answers, networks, order, reading, suspects
 from .settings import Sentiment, headline
 from .texts import joined
 
@@ -36,6 +36,8 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     weights = training.row_weights(data.train, labels, classes, settings.training)
     reader, read = reading.learnt(settings, texts, labels, weights, len(classes))
     rows = reader.rows(read, labels, weights)
+    if settings.agreement:
+        rows = agreeing.twice(rows)
     chosen_on, truth = reader.read(joined(choosing)), codes(choosing, classes)
 
     def candidate(dropout: float) -> training.Candidate:
@@ -54,7 +56,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
             rows,
             stage=f"dropout-{dropout:g}",
             training=settings.training,
-            loss=networks.loss(),
+            loss=networks.loss(settings),
             monitor=monitor,
             goal=headline(settings),
             data=data,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from .agreeing import Agreeing
 from .reading import Reader
 from .settings import Sentiment
 
@@ -30,8 +31,10 @@ def build(settings: Sentiment, reader: Reader, dropout: float, classes: int) -> 
     return keras.Model(tokens, logits, name=f"{settings.model}_classifier")
 
 
-def loss() -> keras.losses.Loss:
+def loss(settings: Sentiment) -> keras.losses.Loss:
     """On (the number of the class, logits)."""
+    if settings.agreement:
+        return Agreeing(settings.agreement)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 

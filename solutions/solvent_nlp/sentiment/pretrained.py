@@ -201,8 +201,10 @@ def _from(preset: str, load: Any) -> Any:
     KerasHub asks Kaggle, Hugging Face or ModelScope by their own clients, whose errors have no class in common but
     these: of the network (OSError), of what was asked for (ValueError), of a package that is not there (ImportError).
     """
+    if preset.startswith(("/", "./", "../")) and not Path(preset).is_dir():
+        raise Refused(f"settings.encoder.preset: there is no folder {preset}. {CURE}")
     try:
         return load()
     except (OSError, ValueError, ImportError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Refused(f"settings.encoder.preset: {preset} can't be had: {first[:300]} {CURE}") from error
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise Refused(f"settings.encoder.preset: {preset} can't be had: {said[:300]} {CURE}") from error

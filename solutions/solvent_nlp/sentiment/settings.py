@@ -84,7 +84,7 @@ class Encoder(Section):
     preset: str
     pooling: Literal["mean", "first"] = "mean"
     freeze: int = Field(0, ge=0)
-    decay: float = Field(0.9, gt=0, le=1)
+    decay: float = Field(0.85, gt=0, le=1)
 
 
 class Windows(Section):
@@ -135,6 +135,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     },
     "encoder": {
         "dropout": (0.1,),
+        "agreement": 4.0,
         "training": {
             "epochs": 4,
             "batch_size": 32,
@@ -143,6 +144,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
             "warmup": 0.1,
             "weight_decay": 0.01,
             "clip": 1.0,
+            "keep": "last",
             "patience": None,
         },
     },
@@ -161,7 +163,10 @@ class Sentiment(Section):
         windows: how long texts are read by all but the bow, which reads any length at once.
         augmentation: of training texts; not for the bow.
         dropout: share of the last layer's inputs that each training step leaves out; several are tried, and the best on
-            validation rows wins. Its default depends on the model, as `training`'s do.
+            validation rows wins. Its default depends on the model, as `training`'s and `agreement`'s do.
+        agreement: each training text is read twice in a step, with other dropout, and how far the two answers are apart
+            counts so much beside their errors; 0 for once. It makes a step twice as long, and a pretrained network
+            better.
         fold_case: upper and lower case are one. (A pretrained encoder has its own way.)
         order: the classes from the lowest to the highest, such as stars: then the mean class is given too, and errors
             are measured in steps.
@@ -176,6 +181,7 @@ class Sentiment(Section):
     windows: Windows = Windows()
     augmentation: Augmentation = Augmentation()
     dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(min_length=1)
+    agreement: float = Field(0.0, ge=0, le=100)
     fold_case: bool = True
     order: tuple[str, ...] | None = None
     target_precision: float | None = Field(0.95, gt=0, lt=1)
@@ -193,7 +199,7 @@ class Sentiment(Section):
         training = given.get("training", {})
         if isinstance(training, Mapping):
             training = {**usual["training"], **training}
-        return {"dropout": usual["dropout"], **given, "training": training}
+        return {**usual, **given, "training": training}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,0 +1,123 @@
+"""The hybrid: a weighted sum of its parts' scores; the weights differ by how much is known of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from .interactions import Histories
+from .topk import best
+
+__all__ = ["AT_ONCE", "EDGES", "TIE", "alone", "bucket", "combined", "newcomers", "standard", "with_new"]
+
+EDGES = (1, 5, 20, 100)  # liked items from which on more is known of a user
+AT_ONCE = 256
+TIE = 1e-4
+NEAREST = 20
+
+
+def alone(part: str) -> dict[str, Any]:
+    """The weights of one model: popularity parts its equal scores, and is all there is for users without a history."""
+    if part == "popularity":
+        return {"parts": [part], "weights": [[1.0]] * (len(EDGES) + 1)}
+    rows = [[1.0, TIE]] * (len(EDGES) + 1)
+    return {"parts": [part, "popularity"], "weights": rows, "alone": True}
+
+
+def bucket(histories: Histories) -> np.ndarray:
+    """How much is known of each user, from 0 (nothing), shape `(users,)`."""
+    return np.searchsorted(EDGES, histories.counts(), side="right")
+
+
+def standard(scores: np.ndarray) -> np.ndarray:
+    """Each user's scores less their mean, over their deviation; 0 where all are equal, NaN stays."""
+    there = ~np.isnan(scores)
+    filled = np.where(there, scores, 0).astype(np.float64)
+    count = np.maximum(there.sum(axis=1), 1)
+    mean = filled.sum(axis=1) / count
+    centred = np.where(there, filled - mean[:, None], 0)
+    deviation = np.sqrt((centred**2).sum(axis=1) / count)
+    usable = deviation > 1e-9 * (1 + np.abs(mean))
+    scaled = centred / np.where(usable, deviation, 1)[:, None] * usable[:, None]
+    return np.where(there, scaled, np.nan).astype(np.float32)
+
+
+def with_new(scores: np.ndarray, histories: Histories, like: scipy.sparse.csr_array) -> np.ndarray:
+    """Scores with those of the new items, of which no part knows who liked them: the mean of the known items that each
+    is like, by how much. Those that the user had are left out of that mean, since what speaks for an item is never the
+    item itself.
+
+    A weighted sum of what this gives of several parts is what it gives of their weighted sum.
+
+    Args:
+        scores: shape `(users, items)`; NaN stays for a known item, and counts as 0 in a mean.
+        histories: of the users.
+        like: what `newcomers` gives.
+
+    Returns:
+        the same shape, NaN for a new item that is like none.
+    """
+    known = like.shape[1]
+    if not like.shape[0]:
+        return scores
+    free = np.ones((known, len(histories)), np.float32)  # items first: that is how a sparse matrix multiplies
+    old = histories.item < known
+    free[histories.item[old], histories.owner[old]] = 0
+    weight = like @ free
+    mean = (like @ (free * np.nan_to_num(scores[:, :known]).T)) / np.where(weight > 0, weight, 1)
+    return np.concatenate([scores[:, :known], np.where(weight > 0, mean, np.nan).T], axis=1)
+
+
+def combined(
+    facts: Mapping[str, Any], standards: Mapping[str, np.ndarray], histories: Histories, like: scipy.sparse.csr_array
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The hybrid's scores, and what each part brought to them.
+
+    New items are scored by `with_new`. Where a model stands alone, it scores the new items that it knows something of.
+
+    Args:
+        facts: what `weights.learn` found.
+        standards: what `standard` gives of each part's scores.
+        histories: of the users.
+        like: what `newcomers` gives.
+
+    Returns:
+        shape `(users, items)`, -inf for a new item that is like none; each part's share by its name.
+    """
+    weights = np.asarray(facts["weights"], np.float32)[bucket(histories)]
+    brought = {name: weights[:, [place]] * np.nan_to_num(standards[name]) for place, name in enumerate(facts["parts"])}
+    total = np.sum(list(brought.values()), axis=0)
+    known = like.shape[1]
+    total = with_new(total, histories, like)
+    if facts.get("alone"):
+        own = standards[facts["parts"][0]][:, known:]
+        total[:, known:] = np.where(np.isnan(own), total[:, known:], own)
+    return np.nan_to_num(total, nan=-np.inf), brought
+
+
+def newcomers(own: scipy.sparse.csr_array, known: int) -> scipy.sparse.csr_array:
+    """How much each known item tells of each new one: its likeness, over the sum of the 20 nearest ones'.
+
+    Args:
+        own: the items' content, rows of length 1, shape `(items, features)`.
+        known: items that were learnt from.
+
+    Returns:
+        shape `(new items, known items)`; an empty row for an item that is like none.
+    """
+    blocks = [scipy.sparse.csr_array((0, known), dtype=np.float32)]
+    for begin in range(known, own.shape[0], AT_ONCE):
+        found = (own[begin : begin + AT_ONCE] @ own[:known].T).toarray()
+        near = best(found, NEAREST)
+        value = np.take_along_axis(found, near, axis=1)
+        total = value.sum(axis=1, keepdims=True)
+        value = (value / np.where(total > 0, total, 1)).astype(np.float32)
+        row = np.repeat(np.arange(len(found)), near.shape[1])
+        block = scipy.sparse.csr_array((value.ravel(), (row, near.ravel())), shape=found.shape)
+        block.eliminate_zeros()
+        block.sort_indices()
+        blocks.append(block)
+    return scipy.sparse.vstack(blocks, format="csr")

@@ -1,0 +1,48 @@
+"""Recommender: the two towers and their loss, against values of hand."""
+
+import numpy as np
+import pytest
+
+from solvent_recommender.settings import Towers
+from solvent_recommender.towers import Forget, Pairs, item_tower, user_tower
+
+
+def test_the_loss_is_that_of_hand_also_for_items_that_are_one_in_a_billion():
+    """Softmax over the batch of similarity / temperature - log q, an item that is there twice no negative of itself."""
+    towers = Towers(width=8, history=4, temperature=0.2)
+    pairs = Pairs(user_tower(5, towers), item_tower(5, 1, towers), towers)
+    random = np.random.default_rng(0)
+    user, item = (random.normal(size=(4, 8)).astype(np.float32) for _ in range(2))
+    number = np.array([1, 2, 1, 3], np.int32)
+    share = np.array([1e-9, 0.3, 1e-9, 1e-4], np.float32)
+    logits = (user @ item.T).astype(np.float64) / 0.2 - np.log(share.astype(np.float64))
+    logits[0, 2] = logits[2, 0] = -np.inf
+    expected = np.mean(np.log(np.exp(logits).sum(axis=1)) - np.diag(logits))
+    found = pairs.compute_loss({"share": share, "item": number}, None, {"user": user, "item": item})
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_some_items_are_known_by_their_content_alone_in_training_and_none_while_scoring():
+    forget = Forget(0.3)
+    item, content = np.arange(1, 4001, dtype=np.int32), np.ones((4000, 2), np.float32)
+    content[::2] = 0  # of these there is nothing else to know them by
+    kept = np.asarray(forget([item, content], training=True))
+    assert (kept[::2] == item[::2]).all()
+    assert np.mean(kept[1::2] == 0) == pytest.approx(0.3, abs=0.04)
+    assert (kept[kept > 0] == item[kept > 0]).all()
+    np.testing.assert_array_equal(forget([item, content], training=False), item)
+    assert Forget.from_config(forget.get_config()).share == 0.3
+
+
+def test_in_training_the_item_tower_takes_some_items_for_new_ones():
+    towers = Towers(width=8, history=4)
+    tower = item_tower(400, 2, towers)
+    content = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    known = {"item": np.arange(1, 401, dtype=np.int32), "content": content}
+    new = tower({**known, "item": np.zeros(400, np.int32)}).numpy()
+
+    def alike(found):
+        return np.isclose(found, new, atol=1e-6).all(axis=1).mean()
+
+    assert alike(tower(known, training=True).numpy()) == pytest.approx(0.1, abs=0.05)
+    assert alike(tower(known).numpy()) == 0
