@@ -57,7 +57,9 @@ class Vocabulary:
         from sentencepiece import set_random_generator_seed
 
         set_random_generator_seed(seed)
-        found = self._processor.encode(list(texts), out_type=int, enable_sampling=True, alpha=alpha, nbest_size=-1)
+        # Several threads would each draw for whichever texts they come to first.
+        drawn = {"enable_sampling": True, "alpha": alpha, "nbest_size": -1, "num_threads": 1}
+        found = self._processor.encode(list(texts), out_type=int, **drawn)
         return [np.asarray(tokens, np.int32) for tokens in found]
 
     def decode(self, sequences: Iterable[np.ndarray]) -> list[str]:
