@@ -161,6 +161,16 @@ def test_warm_up_and_a_straight_line_give_the_rates_computed_by_hand(tmp_path: P
     np.testing.assert_allclose(record["history"]["learning_rate"], [0.1, 0.075, 0.05, 0.025, 0.0], atol=1e-8)
 
 
+def test_the_rate_falls_with_the_inverse_square_root_of_the_steps_whatever_the_epochs_are(tmp_path: Path) -> None:
+    settings = {"batch_size": 12, "learning_rate": 0.1, "schedule": "inverse_square_root"}
+    # 4 steps an epoch, of which the first 4 climb.
+    record = fit(linear(), tmp_path, epochs=5, warmup=0.2, **settings)
+    expected = [0.1, 0.1 * math.sqrt(1 / 2), 0.1 * math.sqrt(1 / 3), 0.05, 0.1 * math.sqrt(1 / 5)]
+    np.testing.assert_allclose(record["history"]["learning_rate"], expected, rtol=1e-6)
+    longer = fit(linear(), tmp_path / "longer", epochs=10, warmup=0.1, **settings)
+    np.testing.assert_allclose(longer["history"]["learning_rate"][:5], expected, rtol=1e-6)
+
+
 def test_the_rate_climbs_by_equal_steps_in_the_warm_up(tmp_path: Path) -> None:
     record = fit(linear(), tmp_path, epochs=4, batch_size=48, learning_rate=0.1, schedule="constant", warmup=0.5)
     np.testing.assert_allclose(record["history"]["learning_rate"], [0.05, 0.1, 0.1, 0.1], atol=1e-8)
