@@ -53,8 +53,9 @@ class Training(Section):
             resumed, but not repeated.
         batch_size: rows in a step, over all replicas.
         learning_rate: of Adam, after the warm-up; `auto` looks for it by a range test.
-        schedule: `cosine` and `linear` fall to 0 over `epochs`; `plateau` starts without warm-up and halves the rate
-            when the headline has not got better for a third of `patience`.
+        schedule: `cosine` and `linear` fall to 0 over `epochs`; `inverse_square_root` falls slowly from the warm-up on,
+            whatever `epochs` is, so that training may stop anywhere; `plateau` starts without warm-up and halves the
+            rate when the headline has not got better for a third of `patience`.
         warmup: share of all steps in which the rate climbs from 0.
         keep: the weights of the `best` epoch on validation rows, or those of the `last` one: where the rate falls to 0
             in a few epochs, the last is as good, and few validation rows choose by chance.
@@ -72,7 +73,7 @@ class Training(Section):
     max_minutes: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: Annotated[float | Literal["auto"], PlainValidator(_rate)] = 1e-3
-    schedule: Literal["constant", "cosine", "linear", "plateau"] = "cosine"
+    schedule: Literal["constant", "cosine", "linear", "inverse_square_root", "plateau"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)
     keep: Literal["best", "last"] = "best"
     patience: int | None = Field(default=10, ge=1)

@@ -46,26 +46,55 @@ class Vocabulary:
         """The tokens of each text, int32, shape `(tokens,)`; none of a blank text."""
         return [np.asarray(found, np.int32) for found in self._processor.encode(list(texts), out_type=int)]
 
+    def sampled(self, texts: Iterable[str], alpha: float, seed: int) -> list[np.ndarray]:
+        """The same, each text cut into its subwords in one of the many ways that there are, drawn anew for each seed.
+
+        Args:
+            alpha: how much likelier ways are preferred: 0 for any way alike.
+
+        Source: Kudo, Subword Regularization, 2018.
+        """
+        from sentencepiece import set_random_generator_seed
+
+        set_random_generator_seed(seed)
+        # Several threads would each draw for whichever texts they come to first.
+        drawn = {"enable_sampling": True, "alpha": alpha, "nbest_size": -1, "num_threads": 1}
+        found = self._processor.encode(list(texts), out_type=int, **drawn)
+        return [np.asarray(tokens, np.int32) for tokens in found]
+
+    def decode(self, sequences: Iterable[np.ndarray]) -> list[str]:
+        """The texts that tokens spell; those that mean the start, the end or nothing are left out."""
+        kept = [[int(token) for token in tokens if token > self.end] for tokens in sequences]
+        return [str(text) for text in self._processor.decode(kept)] if kept else []
+
     def pieces(self, tokens: np.ndarray) -> list[str]:
         """What each token stands for; `▁` begins a word."""
         return [self._processor.id_to_piece(int(token)) for token in tokens]
 
 
-def train_vocabulary(texts: Iterable[str], size: int, *, fold_case: bool) -> Vocabulary:
+def train_vocabulary(
+    texts: Iterable[str], size: int, *, fold_case: bool, as_written: bool = False, symbols: Sequence[str] = ()
+) -> Vocabulary:
     """Learn subwords from texts, the same from the same texts.
 
     Args:
         texts: of the training rows alone.
         size: the number of subwords; fewer where the texts don't hold so many. 256 of them are bytes.
         fold_case: upper and lower case become one.
+        as_written: characters stay as they are, for a vocabulary that also writes; else they are brought to NFKC.
+        symbols: that are never cut, each one token.
 
     Raises:
+        ValueError: if texts are to be folded and to stay as they are.
         Refused: if there is nothing to learn from, or the texts have more characters than `size` has room for.
 
     Source: Kudo, Subword Regularization, 2018 (the unigram model), by the library sentencepiece.
     """
     from sentencepiece import SentencePieceTrainer
 
+    if fold_case and as_written:
+        raise ValueError("fold_case and as_written: case can't be folded in texts that stay as they are.")
+    rule = "identity" if as_written else "nmt_nfkc_cf" if fold_case else "nmt_nfkc"
     sentences = [text[: LONGEST_SENTENCE // 4] for text in texts if text.strip()]
     sentences = sentences[:: -(-len(sentences) // SENTENCES) or 1]
     if not sentences:
@@ -80,7 +109,8 @@ def train_vocabulary(texts: Iterable[str], size: int, *, fold_case: bool) -> Voc
             hard_vocab_limit=False,
             byte_fallback=True,
             character_coverage=0.9998,
-            normalization_rule_name="nmt_nfkc_cf" if fold_case else "nmt_nfkc",
+            normalization_rule_name=rule,
+            user_defined_symbols=list(symbols),
             max_sentence_length=LONGEST_SENTENCE,
             pad_id=Vocabulary.padding,
             unk_id=Vocabulary.unknown,

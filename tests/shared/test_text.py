@@ -88,3 +88,25 @@ def test_answers_come_in_the_order_of_the_sequences_and_each_is_padded_to_its_ow
 @pytest.mark.parametrize(("length", "bucket"), [(0, 8), (8, 8), (9, 16), (33, 48), (100, 100), (97, 100)])
 def test_a_length_goes_to_the_next_bucket_and_never_over_the_longest(length: int, bucket: int) -> None:
     assert text.bucket(length, 100) == bucket
+
+
+def test_sampled_tokens_spell_the_same_text_in_other_ways_and_a_seed_gives_the_same_again():
+    texts = ["tea with milk and honey", "honey tea", "milk with tea and more milk"] * 20
+    vocabulary = text.train_vocabulary(texts, 300, fold_case=False, as_written=True)
+    first, again, other = (vocabulary.sampled(texts, 0.1, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(*both) for both in zip(first, again, strict=True))
+    assert any(not np.array_equal(*both) for both in zip(first, other, strict=True))
+    assert vocabulary.decode(first) == vocabulary.decode(vocabulary.encode(texts)) == texts
+
+
+def test_symbols_are_never_cut_and_characters_that_training_never_saw_are_spelled_as_they_were_written():
+    vocabulary = text.train_vocabulary(
+        ["tea for ⟦0⟧", "½ … Ａ"] * 9, 300, fold_case=False, as_written=True, symbols=["⟦0⟧"]
+    )
+    (tokens,) = vocabulary.encode(["Ａ½… ☃x⟦0⟧."])
+    assert vocabulary.pieces(tokens).count("⟦0⟧") == 1
+    assert vocabulary.decode([tokens]) == ["Ａ½… ☃x⟦0⟧."]
+    assert vocabulary.decode([np.array([vocabulary.start, *tokens, vocabulary.end, vocabulary.padding])]) == [
+        "Ａ½… ☃x⟦0⟧."
+    ]
+    assert vocabulary.decode([]) == []

@@ -161,6 +161,16 @@ def test_warm_up_and_a_straight_line_give_the_rates_computed_by_hand(tmp_path: P
     np.testing.assert_allclose(record["history"]["learning_rate"], [0.1, 0.075, 0.05, 0.025, 0.0], atol=1e-8)
 
 
+def test_the_rate_falls_with_the_inverse_square_root_of_the_steps_whatever_the_epochs_are(tmp_path: Path) -> None:
+    settings = {"batch_size": 12, "learning_rate": 0.1, "schedule": "inverse_square_root"}
+    # 4 steps an epoch, of which the first 4 climb.
+    record = fit(linear(), tmp_path, epochs=5, warmup=0.2, **settings)
+    expected = [0.1, 0.1 * math.sqrt(1 / 2), 0.1 * math.sqrt(1 / 3), 0.05, 0.1 * math.sqrt(1 / 5)]
+    np.testing.assert_allclose(record["history"]["learning_rate"], expected, rtol=1e-6)
+    longer = fit(linear(), tmp_path / "longer", epochs=10, warmup=0.1, **settings)
+    np.testing.assert_allclose(longer["history"]["learning_rate"][:5], expected, rtol=1e-6)
+
+
 def test_the_rate_climbs_by_equal_steps_in_the_warm_up(tmp_path: Path) -> None:
     record = fit(linear(), tmp_path, epochs=4, batch_size=48, learning_rate=0.1, schedule="constant", warmup=0.5)
     np.testing.assert_allclose(record["history"]["learning_rate"], [0.05, 0.1, 0.1, 0.1], atol=1e-8)
@@ -514,6 +524,27 @@ def test_rows_of_like_lengths_come_together_each_once_an_epoch_padded_to_their_o
     assert not np.array_equal(batches[:6], batches[6:])
     assert all(len(set(lengths[batch])) == 1 for batch in batches)
     assert [lengths[batch[0]] for batch in batches[:6]] != sorted(lengths[batch[0]] for batch in batches[:6])
+
+
+def test_batches_by_length_cost_the_same_and_hold_each_row_of_an_epoch(tmp_path: Path) -> None:
+    lengths = np.random.default_rng(0).permutation(np.repeat([2, 5, 10], [40, 40, 7]))
+    taken: list[list[int]] = []
+
+    def take(positions: np.ndarray) -> Any:
+        taken.append(positions.tolist())
+        inputs = np.ones((len(positions), int(lengths[positions].max())), np.float32)
+        return inputs, inputs.sum(axis=1, keepdims=True), np.ones(len(positions), np.float32)
+
+    given = keras.Input((None,))
+    model = keras.Model(given, keras.layers.Dense(1)(keras.ops.sum(given, axis=1, keepdims=True)))
+    rows = training.Rows(87, take, lengths, by_length=True)
+    fit(model, tmp_path, rows=rows, epochs=2, batch_size=40, learning_rate=0.3)
+    steps = 2 + 5 + 2  # 20 rows of length 2 at once, 8 of length 5, 4 of length 10
+    first, second = taken[-2 * steps : -steps], taken[-steps:]
+    for epoch in (first, second):
+        assert {place for batch in epoch for place in batch} == set(range(87))
+        assert all(len(batch) * lengths[batch].max() == 40 and len(set(lengths[batch])) == 1 for batch in epoch)
+    assert first != second
 
 
 class Killed(Exception):

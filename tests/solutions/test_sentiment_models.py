@@ -13,11 +13,12 @@ from pydantic import ValidationError
 import solvent
 from solvent import Bundle, Refused, text, training
 from solvent.runtime import validation
+from solvent.words import words
 from solvent_nlp.sentiment import abstaining, agreeing, networks, order, reading, why
 from solvent_nlp.sentiment.sample import reviews
 from solvent_nlp.sentiment.settings import Sentiment
 from solvent_nlp.sentiment.slices import slices
-from solvent_nlp.sentiment.texts import BREAK, cleaned, joined, words
+from solvent_nlp.sentiment.texts import BREAK, cleaned, joined
 
 SMALL = {"vocabulary": 400, "width": 16, "filters": 16, "units": 8}
 WORDS = """the tea is not good bad awful lovely stale fresh soup bread price we had on monday order for my

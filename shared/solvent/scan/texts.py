@@ -144,7 +144,9 @@ def _remains(field: Field, texts: Sequence[str]) -> Iterator[Finding]:
             told.append(f"{what} in {len(places):,} (such as {_cutting(texts[first], place)!r})")
     cures = []
     if any(places for what, places in found.items() if what in HTML):
-        cures.append("Tags and entities are taken out by the model's own cleaning before it reads.")
+        cures.append(
+            "The solution's README says whether the model's own cleaning takes tags and entities out or keeps them."
+        )
     if any(places for what, places in found.items() if what not in HTML):
         cures.append(
             "Broken characters have to be mended at the source: read the file as UTF-8 (data.rows: {path: ..., "

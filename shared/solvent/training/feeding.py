@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,15 @@ class Rows:
             of its own, a few batches ahead; what it draws at random must follow from the positions.
         lengths: of sequences, shape `(count,)`: then `take` may pad each batch to a length of its own, and rows of like
             lengths come into one batch. None where all batches have one shape.
+        by_length: `batch_size` counts rows times their length, so that a step costs the same whether its sequences are
+            short or long. Rows of one length are then in one batch, so there should be few lengths: those of buckets.
+            `take` may pad to others.
     """
 
     count: int
     take: Callable[[np.ndarray], tuple[Any, Any, np.ndarray]]
     lengths: np.ndarray | None = None
+    by_length: bool = False
 
 
 def arrays(inputs: Any, targets: Any, weights: np.ndarray | None = None) -> Rows:
@@ -51,7 +55,8 @@ class Feed:
     """The batches of one epoch after the other, split among the replicas.
 
     Args:
-        batch_size: rows in a step, over all replicas; fewer where there are fewer rows.
+        batch_size: rows in a step, over all replicas; fewer where there are fewer rows. Where the rows go `by_length`,
+            rows times their length.
         orders: the seed of each epoch's order.
     """
 
@@ -63,12 +68,12 @@ class Feed:
         replicas = strategy.num_replicas_in_sync
         self.rows: Rows | None = rows
         self.orders = orders
-        self.batch = shape(rows, batch_size, replicas)[0]
-        self.steps = shape(rows, batch_size, replicas)[1]
+        self.batch, self.steps = shape(rows, batch_size, replicas)
+        self.rows_of = _rows_of_lengths(rows, batch_size, replicas)
         self.error: Exception | None = None
         signature = keras.tree.map_structure(
-            lambda *arrays: tf.TensorSpec(_common([array.shape for array in arrays]), arrays[0].dtype),
-            *(rows.take(places) for places in _extremes(rows, self.batch)),
+            lambda *arrays: tf.TensorSpec(_common([array.shape for array in arrays], rows.by_length), arrays[0].dtype),
+            *(rows.take(places) for places in _extremes(rows, self.batch, self.rows_of)),
         )
         options = tf.data.Options()
         options.autotune.enabled = (
@@ -88,29 +93,54 @@ class Feed:
             for seed in self.orders:
                 random = np.random.default_rng(seed)
                 order = random.permutation(count)
-                # The last batch is filled up from the start of the order: no row is left out.
-                padded = np.resize(order, self.steps * self.batch)
-                if self.rows is not None and self.rows.lengths is not None:
-                    padded = _alike(padded, self.rows.lengths, self.batch, random)
-                for start in range(0, len(padded), self.batch):
+                for places in self._cut(order, random):
                     if self.rows is None:
                         return
-                    yield self.rows.take(padded[start : start + self.batch])
+                    yield self.rows.take(places)
         except Exception as error:
             self.error = error  # TensorFlow would show it as a page of its own
             raise
 
+    def _cut(self, order: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
+        """The positions of each batch of an epoch. A last batch is filled up from the start: no row is left out."""
+        lengths = None if self.rows is None else self.rows.lengths
+        if lengths is not None and self.rows_of:
+            found: list[np.ndarray] = []
+            for length, batch in self.rows_of.items():
+                same = order[lengths[order] == length]
+                found += list(np.resize(same, (math.ceil(len(same) / batch), batch)))
+            yield from (found[place] for place in random.permutation(len(found)))
+            return
+        padded = np.resize(order, self.steps * self.batch)
+        if lengths is not None:
+            padded = _alike(padded, lengths, self.batch, random)
+        yield from padded.reshape(self.steps, self.batch)
+
 
 def shape(rows: Rows, batch_size: int, replicas: int = 1) -> tuple[int, int]:
-    """Rows in a batch (each replica gets equally many) and batches in an epoch.
+    """Rows in a batch (each replica gets equally many), the most where they go `by_length`, and batches in an epoch.
 
     Raises:
         Refused: if there are no rows.
     """
     if rows.count == 0:
         raise Refused("There are no training rows.")
+    if rows_of := _rows_of_lengths(rows, batch_size, replicas):
+        steps = (math.ceil(np.count_nonzero(rows.lengths == length) / batch) for length, batch in rows_of.items())
+        return max(rows_of.values()), sum(steps)
     batch = math.ceil(min(batch_size, rows.count) / replicas) * replicas
     return batch, math.ceil(rows.count / batch)
+
+
+def _rows_of_lengths(rows: Rows, batch_size: int, replicas: int) -> dict[int, int]:
+    """Rows in a batch of each length; none where batches are cut by rows alone."""
+    if not rows.by_length or rows.lengths is None:
+        return {}
+    found = {}
+    for length, count in zip(*np.unique(rows.lengths, return_counts=True), strict=True):
+        most = min(max(1, batch_size // int(length)), int(count))
+        found[int(length)] = math.ceil(most / replicas) * replicas
+    return found
 
 
 def _alike(order: np.ndarray, lengths: np.ndarray, batch: int, random: np.random.Generator) -> np.ndarray:
@@ -124,17 +154,20 @@ def _alike(order: np.ndarray, lengths: np.ndarray, batch: int, random: np.random
     return np.asarray(batches[random.permutation(len(batches))].reshape(-1))
 
 
-def _extremes(rows: Rows, batch: int) -> list[np.ndarray]:
+def _extremes(rows: Rows, batch: int, rows_of: Mapping[int, int]) -> list[np.ndarray]:
     """Positions of a batch of the first rows; where lengths differ, of the shortest and of the longest ones."""
+    if rows.lengths is not None and rows_of:
+        return [np.resize(np.flatnonzero(rows.lengths == length), count) for length, count in rows_of.items()]
     if rows.lengths is None:
         return [np.resize(np.arange(rows.count), batch)]
     by_length = np.argsort(rows.lengths, kind="stable")
     return [np.resize(by_length, batch), np.resize(by_length[::-1], batch)]
 
 
-def _common(shapes: Sequence[tuple[int, ...]]) -> tuple[int | None, ...]:
-    """What shapes have in common; open where they differ."""
-    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))
+def _common(shapes: Sequence[tuple[int, ...]], by_length: bool) -> tuple[int | None, ...]:
+    """What shapes have in common; open where they differ, and in rows and lengths where batches are cut `by_length`."""
+    found = [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)]
+    return tuple(None if by_length and axis < 2 else size for axis, size in enumerate(found))
 
 
 def example(rows: Rows, batch: int) -> tuple[Any, Any, np.ndarray]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ..schedule import Training
 
-__all__ = ["ClippedAdam", "Linear", "adam"]
+__all__ = ["ClippedAdam", "InverseSquareRoot", "Linear", "adam"]
 
 
 @keras.saving.register_keras_serializable(package="solvent")
@@ -79,6 +79,30 @@ class Linear(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[m
         return {"rate": self.rate, "climb": self.climb, "total": self.total}
 
 
+@keras.saving.register_keras_serializable(package="solvent")
+class InverseSquareRoot(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Climb from 0 to a rate, then fall with the inverse square root of the step: slowly, whenever training ends.
+
+    Args:
+        rate: the highest learning rate.
+        climb: steps to it.
+
+    Source: Vaswani et al., Attention Is All You Need, 2017.
+    """
+
+    def __init__(self, rate: float, climb: int) -> None:
+        super().__init__()
+        self.rate, self.climb = rate, climb
+
+    def __call__(self, step: Any) -> Any:
+        done = keras.ops.maximum(keras.ops.cast(step, "float32"), 1.0)
+        climb = float(max(self.climb, 1))
+        return self.rate * keras.ops.minimum(done / climb, keras.ops.sqrt(climb / done))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rate": self.rate, "climb": self.climb}
+
+
 def adam(
     training: Training,
     rate: float,
@@ -116,6 +140,8 @@ def _schedule(training: Training, rate: float, total: int) -> Any:
         )
     if training.schedule == "linear":
         return Linear(rate, climb, total)
+    if training.schedule == "inverse_square_root":
+        return InverseSquareRoot(rate, climb)
     if training.schedule == "constant" and climb:
         return keras.optimizers.schedules.CosineDecay(
             0.0, total - climb, alpha=1.0, warmup_target=rate, warmup_steps=climb

@@ -9,8 +9,9 @@ from solvent.metrics import multiclass, point
 from solvent.schema import Schema
 from solvent.solution import JSON, Score
 from solvent.split import halves
+from solvent.words import seen_words
 
-from . import abstaining, agreeing, answers, networks, order, reading, slices, suspects
+from . import abstaining, agreeing, answers, networks, order, reading, suspects
 from .settings import Sentiment, headline
 from .texts import joined
 
@@ -74,7 +75,7 @@ def fit(settings: Sentiment, data: Data) -> Fitted:
     return Fitted(
         won.models,
         facts,
-        {**reader.assets(), "seen_words": slices.seen_words(texts)},
+        {**reader.assets(), "seen_words": seen_words(texts)},
         findings=(*abstaining.findings(settings, facts), *suspects.findings(settings, data)),
         batch_rows=reader.batch_rows,
         personal=frozenset({"report.html"}),  # shows texts of the test rows

@@ -8,8 +8,9 @@ import scipy.sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
 
+from solvent.words import UNSPACED_RUN, words
+
 from .settings import Sentiment
-from .texts import UNSPACED_RUN, words
 
 __all__ = ["HASHED", "counts", "frequent", "log_count_ratios", "pieces", "weigh", "weights"]
 

@@ -9,11 +9,12 @@ import pandas as pd
 
 from solvent import Figure, Fitted, Marked, Sums, Texts, Weighted, labels
 from solvent.metrics import Resampling, compare, mean, point, quotient, ratio, row_weights
+from solvent.words import words
 
 from . import order
 from .model import scorer
 from .settings import Sentiment
-from .texts import cleaned, joined, words
+from .texts import cleaned, joined
 from .why import deciding
 
 __all__ = ["figures", "metrics"]

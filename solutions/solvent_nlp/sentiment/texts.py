@@ -1,15 +1,12 @@
-"""What is read of a row: its text, cleaned, and a second one behind it; words in any script."""
+"""What is read of a row: its text, cleaned, and a second one behind it."""
 
 import html
 import re
-import sys
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
 
 import pandas as pd
 
-__all__ = ["BREAK", "UNSPACED_RUN", "cleaned", "joined", "words"]
+__all__ = ["BREAK", "cleaned", "joined"]
 
 BREAK = " \u2016 "  # between a text and a second one: a sign that hardly any text holds
 # Names of elements, so that a text's own "<3" or "a <b" stays.
@@ -28,10 +25,6 @@ UNSEEN = re.compile(
     r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\ud800-\udfff]"
 )
 SPACE = re.compile(r"\s+")
-# Thai, Lao, Burmese, Khmer, kana, Chinese characters: words are written without spaces.
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-ASCII_WORD = re.compile(r"\w[\w']*|[^\w\s]")  # what `_word` says of such a text, several times faster
-UNSPACED_RUN = re.compile(rf"([{UNSPACED}]+)")
 
 
 def cleaned(text: str) -> str:
@@ -71,16 +64,3 @@ def joined(table: pd.DataFrame) -> pd.Series:
     if "second" in table:
         found = found + BREAK + table["second"].map(cleaned, na_action="ignore").fillna("")
     return found
-
-
-def words(text: str) -> Iterator[tuple[int, int]]:
-    """Where each word begins and ends: in a script without spaces each character is one, and so is any other sign."""
-    return (found.span() for found in (ASCII_WORD if text.isascii() else _word()).finditer(text))
-
-
-@cache
-def _word() -> re.Pattern[str]:
-    # Python's \w leaves out the marks that vowels and tones are written with in Hindi, Thai and others.
-    marks = "".join(sign for sign in map(chr, range(sys.maxunicode)) if unicodedata.category(sign) in ("Mn", "Mc"))
-    marks = re.escape(marks)
-    return re.compile(rf"[{UNSPACED}][{marks}]*|(?:[^\W{UNSPACED}][{marks}'’]*)+|[^\w\s]")

@@ -8,10 +8,11 @@ import pandas as pd
 
 from solvent import Fitted
 from solvent.metrics import calibration
+from solvent.words import words
 
 from . import reading
 from .settings import Sentiment
-from .texts import BREAK, joined, words
+from .texts import BREAK, joined
 
 __all__ = ["Deciding", "deciding", "explain"]
 

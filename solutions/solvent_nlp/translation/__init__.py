@@ -1,0 +1,29 @@
+"""Translation: texts in one language in; texts in another out, numbers and terms kept, with an estimate of quality."""
+
+from solvent import Solution, later
+
+from .datasets import DATASETS
+from .settings import Translation, columns, headline, split
+
+__all__ = ["SOLUTION"]
+
+SOLUTION = Solution(
+    name="translation",
+    summary="Translates texts: subwords, Transformer, beam search; keeps numbers and terms, says what needs review.",
+    settings=Translation,
+    columns=columns,
+    headline=headline,
+    split=split,
+    fit=later("solvent_nlp.translation.model:fit"),
+    scorer=later("solvent_nlp.translation.model:scorer"),
+    rivals={
+        "nearest source": later("solvent_nlp.translation.rivals:nearest_source"),
+        "word by word": later("solvent_nlp.translation.rivals:word_by_word"),
+    },
+    metrics=later("solvent_nlp.translation.outcome:metrics"),
+    slices=later("solvent_nlp.translation.slices:slices"),
+    checks=later("solvent_nlp.translation.cleaning:checks"),
+    figures=later("solvent_nlp.translation.figures:figures"),
+    sample=later("solvent_nlp.translation.sample:pairs"),
+    datasets=DATASETS,
+)
