@@ -228,6 +228,11 @@ def compare(
         known = [other.fitted for other, _ in bundles_rows if other.solution is loaded.solution]
         scored.append(Scored.of(judge.cases(rows, *known), {OURS: loaded.scorer()}))
     both = scored[0].rows.index.intersection(scored[1].rows.index)
+    if both.empty:
+        raise Refused(
+            "The two bundles have no case in common: each knows or sets aside all rows of the other's, or their "
+            "settings ask for other things. Give rows that are new to both, or train both with the same settings."
+        )
     _refuse_other_targets(judges, [item.rows.loc[both] for item in scored])
     ours, theirs = (
         judge.measure(item.rows.loc[both], item.ours.loc[both]) for judge, item in zip(judges, scored, strict=True)
