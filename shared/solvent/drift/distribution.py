@@ -136,12 +136,22 @@ def level_counts(present: pd.Series[Any]) -> pa.Table:
         `name` and `rows`, in no order.
     """
     if holds_lists(present):
-        found = Counter(chain.from_iterable(map(set, present)))
-        return _by_name({item: rows for item, rows in found.items() if not pd.isna(item)})
+        return _item_counts(present.to_list())
     if present.dtype != "str":
         return _by_name(present.value_counts(sort=False).to_dict())
     counted = pc.value_counts(pa.array(present).cast(pa.large_string()))
     return pa.table({"name": counted.field("values"), "rows": counted.field("counts")})
+
+
+def _item_counts(lists: Sequence[Sequence[Any]]) -> pa.Table:
+    """In how many lists each item is."""
+    row = np.repeat(np.arange(len(lists)), np.fromiter(map(len, lists), np.int64, len(lists)))
+    codes, items = pd.factorize(np.fromiter(chain.from_iterable(lists), object, len(row)))  # -1 is a missing one
+    once = np.unique(row[codes >= 0] * len(items) + codes[codes >= 0])
+    rows = np.bincount(once % max(len(items), 1), minlength=len(items))
+    if all(isinstance(item, str) for item in items):
+        return pa.table({"name": pa.array(items, pa.large_string()), "rows": pa.array(rows, pa.int64())})
+    return _by_name(dict(zip(items.tolist(), rows.tolist(), strict=True)))
 
 
 def commonest(levels: pa.Table, most: int) -> dict[str, int]:
