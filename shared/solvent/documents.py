@@ -144,7 +144,7 @@ def messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[
     """A message for each place; what the types of a union say about one value is one message."""
     expected: dict[Place, list[str]] = {}
     inputs: dict[Place, Any] = {}
-    error_types: dict[Place, set[str]] = {}
+    kinds: dict[Place, set[str]] = {}
     for item in error.errors():
         place = _place(item["loc"], content, missing=item["type"] == "missing")
         if item["type"] == "extra_forbidden":
@@ -154,13 +154,12 @@ def messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[
         else:
             expected.setdefault(place, []).append(_expected(item))
             inputs[place] = item["input"]
-            error_types.setdefault(place, set()).add(item["type"])
+            kinds.setdefault(place, set()).add(item["type"])
     for place, texts in expected.items():
         joined = " or ".join([texts[0], *(text.removeprefix("expected ") for text in texts[1:])])
         found = f"found {shown(inputs[place])}"
-        whole = isinstance(inputs[place], Mapping) and error_types[place] == {
-            "value_error"
-        }  # it says itself what of it
+        # what a rule between several keys says, a value that is cut makes no clearer
+        whole = isinstance(inputs[place], Mapping) and kinds[place] == {"value_error"} and found.endswith("...")
         yield place, f"{joined}." if whole or found in joined else f"{joined} ({found})."
 
 

@@ -153,9 +153,10 @@ def messages(given):
     return [message for _, message in documents.messages(caught.value, given, Shop)]
 
 
-def test_a_list_in_place_of_a_text_is_called_so_and_a_rule_between_settings_shows_no_values():
+def test_a_list_in_place_of_a_text_is_called_so_and_a_rule_between_settings_shows_no_long_value():
     assert messages({"title": ["category"]}) == ['expected one text, not a list (found ["category"]).']
-    assert messages({"low": 2}) == ["low: is over high."]
+    assert messages({"low": 2}) == ['low: is over high (found {"low": 2}).']
+    assert messages({"low": 2, "title": "a" * 60}) == ["low: is over high."]
 
 
 def test_an_item_of_a_list_is_named_by_its_place(refused):

@@ -12,7 +12,6 @@ from solvent import Section, Training, drift
 from solvent.record import limits, plain, versions
 from solvent.schema import Field, Schema
 
-
 SCHEMA = Schema(
     (
         Field(name="income", source="Income", role="feature", kind="number"),
