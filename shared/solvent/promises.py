@@ -403,7 +403,7 @@ def checked_usual(function: Any, fitted: Fitted, valid: Table, outputs: Sequence
     if fitted.usual is None:
         return valid
     if not isinstance(fitted.usual, pd.DataFrame) or fitted.usual.empty:
-        raise _broken(function, f"usual as {_kind(fitted.usual)} without rows", "a DataFrame of scored rows, or None")
+        raise _broken(function, f"usual as {_kind(fitted.usual)}", "a DataFrame with at least one scored row, or None")
     usual = fitted.usual
     return checked_score(function, lambda rows: usual, outputs)(usual)
 
