@@ -10,7 +10,10 @@ from .interactions import Known
 
 __all__ = ["CURE", "learnt_until", "never_on_offer", "newest"]
 
-CURE = "train again on all rows, without a test part, or give each user's `history` in the table that is scored"
+CURE = (
+    "train again on all rows (data.split: {by: time, fractions: [0.9, 0.1, 0]}), or give each user's `history` in the "
+    "table that is scored"
+)
 EXAMPLES = 5
 MANY = 0.1  # of all interactions
 
@@ -30,7 +33,7 @@ def learnt_until(newest: str | None) -> Finding:
         severity="note",
         message=f"Lists leave out what a user had in the rows that are learnt, train and valid: {since}, such as in "
         "the test part, is not known to this bundle, and may be recommended again.",
-        cure=f"For lists that people get, {CURE}: data.split: {{by: time, fractions: [0.9, 0.1, 0]}}.",
+        cure=f"For lists that people get, {CURE}.",
     )
 
 
