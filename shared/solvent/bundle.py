@@ -27,7 +27,7 @@ from .runtime import forms
 from .schema import Checked, Schema
 from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table
 from .tables import Source
-from .wording import listed
+from .wording import listed, suggestion
 
 if TYPE_CHECKING:
     import keras
@@ -175,8 +175,11 @@ class Bundle:
         """
         side = dict(side or {})
         if unknown := sorted(set(side) - set(self.fitted.assets)):
-            known = ", ".join(self.fitted.assets) or "none"
-            raise Refused(f"The bundle has no side table {unknown[0]!r} to replace. It has: {known}.")
+            given = self.facts["config"]["data"].get("side") or {}
+            raise Refused(
+                f"The bundle has no side table {unknown[0]!r} to replace.{suggestion(unknown[0], self.fitted.assets)} "
+                f"It has: {listed(name for name in given if name in self.fitted.assets)}."
+            )
         fitted = replace(self.fitted, assets={**self.fitted.assets, **side})
         made = self.solution.scorer(self.settings, fitted)
         return promises.checked_score(self.solution.scorer, made, self.outputs)
@@ -220,8 +223,8 @@ class Bundle:
         function = self.solution.explain
         if function is None:
             raise Refused(
-                f"The solution {self.solution.name} does not explain its scores: its SOLUTION names no `explain`. "
-                "Score the table instead, or add the function to the solution."
+                f"{self.solution.name} does not explain its scores beyond what it says of each row: "
+                f"{listed(output.name for output in self.outputs)}. Score the table instead: solvent score."
             )
         checked = self._checked(frame, folder)
         found = function(self.settings, self.fitted, checked.good)

@@ -144,6 +144,7 @@ def messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[
     """A message for each place; what the types of a union say about one value is one message."""
     expected: dict[Place, list[str]] = {}
     inputs: dict[Place, Any] = {}
+    kinds: dict[Place, set[str]] = {}
     for item in error.errors():
         place = _place(item["loc"], content, missing=item["type"] == "missing")
         if item["type"] == "extra_forbidden":
@@ -153,13 +154,18 @@ def messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[
         else:
             expected.setdefault(place, []).append(_expected(item))
             inputs[place] = item["input"]
+            kinds.setdefault(place, set()).add(item["type"])
     for place, texts in expected.items():
         joined = " or ".join([texts[0], *(text.removeprefix("expected ") for text in texts[1:])])
         found = f"found {shown(inputs[place])}"
-        yield place, f"{joined}." if found in joined else f"{joined} ({found})."
+        # what a rule between several keys says, a value that is cut makes no clearer
+        whole = isinstance(inputs[place], Mapping) and kinds[place] == {"value_error"} and found.endswith("...")
+        yield place, f"{joined}." if whole or found in joined else f"{joined} ({found})."
 
 
 def _expected(item: ErrorDetails) -> str:
+    if item["type"] == "string_type" and isinstance(item["input"], (list, tuple)):
+        return "expected one text, not a list"
     if item["type"] in EXPECTED:
         return EXPECTED[item["type"]]
     if item["type"] == "too_short":

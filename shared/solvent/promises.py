@@ -55,7 +55,7 @@ __all__ = [
     "typed",
 ]
 
-ERROR, REPORT = "error", "report.html"
+ERROR, NOTE, REPORT = "error", "note", "report.html"
 IN_A_BUNDLE = (  # what a bundle's folder holds already
     "MODEL_CARD.md",
     "SHA256SUMS",
@@ -349,7 +349,7 @@ def checked_score(function: Any, score: Any, outputs: Sequence[Output]) -> Score
             raise _broken(function, f"a scorer whose table has {doubled[0]!r} twice", "each declared output once")
         if lacking := sorted(names - set(found.columns)):
             raise _broken(function, f"a scorer whose table lacks {lacking}", f"the declared outputs {sorted(names)}")
-        if extra := sorted(map(str, set(found.columns) - names - {ERROR})):
+        if extra := sorted(map(str, set(found.columns) - names - {ERROR, NOTE})):
             raise _broken(
                 function, f"a scorer whose table also has {extra}", "only what columns() declares; add solvent.Output"
             )
@@ -398,8 +398,19 @@ def checked_unseen(function: Any, score: Score, valid: Table | None, settings: A
     return checked_score(function, held, outputs)
 
 
+def checked_usual(function: Any, fitted: Fitted, valid: Table, outputs: Sequence[Output]) -> Table:
+    """The scores that drift is measured from: `Fitted.usual`, or else those of the validation rows."""
+    if fitted.usual is None:
+        return valid
+    if not isinstance(fitted.usual, pd.DataFrame) or fitted.usual.empty:
+        raise _broken(function, f"usual as {_kind(fitted.usual)}", "a DataFrame with at least one scored row, or None")
+    usual = fitted.usual
+    return checked_score(function, lambda rows: usual, outputs)(usual)
+
+
 def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.DataFrame:
-    """The outputs in their declared order and types, and `error`; rows with an error are null elsewhere.
+    """The outputs in their declared order and types, `error`, and `note` if there is one; rows with an error are null
+    elsewhere.
 
     A row without an error whose cell is null where the output is not `nullable`, or is no finite number, gets one.
     """
@@ -422,7 +433,8 @@ def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.D
     failed = errors.notna()
     if failed.any():
         columns = {name: column.mask(failed) for name, column in columns.items()}
-    return pd.DataFrame({**columns, ERROR: errors}, index=table.index)
+    notes = {NOTE: table[NOTE].astype("str")} if NOTE in table and NOTE not in columns else {}
+    return pd.DataFrame({**columns, ERROR: errors, **notes}, index=table.index)
 
 
 def _nothing(column: pd.Series, output: Output) -> np.ndarray:

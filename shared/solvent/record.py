@@ -12,7 +12,7 @@ import pandas as pd
 from packaging.requirements import Requirement
 
 from .registry import installed
-from .schedule import refits
+from .schedule import may_leave_refit, refits
 
 if TYPE_CHECKING:
     from .prepare import Prepared
@@ -36,7 +36,7 @@ def limits(
         )
     elif prepared.facts["split"].get("by") in ("random", "stratified", "group"):
         says.append("The split is not by time: how well the model does on later rows is not known.")
-    if prepared.facts["split"].get("by") in ("time", "last") and refits(settings):
+    if prepared.facts["split"].get("by") in ("time", "last") and refits(settings) and may_leave_refit(settings):
         says.append(
             "training.refit: older and newer rows chose and calibrated together. Where rates change with time, "
             "training.refit: false lets the newer validation rows do it."

@@ -102,7 +102,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             drawn = run.solution.figures(run.settings, trial.fitted, scored.rows, scored.ours) if scored else []
             figures = promises.checked_figures(run.solution.figures, drawn)
             figures = [figure for figure in figures if not (folds and figure.unseen)]
-            reference = drift.reference(_one_a_score(run, trial.data), trial.data.schema, trial.valid_scores)
+            reference = drift.reference(_one_a_score(run, trial.data), trial.data.schema, trial.usual_scores)
     scores = score_table(prepared.schema, scored) if scored else None
     kept = {} if scores is None else {"test_scores.parquet": scores}
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
@@ -137,6 +137,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "data": prepared.facts,
             "findings": [_recorded(item) for item in findings],
             "goal": asdict(judge.goal),
+            "meanings": {name: asdict(item) for name, item in run.solution.meanings.items()},
             **measured,
             "training": training.stages(trial.data.work),
             "folds": {"k": len(folds)} if folds else None,
@@ -302,6 +303,7 @@ class Trial:
     Args:
         valid: every model's headline on the validation rows.
         seconds: what each rival took.
+        usual_scores: ours, beside which those to come are held.
         scored: the test cases; None where the cut has none.
     """
 
@@ -309,7 +311,7 @@ class Trial:
     fitted: Fitted
     seconds: dict[str, float]
     valid: dict[str, float]
-    valid_scores: Table
+    usual_scores: Table
     scored: Scored | None
 
 
@@ -335,7 +337,8 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
     with clock("score"):
         valid = Scored.of(judge.cases(valid_rows), unseen)
         scored = Scored.of(judge.cases(test_rows, fitted), scorers) if len(test_rows) else None
-    return Trial(data, fitted, rivals.seconds, judge.headlines(valid), valid.ours, scored)
+    usual = promises.checked_usual(solution.fit, fitted, valid.ours, outputs)
+    return Trial(data, fitted, rivals.seconds, judge.headlines(valid), usual, scored)
 
 
 def _cross_validate(run: configs.Run, prepared: Prepared, judge: Judge, work: Path, clock: Clock) -> list[Trial]:

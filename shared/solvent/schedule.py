@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, ValidationError, model_validator
 
 from .solution import Section
 
-__all__ = ["Training", "refits"]
+__all__ = ["Training", "may_leave_refit", "refits"]
 
 Track = Literal["tensorboard", "mlflow"]
 
@@ -96,3 +96,16 @@ class Training(Section):
 def refits(settings: Section) -> bool:
     """Whether a solution's settings ask to fit on the validation rows too."""
     return any(isinstance(part, Training) and part.refit for _, part in settings)
+
+
+def may_leave_refit(settings: Section) -> bool:
+    """Whether a solution's settings would take `refit: false` where they have it true: some refuse it."""
+    given = settings.model_dump()
+    off = {
+        name: {**given[name], "refit": False} for name, part in settings if isinstance(part, Training) and part.refit
+    }
+    try:
+        type(settings)(**{**given, **off})
+    except ValidationError:
+        return False
+    return True

@@ -35,6 +35,7 @@ __all__ = [
     "Folder",
     "Goal",
     "Marked",
+    "Meaning",
     "Output",
     "Refitted",
     "Remote",
@@ -179,6 +180,19 @@ class Goal:
         if new != new:
             return False
         return old is None or (new > old if self.higher else new < old)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a solution's own metric means, or one of the suite's where it means something else there.
+
+    Args:
+        text: in a few words, as the report shows it.
+        higher: whether higher is better; None where neither is.
+    """
+
+    text: str
+    higher: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -384,6 +398,8 @@ class Fitted:
             figures show some. Where there is any, the scores of the test cases are among them.
         valid: the declared outputs for the cases of the validation rows, by models that had not seen them; needed
             where `fit` refits on these rows (`training.refit`).
+        usual: the declared outputs for rows like those that will be scored, by what is left behind; where their
+            distribution is another than that of `valid`. The drift of scores is measured from it.
         files: further files for people and other programs; scoring reads none of them. They lie in the bundle's folder
             under their names, and a bundle that is loaded holds none.
         findings: what fitting noticed about the training rows, notes and warnings; the report shows them beside the
@@ -399,6 +415,7 @@ class Fitted:
     assets: Mapping[str, Asset] = field(default_factory=dict)
     personal: frozenset[str] = frozenset()
     valid: Table | None = None
+    usual: Table | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     batch_rows: int = 1024
@@ -489,6 +506,8 @@ class Solution(Generic[S]):
             two it gets what each training left that is measured on new rows, two where they are compared: what one of
             them knows already is no case; nothing for validation rows, which a model has seen that was refitted.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
+        scorer: its function gives the declared outputs; `error` where a row could not be scored, and why; `note` where
+            it was, and something is worth a word, such as an id that nobody knows: the manifest counts equal ones.
         recalibrate: facts that were set by validation rows and promise something of scores, such as an operating point,
             set anew by the same rows for another form of the network (`optimize`), which `Fitted.predict` then asks.
             It gets all validation rows with their targets.
@@ -497,6 +516,7 @@ class Solution(Generic[S]):
             (`optimize`). What its networks learnt stays.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.
+        meanings: by a metric's name, without its "@", what it means; of metrics that are not named it is the suite's.
     """
 
     name: str
@@ -519,6 +539,7 @@ class Solution(Generic[S]):
     recalibrate: Callable[[S, Fitted, Schema, Table], Mapping[str, JSON]] = _none
     forget: Callable[[S, Fitted, Table], Fitted] = _all_of_it
     slices: Callable[[S, Fitted, Table], Mapping[str, Series]] = _none
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
     figures: Callable[[S, Fitted, Table, Table], Iterable[Figure | Texts]] = _nothing
     explain: Callable[[S, Fitted, Table], Table] | None = None
     datasets: Sequence[Dataset] = ()

@@ -3,6 +3,7 @@
 from solvent import Solution, later
 
 from .datasets import DATASETS
+from .meanings import MEANINGS
 from .settings import Recommender, columns, headline, split
 
 __all__ = ["SOLUTION"]
@@ -26,6 +27,7 @@ SOLUTION = Solution(
     forget=later("solvent_recommender.cases:forget"),
     metrics=later("solvent_recommender.outcome:metrics"),
     slices=later("solvent_recommender.outcome:slices"),
+    meanings=MEANINGS,
     figures=later("solvent_recommender.figures:figures"),
     sample=later("solvent_recommender.sample:tastes"),
     datasets=DATASETS,

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from solvent import Refused
 from solvent.schema import kinds
@@ -84,16 +85,18 @@ class Catalogue:
 
     @cached_property
     def categories(self) -> list[tuple[str, ...]]:
-        """The categories of each item."""
+        """The categories of each item, each once."""
         if self.columns.categories is None:
             return [()] * len(self)
         cells = kinds.read(self.table[self.columns.categories].astype(object), "list").values
-        return [tuple(map(str, cell)) if isinstance(cell, list) else () for cell in cells]
+        return [tuple(dict.fromkeys(map(str, cell))) if isinstance(cell, list) else () for cell in cells]
 
     @cached_property
-    def category(self) -> np.ndarray:
-        """A number for the first category of each item, -1 where it has none."""
-        return pd.factorize(pd.Series([next(iter(names), None) for names in self.categories], dtype=object))[0]
+    def members(self) -> scipy.sparse.csr_array:
+        """1 where an item is of a category, float32, shape `(items, categories)`."""
+        codes, names = pd.factorize(np.array([name for own in self.categories for name in own], dtype=object))
+        starts = np.cumsum([0, *map(len, self.categories)])
+        return scipy.sparse.csr_array((np.ones(len(codes), np.float32), codes, starts), (len(self), len(names)))
 
     @cached_property
     def texts(self) -> list[str]:
@@ -142,7 +145,7 @@ def side_table(settings: Recommender, known: pd.Index, side: Mapping[str, pd.Dat
     """The side table of items; where there is none, a list of the known ones.
 
     Raises:
-        Refused: for a side table that is never read.
+        Refused: for a side table that is never read, or for settings that name columns of one that is not there.
     """
     if unknown := sorted(set(side) - set(SIDES)):
         raise Refused(
@@ -150,6 +153,11 @@ def side_table(settings: Recommender, known: pd.Index, side: Mapping[str, pd.Dat
             f"It reads: {listed(SIDES)}."
         )
     given = side.get("items")
+    if given is None and (named := settings.items.beside_the_id):
+        raise Refused(
+            f"settings.items names {listed(map(repr, named))}, columns of the side table of items, and data.side has "
+            "none. Add data.side: {items: TABLE}, or leave them out."
+        )
     return pd.DataFrame({settings.items.id: known.to_numpy()}) if given is None else given
 
 
@@ -179,9 +187,9 @@ def _check_match(columns: Items, ids: pd.Index, known: pd.Index, *, new_ones_wil
 
 
 def _check_columns(columns: Items, table: pd.DataFrame) -> None:
-    wanted = [columns.id, columns.title, columns.categories, columns.text, *columns.numbers]
+    wanted = [columns.id, *columns.beside_the_id]
     names = list(map(str, table.columns))
-    if missing := [name for name in wanted if name is not None and name not in names]:
+    if missing := [name for name in wanted if name not in names]:
         raise Refused(
             f"items: there is no column {listed(map(repr, missing))}.{suggestion(missing[0], names)} "
             f"It has: {listed(names)}. Name yours in settings.items."

@@ -13,7 +13,7 @@ import scipy.sparse
 from .people import People
 from .settings import Recommender
 
-__all__ = ["Histories", "Known", "spelled"]
+__all__ = ["Histories", "Known", "spelled", "unknown_share"]
 
 DAY = 86_400.0
 
@@ -181,6 +181,12 @@ def spelled(ids: Sequence[Any]) -> list[str]:
     from solvent.schema import kinds
 
     return [name for name in map(kinds.canonical, ids) if name is not None]
+
+
+def unknown_share(cell: Any, ids: pd.Index) -> float:
+    """The share of a row's `history` that the catalogue doesn't have; NaN where the row has none."""
+    names = spelled(cell) if isinstance(cell, list) else []
+    return float((ids.get_indexer(pd.Index(names, dtype=object)) < 0).mean()) if names else np.nan
 
 
 def _places(ids: pd.Index, names: Sequence[str]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,14 +12,18 @@ import pandas as pd
 
 from solvent.score.beside import ahead
 from solvent.solution import Score
+from solvent.wording import many
 
 from . import hybrid, likeness, reasons, rules
+from .catalogue import Catalogue
 from .engine import Engine
-from .interactions import Histories
+from .interactions import Histories, unknown_share
 from .ratings import foretold
 from .topk import best, searcher
 
 __all__ = ["scorer"]
+
+log = logging.getLogger("solvent")
 
 CELLS = 2**24  # scores of all parts that are held at once
 SEARCHED = 4096  # users whose lists are searched at once: four calls of a tower
@@ -74,6 +79,7 @@ def scorer(engine: Engine) -> Score:
                 "novelty": _means(novelty[flat], found),
                 "diversity": likeness.diversity(engine.own, found),
                 **rated,
+                **_noted(table, catalogue),
             },
             index=table.index,
         )
@@ -91,6 +97,23 @@ def scorer(engine: Engine) -> Score:
             return pd.concat([told(block, *made) for block, made in zip(blocks, chosen, strict=True)])
 
     return score
+
+
+def _noted(table: pd.DataFrame, catalogue: Catalogue) -> Mapping[str, pd.Series]:
+    """What is said of histories with items that nobody knows, which are passed over."""
+    if "history" not in table or table["history"].isna().all():
+        return {}
+    unknown = table["history"].map(lambda cell: unknown_share(cell, catalogue.ids)).astype(np.float64)
+    if lost := int((unknown == 1).sum()):
+        log.warning(
+            "%s of unknown items only: these users are recommended what new ones are. A history is parted as a|b, not "
+            "by commas, and its ids are spelled as those that were trained on.",
+            many(lost, "history consists", "histories consist"),
+        )
+    notes = pd.Series(None, index=table.index, dtype="str")
+    notes[unknown > 0] = "history: some of its items are unknown, and are passed over"
+    notes[unknown == 1] = "history: none of its items is known"
+    return {"note": notes} if notes.notna().any() else {}
 
 
 Ranked = tuple[list[np.ndarray], list[list[float]], Mapping[str, np.ndarray]]
@@ -201,8 +224,9 @@ def _chosen(engine: Engine, first: np.ndarray, total: np.ndarray, histories: His
         own = first if scoring.seen else first[~np.isin(first, had)]
         places = arranged(row, own, top[top >= 0])
         if each and len(places) < scoring.length and (top >= 0).all():  # the first ones are of too few categories
+            wider = WIDER if scoring.diversity else 1
             wide = rules.spread(
-                total[row], engine.catalogue.category, each * (WIDER if scoring.diversity else 1), most + len(first)
+                total[row], engine.catalogue.members, each * wider, scoring.length * wider, own[: scoring.length]
             )
             places = arranged(row, own, wide)
         found.append(places)

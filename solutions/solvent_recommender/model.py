@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from solvent import Data, Fitted, Refused
 from solvent.metrics import Metric, Resampling, compare, point, ranking
 from solvent.solution import Score
 
-from . import content, ease, hybrid, likeness, neighbours, popularity, rules, two_tower, weights
+from . import content, ease, findings, hybrid, likeness, neighbours, popularity, rules, two_tower, weights
 from . import crosses as crosses  # its layers are registered before a bundle is read
 from . import ranking as rating
 from .cases import attainable, cases
@@ -33,11 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["choose", "choosing", "engine", "fit", "fitted_parts", "needed", "scorer"]
 
+log = logging.getLogger("solvent")
+
 MODULES: Mapping[str, Any] = {"popularity": popularity, "neighbours": neighbours, "ease": ease, "content": content}
 AT_ONCE = 256  # users
 PERSONAL = ("ease_rows", "ease_inverse", "users")  # EASE by users, where these are fewer than items; the side table
 FEWEST_NEW = 50  # new users who choose whether such are served by what is known about them
 MOST_MONITORED = 5_000  # users by whom a network's epochs are compared
+MOST_USUAL = 5_000  # users beside whose lists those to come are held
+WHAT = {"popularity": "popularity, half-life in days", "ease": "EASE, strength of its penalty"}  # that is chosen
 
 
 def fit(settings: Recommender, data: Data) -> Fitted:
@@ -67,14 +73,16 @@ def fit(settings: Recommender, data: Data) -> Fitted:
     valid = lists(
         engine(settings, Fitted(models, assets=assets, batch_rows=two_tower.BATCH_ROWS), weighed, known, catalogue)
     )(cases(settings, data.valid))
-    known, people = told(settings, data, Known.of(settings, pd.concat([data.train, data.valid]).sort_index()))
+    rows = pd.concat([data.train, data.valid]).sort_index()
+    known, people = told(settings, data, Known.of(settings, rows))
     table = side_table(settings, known.items, data.side)
     catalogue = Catalogue.of(settings, known.items, table)
     models, assets, _ = _learnt(settings, data, chosen, known, catalogue, held, epochs)
+    newest = findings.newest(rows)
     facts = {"weights": weighed, "choices": choices, "users": len(known.users), "items": len(known.items)}
-    return Fitted(
+    fitted = Fitted(
         models,
-        {**facts, "epochs": epochs},
+        {**facts, "epochs": epochs, "newest": newest},
         {
             **assets,
             **chosen_for_new,
@@ -85,9 +93,21 @@ def fit(settings: Recommender, data: Data) -> Fitted:
         },
         personal=frozenset({"histories", *(name for name in PERSONAL if name in {**assets, **people})}),
         valid=valid,
-        findings=ease.left_out(known, settings.ease_items),
+        findings=(
+            findings.learnt_until(newest),
+            *findings.never_on_offer(known, catalogue),
+            *ease.left_out(known, settings.ease_items),
+        ),
         batch_rows=two_tower.BATCH_ROWS,
     )
+    return replace(fitted, usual=lists(_restored(settings, fitted))(_some_users(known, data.seed)))
+
+
+def _some_users(known: Known, seed: int) -> pd.DataFrame:
+    """Known users, as they are scored: their lists are what those to come are held beside. Users of the validation rows
+    were given theirs by less, and many of them as new ones."""
+    some = pd.Series(known.users, dtype="str")
+    return pd.DataFrame({"user": some.sample(min(len(some), MOST_USUAL), random_state=seed).reset_index(drop=True)})
 
 
 def choosing(settings: Recommender, data: Data) -> pd.DataFrame:
@@ -269,7 +289,7 @@ def choose(
         part = MODULES[name].load(fitted_part(settings, name, known, catalogue, value), catalogue)
         tried.append({"value": value, headline: _measured(settings, part, known, catalogue, held)})
     won = max(tried, key=lambda each: each[headline])["value"]
-    return won, [{"what": name, "tried": tried, "won": won, "metric": headline, "chosen_on": "validation cases"}]
+    return won, [{"what": WHAT[name], "tried": tried, "won": won, "metric": headline, "chosen_on": "validation cases"}]
 
 
 def _measured(settings: Recommender, part: Part, known: Known, catalogue: Catalogue, held: pd.DataFrame) -> float:
@@ -329,9 +349,16 @@ def _of(assets: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def scorer(settings: Recommender, fitted: Fitted) -> Score:
     """Make lists from a bundle's models; `items` and `users` may have been replaced by tonight's."""
+    made = _restored(settings, fitted)
+    rules.warn_of_lost_pins(settings.scoring, made.catalogue)
+    if newest := fitted.facts.get("newest"):  # older bundles don't say
+        log.info("What users had after %s is not known here: %s.", newest, findings.CURE)
+    return lists(made)
+
+
+def _restored(settings: Recommender, fitted: Fitted) -> Engine:
     known = Known.restored(fitted.assets["histories"])
     if settings.users.about:
         known = known.told(People.read(settings.users, fitted.assets["traits"], fitted.assets["users"]))
     catalogue = Catalogue.of(settings, known.items, fitted.assets["items"], fitted.assets["learnt"])
-    rules.warn_of_lost_pins(settings.scoring, catalogue)
-    return lists(engine(settings, fitted, fitted.facts["weights"], known, catalogue))
+    return engine(settings, fitted, fitted.facts["weights"], known, catalogue)

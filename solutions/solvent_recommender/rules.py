@@ -1,11 +1,13 @@
 """What may stand in a list, and in which order: stock, region, at most so many of a category, variety, pinned items."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from solvent import Refused
 from solvent.schema import kinds
@@ -110,19 +112,35 @@ def _pinned_ids(scoring: Scoring) -> pd.Index:
     return pd.Index(list(dict.fromkeys(kinds.canonical(name) or name for name in scoring.pinned)), dtype=object)
 
 
-def spread(scores: np.ndarray, category: np.ndarray, each: int, count: int) -> np.ndarray:
-    """The places of the highest scores, of each category no more than `each`.
+def spread(scores: np.ndarray, members: scipy.sparse.csr_array, each: int, count: int, first: np.ndarray) -> np.ndarray:
+    """The places of the highest scores, of each category no more than `each`; an item counts in all of its own.
 
     Args:
         scores: of all items; -inf is never among the best.
-        category: a number for each item; -1 for none, of which there may be any number.
+        members: what `Catalogue.members` gives.
+        first: places that are taken already, and count.
 
     Returns:
         at most `count` places, the highest first.
     """
-    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores > -np.inf)]
-    rank = pd.Series(order).groupby(category[order]).cumcount().to_numpy()
-    return order[(rank < each) | (category[order] < 0)][:count]
+    counts = np.bincount(members[first].indices, minlength=members.shape[1])
+    out = scores == -np.inf
+    out[first] = True
+    left = np.argsort(-scores, kind="stable")
+    full = np.flatnonzero(counts >= each)
+    found: list[int] = []
+    while True:
+        if len(full):
+            out |= members @ np.isin(np.arange(members.shape[1]), full).astype(np.float32) > 0
+        if len(full) or not found:
+            left = left[~out[left]]
+        if not len(left) or len(found) == count:
+            return np.array(found, dtype=np.int64)
+        place, left = left[0], left[1:]
+        found.append(int(place))
+        own = members.indices[members.indptr[place] : members.indptr[place + 1]]
+        counts[own] += 1
+        full = own[counts[own] == each]
 
 
 def arranged(
@@ -153,10 +171,8 @@ def arranged(
     everything = np.concatenate([first, places])[: len(first) + len(places)]
     chosen = list(range(min(len(first), scoring.length)))
     left = list(range(len(first), len(everything)))
-    of = [next(iter(categories[place]), None) for place in everything]
-    counts: dict[str | None, int] = {}
-    for place in chosen:
-        counts[of[place]] = counts.get(of[place], 0) + 1
+    of = [categories[place] for place in everything]
+    counts = Counter(name for place in chosen for name in of[place])
     like = likeness(everything) if scoring.diversity else np.zeros((len(everything), len(everything)))
     low, high = (scores.min(), scores.max()) if len(scores) else (0, 0)
     scaled = (scores - low) / (high - low) if high > low else np.zeros(len(scores))
@@ -164,12 +180,12 @@ def arranged(
     nearest = like[:, chosen].max(axis=1, initial=0)
     while left and len(chosen) < scoring.length:
         if scoring.per_category is not None:
-            left = [at for at in left if of[at] is None or counts.get(of[at], 0) < scoring.per_category]
+            left = [at for at in left if all(counts[name] < scoring.per_category for name in of[at])]
             if not left:
                 break
         at = left[int(np.argmax([value[place] - scoring.diversity * nearest[place] for place in left]))]
         left.remove(at)
         chosen.append(at)
-        counts[of[at]] = counts.get(of[at], 0) + 1
+        counts.update(of[at])
         nearest = np.maximum(nearest, like[:, at])
     return everything[chosen]

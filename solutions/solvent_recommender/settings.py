@@ -23,8 +23,8 @@ class Scoring(Section):
         seen: items that a user has had may be recommended again.
         in_stock: a column of the items; only items with a number above 0, or true, there are recommended.
         only: columns of the items, each with the values that an item must have one of, such as {region: [DE, AT]}.
-        per_category: at most so many items of one category (the first that an item has) in a list; pinned ones count,
-            and are not limited themselves.
+        per_category: at most so many items of one category in a list; an item counts in all that it has. Pinned ones
+            count, and are not limited themselves.
         pinned: these items head every list, in this order, unless a user has had them or a rule leaves them out.
         diversity: 0 ranks by the score alone; towards 1 an item counts less the more it is like those above it.
     """
@@ -61,6 +61,12 @@ class Items(Section):
     categories: str | None = None
     text: str | None = None
     numbers: tuple[str, ...] = ()
+
+    @property
+    def beside_the_id(self) -> tuple[str, ...]:
+        """The other columns that are named."""
+        named = (self.title, self.categories, self.text)
+        return (*(name for name in named if name is not None), *self.numbers)
 
     @property
     def described(self) -> bool:
@@ -223,7 +229,8 @@ def columns(settings: Recommender) -> Columns:
                 name="diversity",
                 type="float",
                 nullable=True,
-                meaning="1 less the mean likeness of two items of the list, by content or else by who had them",
+                meaning="1 less the mean likeness of two items of the list, by content or else by who had them; "
+                "over 1 where they are contrary, such as the cheapest and the dearest",
             ),
             *_foretold_ratings(settings),
         ),

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from pydantic import ValidationError, model_validator
 
 from solvent import Refused, Section, Training, config, documents
 
@@ -132,6 +133,30 @@ def test_a_value_that_fits_no_type_of_a_union_is_one_problem(refused):
     (said,) = refused({**CREDIT, "settings": {"training": {"class_weight": 3}}})
     assert "settings.training.class_weight: " in said
     assert said.count("(found 3)") == 1
+
+
+class Shop(Section):
+    title: str | None = None
+    low: int = 0
+    high: int = 1
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.low > self.high:
+            raise ValueError("low: is over high")
+        return self
+
+
+def messages(given):
+    with pytest.raises(ValidationError) as caught:
+        Shop(**given)
+    return [message for _, message in documents.messages(caught.value, given, Shop)]
+
+
+def test_a_list_in_place_of_a_text_is_called_so_and_a_rule_between_settings_shows_no_long_value():
+    assert messages({"title": ["category"]}) == ['expected one text, not a list (found ["category"]).']
+    assert messages({"low": 2}) == ['low: is over high (found {"low": 2}).']
+    assert messages({"low": 2, "title": "a" * 60}) == ["low: is over high."]
 
 
 def test_an_item_of_a_list_is_named_by_its_place(refused):

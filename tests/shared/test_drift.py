@@ -484,6 +484,13 @@ def test_an_older_reference_gives_no_test_of_the_outputs() -> None:
     assert drift.to_json()["output_rows"] is None
 
 
+def test_where_no_input_is_watched_the_sentence_counts_scores() -> None:
+    good, scored = loans(2000, 1)
+    facts, schema = made(good, scored)
+    found = compared(({**facts, "inputs": {}}, schema), good, scored)
+    assert found.sentence.startswith("2,000 scored rows beside 2,000 scores of the time of training")
+
+
 def test_texts_of_an_output_are_never_kept() -> None:
     scored = pd.DataFrame({"translation": texts(*[f"Dear Ms {number}" for number in range(200)])})
     known = made(pd.DataFrame({"age": np.arange(200.0)}), scored)

@@ -1,14 +1,24 @@
 """What bundle.json and reference.json say of a run."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import model_validator
 
-from solvent import drift
-from solvent.record import plain, versions
+from solvent import Section, Training, drift
+from solvent.record import limits, plain, versions
 from solvent.schema import Field, Schema
+
+SCHEMA = Schema(
+    (
+        Field(name="income", source="Income", role="feature", kind="number"),
+        Field(name="home", source="Home", role="feature", kind="category"),
+        Field(name="name", source="Name", role="id", kind="id"),
+    )
+)
 
 
 def test_plain_knows_the_values_of_numpy_and_pandas():
@@ -36,19 +46,30 @@ def test_a_truth_value_does_not_become_a_number():
     assert [type(item) for item in plain([True, np.bool_(False)])] == [bool, bool]
 
 
+class Free(Section):
+    training: Training = Training(refit=True)
+
+
+class Fixed(Free):
+    @model_validator(mode="after")
+    def _always(self):
+        if not self.training.refit:
+            raise ValueError("it always refits")
+        return self
+
+
+@pytest.mark.parametrize(("settings", "said"), [(Free(), True), (Fixed(), False), (Free(training=Training()), False)])
+def test_refit_false_is_recommended_only_where_the_settings_take_it(settings, said):
+    facts = {"split": {"by": "time"}}
+    prepared = SimpleNamespace(facts=facts, schema=SCHEMA)
+    found = limits(prepared, [], settings, tested=True, folds=0)
+    assert any("training.refit: false" in limit for limit in found) is said
+
+
 def test_versions_name_what_a_result_depends_on():
     found = versions("counting:SOLUTION")
     assert found["numpy"] == np.__version__
     assert {"python", "keras", "tensorflow", "solvent-suite"} <= set(found)
-
-
-SCHEMA = Schema(
-    (
-        Field(name="income", source="Income", role="feature", kind="number"),
-        Field(name="home", source="Home", role="feature", kind="category"),
-        Field(name="name", source="Name", role="id", kind="id"),
-    )
-)
 
 
 def test_the_reference_holds_the_shares_of_bins_and_levels():

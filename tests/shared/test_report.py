@@ -881,6 +881,16 @@ def test_metrics_are_called_by_their_usual_names(name: str, label: str, rises: b
     assert metric_names.metric_rises(name, {"metric": "rmse", "higher": False}) is rises
 
 
+def test_what_a_solution_says_of_its_metrics_goes_before_what_the_suite_says() -> None:
+    own = {"gini": {"text": "how unevenly", "higher": False}, "novelty": {"text": "bits", "higher": None}}
+    goal = {"metric": "auc", "higher": True}
+    assert metric_names.metric_meaning("gini@10", own) == "how unevenly"
+    assert metric_names.metric_rises("gini@10", goal, own) is False
+    assert metric_names.metric_rises("novelty", goal, own) is None
+    assert metric_names.metric_meaning("gini") == "2 × AUC − 1"
+    assert metric_names.metric_rises("gini", goal) is True
+
+
 def test_the_best_value_of_a_stage_is_named_by_the_metric_that_chose_its_epoch() -> None:
     bundle, _ = loans()
     stage = bundle["training"][0]

@@ -384,7 +384,7 @@ def test_texts_images_and_lists_are_read():
     assert result.bad["reasons"].tolist() == [
         "text: is missing",
         "image: 7 is neither a path nor the bytes of an image; "
-        'list: \'[x\' is not a list (expected as ["a", "b"] or a|b)',
+        "list: '[x' is not a list (expected as a|b, or as a JSON list)",
     ]
 
 

@@ -252,6 +252,31 @@ def test_rules_hold_in_every_list(bundle, made):
     assert np.mean(again) > 5 and (found["candidates"] == 64).all()
 
 
+def test_the_users_that_it_knows_have_moved_nowhere_and_unknown_items_are_counted(bundle, folder):
+    users = pd.DataFrame({"customer": [f"U{number:03d}" for number in range(160)]})
+    tables.write(users, folder / "all.csv")
+    drift = score(bundle, folder / "all.csv", folder / "all.parquet")["drift"]
+    assert drift["output_rows"] == 160
+    assert all(found["psi"] == pytest.approx(0, abs=1e-9) for found in drift["outputs"].values() if found["psi"])
+    tables.write(users[:3].assign(history=["tea-00|gone", "tea-00,tea-04", "tea-00"]), folder / "some.csv")
+    assert score(bundle, folder / "some.csv", folder / "some.parquet")["notes"] == {
+        "history: some of its items are unknown, and are passed over": 1,
+        "history: none of its items is known": 1,
+    }
+
+
+def test_the_report_says_up_to_when_the_bundle_knows_what_its_metrics_mean_and_nothing_that_it_refuses(bundle, made):
+    newest = made.rows["time"].iloc[round(0.8 * len(made.rows)) - 1]
+    (note,) = (found for found in bundle.facts["findings"] if found["name"] == "learnt_until")
+    assert f"is of {newest}" in note["message"] and "fractions: [0.9, 0.1, 0]" in note["cure"]
+    assert not any("refit" in limit for limit in bundle.facts["limits"])
+    page = (bundle.path / "report.html").read_text(encoding="utf-8")
+    assert "how unevenly the lists deal out the candidates" in page and "AUC" not in page
+    assert {name.partition("@")[0] for name in bundle.facts["test"]["metrics"]} <= set(bundle.facts["meanings"])
+    with pytest.raises(Refused, match=r"no side table 'item' to replace\. Did you mean 'items'\? It has: items\."):
+        bundle.scorer({"item": made.side["items"]})
+
+
 def test_an_item_that_is_recommended_again_is_no_reason_for_itself(bundle, made):
     title = dict(zip(made.side["items"]["item"], made.side["items"]["title"], strict=True))
     found = with_scoring(bundle, seen=True).score(asked(*[f"U{number:03d}" for number in range(20)]))

@@ -10,9 +10,9 @@ import scipy.sparse
 from solvent import Data, Fitted, Refused
 from solvent.evaluation import Judge
 from solvent.schema import Schema
-from solvent_recommender import SOLUTION, ease, hybrid, likeness, lists, popularity, rules, weights
+from solvent_recommender import SOLUTION, ease, findings, hybrid, likeness, lists, popularity, rules, weights
 from solvent_recommender.cases import attainable, cases
-from solvent_recommender.catalogue import Catalogue, learnt
+from solvent_recommender.catalogue import Catalogue, learnt, side_table
 from solvent_recommender.checks import checks
 from solvent_recommender.engine import Engine
 from solvent_recommender.interactions import Known
@@ -55,7 +55,8 @@ def made_lists(known, catalogue, scores, asked, **scoring):
         likeness.vectors(known, catalogue, None),
         none_new(catalogue),
     )
-    return lists.scorer(engine)(pd.DataFrame({"user": pd.Series(asked, dtype="str")}))
+    asked = pd.DataFrame(asked if isinstance(asked, dict) else {"user": asked})
+    return lists.scorer(engine)(asked.astype({"user": "str"}))
 
 
 def test_the_order_of_a_history_is_that_of_its_times_however_long_the_table_is():
@@ -258,9 +259,72 @@ def test_a_rule_that_leaves_nothing_is_refused_with_what_the_column_holds():
 
 def test_the_first_of_each_category_are_those_of_hand():
     scores = np.array([5, 4, 3, 2, 1, -np.inf, 0])
-    category = np.array([0, 0, 1, -1, -1, 2, 1])
-    assert rules.spread(scores, category, 1, 10).tolist() == [0, 2, 3, 4]
-    assert rules.spread(scores, category, 2, 4).tolist() == [0, 1, 2, 3]
+    one = np.eye(3)[[0, 0, 1, 0, 0, 2, 1]]
+    one[3:5] = 0
+    members, none = scipy.sparse.csr_array(one), np.array([], np.int64)
+    assert rules.spread(scores, members, 1, 10, none).tolist() == [0, 2, 3, 4]
+    assert rules.spread(scores, members, 2, 4, none).tolist() == [0, 1, 2, 3]
+    assert rules.spread(scores, members, 1, 10, np.array([0])).tolist() == [2, 3, 4]
+    assert rules.spread(scores, members, 1, 10, np.array([2])).tolist() == [0, 3, 4]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_item_counts_in_all_of_its_categories_near_the_top_and_far_down(seed):
+    random = np.random.default_rng(seed)
+    known = Known.of(SETTINGS, pairs(*[("u", f"i{number:03d}") for number in range(300)]))
+    kinds = [random.choice(list("abcdef"), random.integers(0, 4), replace=False) for _ in range(300)]
+    catalogue = Catalogue.of(
+        Recommender(items={"categories": "kind"}),
+        known.items,
+        pd.DataFrame({"item": known.items, "kind": ["|".join(own) for own in kinds]}),
+    )
+    pins = (5, 7)
+    free = [number for number, own in enumerate(kinds) if len(own) == 0]
+    scores = -np.arange(300, dtype=np.float32)[None]
+    scores[0, free] -= 1000  # so that the first 200 are soon used up
+    wanted, counts = list(pins), dict.fromkeys("abcdef", 0)
+    for name in [name for place in pins for name in kinds[place]]:
+        counts[name] += 1
+    for place in np.argsort(-scores[0], kind="stable"):
+        if place not in pins and len(wanted) < 20 and all(counts[name] < 2 for name in kinds[place]):
+            wanted.append(int(place))
+            for name in kinds[place]:
+                counts[name] += 1
+    found = made_lists(
+        known, catalogue, scores, ["new"], length=20, per_category=2, pinned=tuple(known.items[place] for place in pins)
+    )
+    assert [int(item[1:]) for item in found["items"].iloc[0]] == wanted
+
+
+def test_unknown_items_of_a_history_are_noted_and_one_of_nothing_else_is_warned_of(caplog):
+    known = Known.of(SETTINGS, pairs(("u", "a"), ("v", "b"), ("v", "c")))
+    scores = np.array([[3, 2, 1]] * 5, np.float32)
+    asked = {"user": ["u", "v", "w", "x", "y"], "history": [["a", "gone"], ["a,b"], None, [], ["c"]]}
+    found = made_lists(known, offered(known), scores, asked)
+    assert found["note"].fillna("").tolist() == [
+        "history: some of its items are unknown, and are passed over",
+        "history: none of its items is known",
+        "",
+        "",
+        "",
+    ]
+    assert "1 history consists of unknown items only" in caplog.text and "a,b" not in caplog.text
+    assert "note" not in made_lists(known, offered(known), scores, {**asked, "history": [["a"], None, None, [], []]})
+
+
+def test_items_that_users_had_and_that_are_not_on_offer_are_counted():
+    known = Known.of(SETTINGS, pairs(("u", "a"), ("v", "b"), ("v", "c"), ("w", "b")))
+    (found,) = findings.never_on_offer(known, Catalogue.of(SETTINGS, known.items, pd.DataFrame({"item": ["a", "c"]})))
+    assert (found.count, found.severity) == (1, "warning")
+    assert "1 of the 3 items that users had are not in the side table of items, such as 'b': 50.0%" in found.message
+    assert findings.never_on_offer(known, offered(known)) == ()
+
+
+def test_settings_that_name_columns_of_a_side_table_that_is_not_there_are_refused():
+    named = Recommender(items={"id": "sku", "title": "name"})
+    with pytest.raises(Refused, match=r"settings\.items names 'name', .* Add data\.side: \{items: TABLE\}"):
+        side_table(named, pd.Index(["a"]), {})
+    assert side_table(Recommender(items={"id": "sku"}), pd.Index(["a"]), {})["sku"].tolist() == ["a"]
 
 
 def test_a_pinned_item_of_which_nothing_is_known_heads_the_list_once():

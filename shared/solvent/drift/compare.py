@@ -24,7 +24,7 @@ class Drift:
     Args:
         rows: that were scored.
         reference_rows: training rows, behind the inputs.
-        output_rows: validation rows, behind the outputs; None where the bundle is too old to say.
+        output_rows: scores of the time of training, behind the outputs; None where the bundle is too old to say.
         inputs: by the user's own names.
         thresholds: None where no alarm was asked for.
         tests: how many p-values were adjusted together.
@@ -55,7 +55,10 @@ class Drift:
     @property
     def sentence(self) -> str:
         """The result in one line, for a log."""
-        start = f"{many(self.rows, 'scored row')} beside {many(self.reference_rows, 'training row')}"
+        then = f"{many(self.reference_rows, 'training row')}"
+        if not self.inputs and self.output_rows is not None:
+            then = f"{many(self.output_rows, 'score')} of the time of training"
+        start = f"{many(self.rows, 'scored row')} beside {then}"
         if self.alarms:
             names = [name for _, name, moved in self.columns if moved.alarm]
             return f"{start}: {many(len(names), 'column has', 'columns have')} moved too far: {listed(names, 5)}."

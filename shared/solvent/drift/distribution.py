@@ -41,11 +41,12 @@ def watched(schema: Schema) -> list[Field]:
 
 
 def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict[str, JSON]:
-    """The distribution of the inputs in training and of the scores on validation rows; it holds no row.
+    """The distribution of the inputs in training and of the scores by then; it holds no row.
 
     Args:
         train: good rows in the house's names; one of each entity where scoring writes one.
-        scored: the scores of the validation rows; those with an `error` count for nothing, for scoring sets them aside.
+        scored: scores of the validation rows, or of others like those that will be scored; those with an `error` count
+            for nothing, for scoring sets them aside.
 
     Returns:
         For each column: for numbers the inner edges of ten bins of equal share and their shares, for categories
@@ -66,7 +67,7 @@ def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict
         field.source: _numbers(train[field.name], field) if field.kind == "number" else _column(train[field.name])
         for field in features
     }
-    # what validation rows say nothing of, such as reasons that only scoring gives, can't be compared
+    # what these say nothing of, such as reasons that only scoring gives, can't be compared
     said = scored.loc[:, scored.notna().any()]
     outputs = {str(name): _column(column) for name, column in said.items() if _countable(column)}
     uncoded = {field.source: train[field.name][~train[field.name].isin(field.states)] for field in features}

@@ -77,7 +77,7 @@ def forest(studio: Studio, bundle: Mapping[str, JSON], protocol: str) -> Drawn |
     if not any(wording.finite((headline or {}).get("value")) is not None for _, headline, _ in found):
         return None
     label = metric_names.metric_label(metric)
-    rises = metric_names.metric_rises(metric, bundle["goal"])
+    rises = metric_names.metric_rises(metric, bundle["goal"], bundle.get("meanings", {}))
     better = "" if rises is None else ("   (higher is better →)" if rises else "   (← lower is better)")
 
     def paint(canvas: Any) -> None:

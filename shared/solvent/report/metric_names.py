@@ -9,7 +9,7 @@ from .wording import humane, shorten
 
 __all__ = ["metric_label", "metric_meaning", "metric_rises", "of_class"]
 
-# name: (label, meaning, whether higher is better). A domain's own metric is shown by its name.
+# name: (label, meaning, whether higher is better). A domain says what its own mean (`Solution.meanings`).
 _METRICS: dict[str, tuple[str, str, bool | None]] = {
     "auc": ("AUC", "chance that a positive row is ranked above a negative one; 0.5 is guessing", True),
     "average_precision": ("Average precision", "area under precision and recall; guessing gives the base rate", True),
@@ -67,6 +67,9 @@ _OVER_CLASSES = ("auc", "average_precision", "precision", "recall", "f1")
 _OVER_SEVERAL_AT_ONCE = (*_OVER_CLASSES, "log_loss", "brier", "ece")
 
 
+_NONE: Mapping[str, Mapping[str, Any]] = {}
+
+
 def of_class(name: str) -> tuple[str, str] | None:
     """The metric and the class of `f1 of NAME`; None where a name has no such form."""
     metric, _, level = name.partition(" of ")
@@ -81,16 +84,21 @@ def metric_label(name: str) -> str:
     return (_METRICS[base][0] if base in _METRICS else humane(base)) + at + depth
 
 
-def metric_meaning(name: str, *, means: bool = False, several: bool = False) -> str:
-    """What a metric of the suite means, in a few words; empty for a domain's own.
+def metric_meaning(
+    name: str, own: Mapping[str, Mapping[str, Any]] = _NONE, *, means: bool = False, several: bool = False
+) -> str:
+    """What a metric means, in a few words; empty where nobody says.
 
     Args:
+        own: what the solution says of its metrics; it goes before what the suite says.
         means: metrics of yes or no are means over the target's classes.
         several: a row may have several of them.
     """
     if found := of_class(name):
         return _OF_A_CLASS.get(found[0], "").format(shorten(found[1]))
     base = name.partition("@")[0]
+    if base in own:
+        return str(own[base]["text"])
     if base not in _METRICS:
         return ""
     if several and base == "accuracy":
@@ -99,10 +107,17 @@ def metric_meaning(name: str, *, means: bool = False, several: bool = False) -> 
     return ("mean over classes: " if over else "") + _METRICS[base][1]
 
 
-def metric_rises(name: str, goal: Mapping[str, Any]) -> bool | None:
-    """Whether higher is better; None where it is not known."""
+def metric_rises(name: str, goal: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]] = _NONE) -> bool | None:
+    """Whether higher is better; None where neither is, or it is not known.
+
+    Args:
+        own: what the solution says of its metrics.
+    """
     if goal["metric"] == name:
         return bool(goal["higher"])
     found = of_class(name)
     base = found[0] if found else name.partition("@")[0]
+    if not found and base in own:
+        higher: bool | None = own[base]["higher"]
+        return higher
     return _METRICS[base][2] if base in _METRICS else None

@@ -110,13 +110,14 @@ def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     order = sorted(rivals, key=lambda name: name != baseline)
     names = list(dict.fromkeys([*ours, *(metric for name in order for metric in rivals[name]["metrics"])]))
     names.sort(key=lambda name: name != test["headline"])
+    own = bundle.get("meanings", {})  # older bundles have none
     several, means = lists(bundle), bool(classes(bundle)) and bundle["facts"].get("positive") is None
     return [
         {
             "name": name,
             "label": metric_names.metric_label(name),
-            "meaning": metric_names.metric_meaning(name, means=means, several=several),
-            "rises": metric_names.metric_rises(name, bundle["goal"]),
+            "meaning": metric_names.metric_meaning(name, own, means=means, several=several),
+            "rises": metric_names.metric_rises(name, bundle["goal"], own),
             "headline": name == test["headline"],
             "found": [ours.get(name), *(rivals[rival]["metrics"].get(name) for rival in order)],
         }

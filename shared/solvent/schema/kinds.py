@@ -39,7 +39,7 @@ UNREADABLE = {
     "number": "is not a number",
     "time": "is not a date or time (expected as 2024-05-31 or 2024-05-31T10:00:00)",
     "image": "is neither a path nor the bytes of an image",
-    "list": 'is not a list (expected as ["a", "b"] or a|b)',
+    "list": "is not a list (expected as a|b, or as a JSON list)",  # no quotes: where reasons are counted, they go
 }
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"

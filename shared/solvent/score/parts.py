@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UNWRITABLE", "Layout", "Part", "Scored", "read_parts", "score_part"]
 
-ROW, REASONS, ERROR = "row", "reasons", "error"
+ROW, REASONS, ERROR, NOTE = "row", "reasons", "error", "note"
 MASKED = "***"
 HIDDEN = "the scorer can't take it; why is hidden, since columns are masked"
 MOST_UNGROUPED = 500_000  # rows that may be one part, for their entities don't lie together
@@ -293,7 +293,7 @@ def score_part(
         scored=tables.typed(scored, layout.types),
         set_aside=_set_aside(_without_files(raw.loc[bad, sources], schema), [reasons[index] for index in bad], mask),
         reasons=Counter(kind for index in bad for kind in reason_kinds(reasons[index])),
-        notes=_notes(checked.notes, mask),
+        notes=_notes(checked.notes, mask) + _scorers_notes(outputs, names),
         inputs=good,
         outputs=outputs[names],
         joined=joined,
@@ -352,6 +352,13 @@ def _with_zero_byte(cells: pd.Series) -> pd.Series:
 
 
 UNWRITABLE: Mapping[str, Callable[[pd.Series], pd.Series]] = {"jsonl": _infinite, "sql": _with_zero_byte}
+
+
+def _scorers_notes(outputs: pd.DataFrame, names: Collection[str]) -> Counter[str]:
+    """What the scorer noticed about rows that it scored, without their cells."""
+    if NOTE not in outputs or NOTE in names:
+        return Counter()
+    return Counter(kind for note in outputs[NOTE].dropna() for kind in reason_kinds(note))
 
 
 def _notes(found: Mapping[str, int], mask: Collection[str]) -> Counter[str]:

@@ -244,7 +244,10 @@ def _by_last(
 def _count_missing_times(ranks: NDArray[np.int64], facts: dict[str, JSON]) -> None:
     if (ranks == 0).any():
         facts["rows_without_time"] = int((ranks == 0).sum())
-        logger.warning("%d rows have no time; they count as the oldest.", facts["rows_without_time"])
+        logger.warning(
+            "%d rows have no time that can be read; to cut the table they count as the oldest.",
+            facts["rows_without_time"],
+        )
 
 
 def _by_column(table: pd.DataFrame, column: str, split: Split) -> NDArray[np.int64]:
