@@ -134,6 +134,11 @@ def test_a_value_that_fits_no_type_of_a_union_is_one_problem(refused):
     assert said.count("(found 3)") == 1
 
 
+def test_a_share_that_is_given_in_percent_is_told_how_it_is_written(refused):
+    (said,) = refused({**CREDIT, "data": {"rows": "loans.csv", "max_bad": 5}})
+    assert said.endswith("data.max_bad: expected less than or equal to 1 (found 5; 5 % is 0.05).")
+
+
 def test_an_item_of_a_list_is_named_by_its_place(refused):
     (said,) = refused({**CREDIT, "settings": {"smoothness": [1, "strong"]}})
     assert said.endswith("settings.smoothness.1: expected a number (found 'strong').")
