@@ -149,6 +149,13 @@ class Bundle:
 
         return headline_sentence(self.facts)
 
+    @property
+    def verdict(self) -> str:
+        """Whether the model is worth it beside the baseline, in one sentence."""
+        from .report.verdict import verdict
+
+        return verdict(self.facts).sentence
+
     def source(self, given: Any) -> Source:
         """Where a table comes from, read as the training table was, in what is not named: with its decimal sign, and
         with its names for the columns of a folder of images, and by which files are images."""

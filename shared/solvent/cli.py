@@ -115,7 +115,10 @@ def train(config: Path, changes: tuple[str, ...], out: Path, resume: bool) -> No
         resume=resume,
         command=shlex.join(["solvent", "train", str(config), *sets, "--out", str(out)]),
     )
-    click.echo(f"{bundle.headline}\nreport: {out / 'report.html'}\nnext:   solvent score {out} NEW_ROWS.csv scores.csv")
+    click.echo(bundle.headline)
+    if bundle.facts["test"]:
+        click.echo(bundle.verdict)
+    click.echo(f"report: {out / 'report.html'}\nnext:   solvent score {out} NEW_ROWS.csv scores.csv")
 
 
 @main.command()

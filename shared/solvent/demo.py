@@ -44,7 +44,7 @@ def run(name: str, out: Path) -> str:
             `scores.csv`, and `nightly.yaml`, a job that scores them every night.
 
     Returns:
-        What to print: the headline beside the baseline's, where the report is, what to type next.
+        What to print: the headline beside the baseline's and the verdict, where the report is, what to type next.
     """
     solution = find(name)
     refuse_to_replace(out / "bundle")
@@ -76,6 +76,7 @@ def run(name: str, out: Path) -> str:
     return "\n".join(
         [
             bundle.headline,
+            bundle.verdict,
             f"report: {out / 'bundle' / 'report.html'}",
             f"scores: {out / 'scores.csv'}, of the {len(cases)} test rows without their targets ({new})",
             f"next:   put your own file and columns into {out / 'config.yaml'}, then",

@@ -157,10 +157,18 @@ def messages(error: ValidationError, content: Any, kind: Any) -> Iterator[tuple[
             kinds.setdefault(place, set()).add(item["type"])
     for place, texts in expected.items():
         joined = " or ".join([texts[0], *(text.removeprefix("expected ") for text in texts[1:])])
-        found = f"found {shown(inputs[place])}"
+        found = f"found {shown(inputs[place])}{_as_share(inputs[place], joined)}"
         # what a rule between several keys says, a value that is cut makes no clearer
         whole = isinstance(inputs[place], Mapping) and kinds[place] == {"value_error"} and found.endswith("...")
         yield place, f"{joined}." if whole or found in joined else f"{joined} ({found})."
+
+
+def _as_share(value: Any, expected: str) -> str:
+    """How a share is written that was given in percent."""
+    is_share = re.search(r"less than (or equal to )?1$", expected) is not None
+    return (
+        f"; {value:g} % is {value / 100:g}" if is_share and isinstance(value, int | float) and 1 < value <= 100 else ""
+    )
 
 
 def _expected(item: ErrorDetails) -> str:

@@ -125,6 +125,13 @@ class Judge:
         name = whole[0].name if whole else self.solution.columns(self.settings).resample
         return intervals.Resampling(len(rows), rows[name].to_numpy() if name in rows else None)
 
+    def _unit(self, rows: Table) -> str:
+        """What a case is: by the solution's own name whose it is, where each has but one; else a row."""
+        columns = self.solution.columns(self.settings)
+        own = [column.name for column in columns.inputs if column.role == "entity"]
+        name = own[0] if own else columns.resample
+        return name if name in rows and rows[name].is_unique else "row"
+
     def headlines(self, scored: Scored) -> dict[str, float]:
         """Every model's headline on the same rows."""
         return {name: self.measure(scored.rows, table).headline for name, table in scored.by_model.items()}
@@ -181,6 +188,7 @@ class Judge:
             "test": {
                 "solution": self.solution.name,
                 "rows": len(scored.rows),
+                "unit": self._unit(scored.rows),
                 "set_aside": scored.failed + set_aside,
                 "headline": self.goal.metric,
                 "metrics": metrics[OURS],

@@ -92,7 +92,7 @@ def _diagnoses(settings: Medical, rows: pd.DataFrame) -> list[Finding]:
                 name="no_positive",
                 severity="refusal",
                 message=f"settings.positive is {settings.positive!r}, and the diagnoses are {listed(levels)}.",
-                cure="Name one of them.",
+                cure="Name one of them; or, if it is right, give images that show it.",
             )
         ]
     if settings.positive is None and len(levels) == 2:
@@ -105,6 +105,24 @@ def _diagnoses(settings: Medical, rows: pd.DataFrame) -> list[Finding]:
                 cure="Name it.",
             )
         ]
+    found = []
+    if settings.positive is not None and len(levels) > 2:
+        counts = rows["label"][rows["label"] != settings.positive].value_counts()
+        others = listed(f"{level} ({many(count, 'image')})" for level, count in counts.items())
+        found.append(
+            Finding(
+                name="other_diagnoses",
+                severity="warning",
+                message=f"All that is not {settings.positive} counts as negative: {others}.",
+                cure="Leave out rows whose diagnosis is not known.",
+                count=int(counts.sum()),
+            )
+        )
+    return found + _mixed(settings, rows)
+
+
+def _mixed(settings: Medical, rows: pd.DataFrame) -> list[Finding]:
+    """Patients whose images have several diagnoses."""
     if "patient" not in rows:
         return []
     truth = rows["label"] if settings.positive is None else rows["label"] == settings.positive

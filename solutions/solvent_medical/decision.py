@@ -3,20 +3,21 @@
 All of it is fitted on calibrating patients, who chose nothing of the network, and lives in the bundle's facts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from solvent import Refused
+from solvent import Finding, Refused
 from solvent.metrics import calibration, conformal, operating_point
 
 from .settings import Medical
 
-__all__ = ["CHOSEN_ON", "NEGATIVE", "POSITIVE", "REFER", "answer", "fit", "refuse_too_few", "too_few"]
+__all__ = ["CHOSEN_ON", "NEGATIVE", "POSITIVE", "REFER", "answer", "fit", "refuse_too_few", "too_few", "useless"]
 
 POSITIVE, NEGATIVE, REFER = "positive", "negative", "refer"
 CHOSEN_ON = "validation patients, calibrating half"
+USELESS = 0.2  # what is kept for a promise has to leave more than this of the others in peace
 
 
 def fit(settings: Medical, name: str, logit: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
@@ -59,6 +60,33 @@ def refuse_too_few(settings: Medical, name: str, truth: np.ndarray) -> None:
     if fewest < needed:
         needs = f"{needed} patients with and {needed} without {name}"
         raise too_few(settings, needs, f"{ill} with and {len(known) - ill} without")
+
+
+def useless(settings: Medical, questions: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """The operating points that keep their promise by giving nearly everybody the same answer.
+
+    Args:
+        questions: what `fit` returned, by name.
+    """
+    flagging = settings.operating_point.specificity is None
+    promised, other = ("sensitivity", "specificity") if flagging else ("specificity", "sensitivity")
+    for name, facts in questions.items():
+        at = facts["operating_point"]
+        if at[other] is None or at[other] >= USELESS:
+            continue
+        them = f"with {name}" if flagging else f"without {name}"
+        set_by = at["positives"] if flagging else at["rows"] - at["positives"]
+        yield Finding(
+            name="useless_operating_point",
+            severity="warning",
+            message=f"Nearly {'everybody' if flagging else 'nobody'} is flagged for {name}: the operating point that "
+            f"{set_by} patients {them} set for a {promised} of {at['target']:g} with {at['confidence']:.0%} confidence "
+            f"has a {other} of {at[other]:.2f} on the {CHOSEN_ON}.",
+            cure=f"Give more patients {them} or a larger validation part (data.split.fractions): the more set it, the "
+            f"less careful it has to be. Or lower settings.operating_point.{promised} or confidence. Or train a better "
+            "network.",
+            count=set_by,
+        )
 
 
 def too_few(settings: Medical, needs: str, there: str) -> Refused:
@@ -110,7 +138,8 @@ def _operating_point(settings: Medical, name: str, truth: np.ndarray, probabilit
             truth, probability, wanted.specificity, wanted.confidence, chosen_on=CHOSEN_ON
         )
     except Refused as error:
-        raise Refused(f"settings.operating_point, {name}, {CHOSEN_ON}: {error}") from error
+        promised = "sensitivity" if wanted.specificity is None else "specificity"
+        raise Refused(f"settings.operating_point.{promised}, {name}, {CHOSEN_ON}: {error}") from error
 
 
 def _probability(fitted: Mapping[str, Any], logit: np.ndarray) -> np.ndarray:

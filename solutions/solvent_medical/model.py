@@ -10,7 +10,7 @@ from solvent.schema import Schema
 from solvent.solution import JSON, Score
 from solvent.split import halves
 
-from . import identifying, made, patients
+from . import decision, identifying, made, patients
 from .answers import answers, task
 from .settings import Medical
 
@@ -53,6 +53,7 @@ def fit(settings: Medical, data: Data) -> Fitted:
         facts=facts,
         valid=asked.answer(facts, logits).set_axis(valid.index),
         files=files,
+        findings=tuple(decision.useless(settings, facts.get("questions", {}))),
         personal=frozenset({"report.html", *files}),  # patients' images, and what may come close to one
     )
 

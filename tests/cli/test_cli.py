@@ -155,9 +155,10 @@ def test_train_leaves_a_bundle_and_says_what_to_type_next(project):
     result = project.train("--set", "settings.training.epochs=1")
     assert result.exit_code == 0, result.stderr
     out = project.folder / "bundle"
-    headline, report, following = result.stdout.splitlines()
+    headline, verdict, report, following = result.stdout.splitlines()
     facts = json.loads((out / "bundle.json").read_text())
     assert headline.startswith("AUC ") and "on 300 test rows" in headline and "baseline" in headline
+    assert facts["test"]["baseline"]["name"] in verdict and ("worth it" in verdict or "not shown to be" in verdict)
     assert report == f"report: {out / 'report.html'}"
     assert following == f"next:   solvent score {out} NEW_ROWS.csv scores.csv"
     assert facts["settings"]["training"]["epochs"] == 1

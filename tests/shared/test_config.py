@@ -159,6 +159,11 @@ def test_a_list_in_place_of_a_text_is_called_so_and_a_rule_between_settings_show
     assert messages({"low": 2, "title": "a" * 60}) == ["low: is over high."]
 
 
+def test_a_share_that_is_given_in_percent_is_told_how_it_is_written(refused):
+    (said,) = refused({**CREDIT, "data": {"rows": "loans.csv", "max_bad": 5}})
+    assert said.endswith("data.max_bad: expected less than or equal to 1 (found 5; 5 % is 0.05).")
+
+
 def test_an_item_of_a_list_is_named_by_its_place(refused):
     (said,) = refused({**CREDIT, "settings": {"smoothness": [1, "strong"]}})
     assert said.endswith("settings.smoothness.1: expected a number (found 'strong').")

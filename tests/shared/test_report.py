@@ -670,7 +670,7 @@ def test_a_slice_that_is_worse_than_the_whole_is_marked(credit: str, priced: str
     text = _Page(credit).text
     assert "rent weaker 191 0.741 0.652 to 0.821" in text
     assert text.count(" weaker ") == 1
-    assert "priv 12 too few rows to measure" in text
+    assert "priv 12 too few rows to measure: fewer than 20" in text
     assert "missing 25 not defined on these rows" in text
     assert "Porto weaker 300" in _Page(priced).text  # lower is better, and 33.1 lies above 31.4
 
@@ -684,9 +684,9 @@ def test_the_levels_of_a_protected_column_stand_beside_their_reference() -> None
         "−0.30 −0.38 to −0.22" in text
     )
     assert "m reference 500 0.800 0.760 to 0.830 1 0.900 0.870 to 0.930 360 rows 0" in text
-    assert "d 40 0.700 0.550 to 0.840 0.875 0.690 to 1.060 too few rows 15 rows –" in text
+    assert "d 40 0.700 0.550 to 0.840 0.875 0.690 to 1.060 too few rows: fewer than 20 15 rows –" in text
     assert "x reference under four fifths of it 31" in text
-    assert "missing 19 too few rows to measure" in text
+    assert "missing 19 too few rows to measure: fewer than 20" in text
     assert "Faith no level has enough rows to be the reference" in text
     assert "7 rarer levels are left out" in text
     assert "Equal rates are not all of fairness" in text
@@ -922,6 +922,14 @@ def test_the_headline_in_one_line() -> None:
     )
 
 
+def test_cases_are_called_by_what_they_are() -> None:
+    bundle, scores = loans()
+    bundle["test"]["unit"], bundle["training"] = "patient", []
+    page, card = _Page(report.html(bundle, scores)).text, report.model_card(bundle)
+    for text in (report.headline_sentence(bundle), page, card):
+        assert "891 test patients" in text and "891 test rows" not in text
+
+
 def test_rows_that_are_in_no_number_are_said_beside_the_headline() -> None:
     bundle, _ = loans()
     bundle["test"]["set_aside"] = 8
@@ -954,7 +962,7 @@ def test_classes_that_were_numbers_or_truth_values_in_the_file_are_found() -> No
         bundle["facts"] |= {"classes": [0, 1], "positive": positive}
         bundle["confusion"]["classes"] = ["1", "0"]
         page = report.html(bundle, scores)
-        assert "250 rows are “1”" in page
+        assert "250 are “1”" in page
         assert "The dot is the operating point." in page
 
 

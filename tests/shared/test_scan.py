@@ -305,6 +305,19 @@ def test_few_test_rows_say_how_wide_intervals_get() -> None:
     )
 
 
+def test_few_rows_count_each_patient_once() -> None:
+    patients = [f"p{item // 2}" for item in range(240)]  # 120 in all, 29 of them under test
+    table = pd.DataFrame({"patient": words(patients), "target": words(["ill", "ill", "well", "well"] * 60)})
+    known = schema(patient="entity id", target="target category")
+    parts = {"train": table[:182], "test": table[182:]}
+    found = named(scan(parts, known, given=True), "few_rows")
+    assert "58 rows of 29 values of PATIENT: " in found.message and "± 0.14 wide" in found.message
+    assert "Class 'ill' of TARGET has 14 values of PATIENT in the test part: " in found.message
+    assert found.count == 14
+    more = {"train": table, "test": table.assign(patient=words([f"q{item}" for item in range(240)]))}
+    assert "few_rows" not in [item.name for item in scan(more, known, given=True)]
+
+
 def folds_of(table: pd.DataFrame, count: int) -> list[dict[str, pd.DataFrame]]:
     place = np.arange(len(table)) % count
     return [

@@ -356,7 +356,9 @@ def test_two_diagnoses_without_the_one_that_is_looked_for_are_refused():
 def test_patients_with_two_diagnoses_are_refused_unless_one_is_looked_for():
     rows = pd.DataFrame({"patient": ["a", "a", "b"], "label": ["x", "y", "z"], "image": [b"", b"", b""]})
     assert checks.checks(Medical(backbone="cnn"), rows)[0].severity == "refusal"
-    assert checks.checks(Medical(backbone="cnn", positive="y"), rows)[0].severity == "note"
+    others, mixed = checks.checks(Medical(backbone="cnn", positive="y"), rows)
+    assert mixed.severity == "note"
+    assert others.severity == "warning" and "not y counts as negative: x (1 image), z (1 image)." in others.message
 
 
 def test_an_ensemble_is_the_mean_of_its_networks(tmp_path):

@@ -128,6 +128,21 @@ def test_the_settings_that_come_with_chest_x_rays_ask_for_no_more_patients_than_
         decision.refuse_too_few(settings, name, rarest)
 
 
+def test_an_operating_point_that_flags_nearly_everybody_is_told_of_with_a_cure():
+    ill = np.repeat([1, 0], [29, 200])
+    logit = np.concatenate([[-9.0], np.ones(28), np.full(190, -1.0), np.full(10, -10.0)])  # one odd patient sets it
+    (found,) = decision.useless(SETTINGS, {"ill": decision.fit(SETTINGS, "ill", logit, ill)})
+    assert "Nearly everybody is flagged for ill" in found.message and "29 patients with ill" in found.message
+    assert "a specificity of 0.05" in found.message and "settings.operating_point.sensitivity" in found.cure
+    logit[0] = 1.0
+    assert not list(decision.useless(SETTINGS, {"ill": decision.fit(SETTINGS, "ill", logit, ill)}))
+    other = Medical(positive="ill", operating_point={"specificity": 0.9})
+    odd = np.concatenate([np.ones(29), [9.0], np.full(28, -1.0)])
+    (found,) = decision.useless(other, {"ill": decision.fit(other, "ill", odd, np.repeat([1, 0], 29))})
+    assert "Nearly nobody is flagged" in found.message and "29 patients without ill" in found.message
+    assert "a sensitivity of 0.00" in found.message
+
+
 def test_a_specificity_may_be_asked_for_instead():
     settings = Medical(positive="ill", operating_point={"specificity": 0.8, "confidence": 0.9})
     assert settings.operating_point.sensitivity is None

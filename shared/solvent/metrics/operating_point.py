@@ -317,9 +317,11 @@ def _spared(rows: int, target: float, confidence: float, promise: str, kind: str
     _check_share("confidence", confidence)
     needed = int(np.ceil(np.log(1 - confidence) / np.log(target)))
     if rows < needed:
+        most = np.floor(1000 * (1 - confidence) ** (1 / rows)) / 1000 if rows else 0
         raise Refused(
-            f"A {promise} of {target:g} with {confidence:.0%} confidence needs {needed} {kind}; here are {rows}. "
-            "Make the validation part larger, lower the target or the confidence, or choose another rule."
+            f"A {promise} of {target:g} with {confidence:.0%} confidence needs {needed} {kind}; here are {rows}"
+            f"{f', enough for {most:g} at most' if most else ''}. Give more rows, make the validation part larger "
+            f"(data.split.fractions), lower {promise} or confidence, or choose another rule."
         )
     candidates = np.arange(1, rows + 1)
     return int(candidates[binom.sf(candidates - 1, rows, 1 - target) >= confidence].max(initial=1))

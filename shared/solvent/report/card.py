@@ -8,7 +8,7 @@ from typing import Any
 
 from . import about_data, metric_names, sections, wording
 from .class_table import ClassTable, class_table
-from .verdict import headline_sentence, verdict
+from .verdict import headline_sentence, tested, verdict
 
 __all__ = ["model_card"]
 
@@ -102,7 +102,7 @@ def _evaluation(bundle: Mapping[str, JSON], test: Mapping[str, JSON] | None, our
     if not test:
         return [*blocks, "No test part: nothing here is measured on unseen rows."]
     weighed = " Rows count by their weight." if sections.weighed(bundle) else ""
-    blocks.append(f"{wording.count(test['rows'])} test rows. {_text(sections.protocol(bundle))}{weighed}")
+    blocks.append(f"{tested(bundle)}. {_text(sections.protocol(bundle))}{weighed}")
     names = ["our " + ours, *(_text(model["name"]) for model in models[1:])]
     found = [[_text(row["label"]), *map(_span, row["found"])] for row in sections.metrics(bundle)]
     blocks.append(_table(["Metric (95 % interval)", *names], found))
@@ -161,7 +161,7 @@ def _fairness(bundle: Mapping[str, JSON]) -> list[str]:
 def _compared(level: Mapping[str, JSON]) -> str:
     rows = f"{wording.count(level['rows'])} rows"
     if level["few"]:
-        return f"{rows}, too few to measure"
+        return f"{rows}, too few to measure: fewer than {level['fewest']}"
     deserving = f"{wording.count(level['deserving'])} rows"
     truly = "too few of" if level["few_deserving"] else f"{_span(level['true_positive_rate'])} of"
     said = f"{rows}, favourable {_span(level['rate'])}, true-positive rate {truly} {deserving}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import about_data, metric_names, sections, wording
 from .templates import environment
-from .verdict import verdict
+from .verdict import tested, verdict
 
 __all__ = ["html"]
 
@@ -73,6 +73,7 @@ def context(
         "bundle": bundle,
         "data": data,
         "test": test,
+        "tested": tested(bundle) if test else "",
         "title": wording.humane(bundle["solution"]),
         "metric": goal["metric"],
         "higher": goal["higher"],
@@ -98,7 +99,7 @@ def context(
         "outcomes": outcomes(studio, bundle, scores),
         "slices": sections.slices(bundle),
         "fairness": sections.fairness(bundle),
-        "domain": domain(studio, figures, f"{wording.count(test['rows'])} test rows." if test else ""),
+        "domain": domain(studio, figures, f"{tested(bundle)}." if test else ""),
         "findings": sections.findings(bundle, pictures),
         "stages": sections.stages(bundle),
         "histories": histories(studio, bundle["training"], goal),

@@ -55,18 +55,21 @@ class Cases:
     Args:
         weight: above 0, all 1 where no column has that role; shape `(rows,)`.
         weighed: whether a column has it.
+        unit: what each of them is, such as a row.
     """
 
     table: Any
     weight: np.ndarray
     weighed: bool
+    unit: str = "row"
 
     @classmethod
     def of(cls, bundle: Mapping[str, JSON], scores: Any) -> Cases:
+        unit = bundle["test"].get("unit", "row")
         if not sections.weighed(bundle):
-            return cls(scores, np.ones(len(scores)), False)
+            return cls(scores, np.ones(len(scores)), False, unit)
         weight = np.asarray(scores["weight"], dtype=np.float64)
-        return cls(scores[weight > 0], weight[weight > 0], True)
+        return cls(scores[weight > 0], weight[weight > 0], True, unit)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def rows_shown(ours: Points, cases: Cases) -> str:
     left_out = len(cases.table) - len(ours.score)
     out = f", {wording.count(left_out)} without a score left out" if left_out else ""
     weighed = "; rows count by their weight" if cases.weighed else ""
-    return f"{wording.count(len(ours.score))} test rows{out}{weighed}"
+    return f"{wording.count(len(ours.score))} test {cases.unit}s{out}{weighed}"
 
 
 def columns_below(cases: Cases) -> str:

@@ -223,7 +223,7 @@ def slices(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
         unmeasured = ""
         if item["value"] is None:
             few = item["rows"] < FEWEST_ROWS
-            unmeasured = "too few rows to measure" if few else "not defined on these rows"
+            unmeasured = f"too few rows to measure: fewer than {FEWEST_ROWS}" if few else "not defined on these rows"
         told = {**item, "span": span, "weaker": weaker, "unmeasured": unmeasured}
         columns.setdefault(item["column"], []).append(told)
     return [{"column": column, "levels": levels} for column, levels in columns.items()]
@@ -233,7 +233,7 @@ def fairness(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """The levels of each protected column against its reference; none where nothing was compared.
 
     `under`: the whole interval of the level's ratio lies under four fifths; `over`: beside it the reference's does.
-    `few`: it has too few rows to measure; `few_deserving`: it has too few for a true-positive rate.
+    `few`: it has too few rows to measure, fewer than `fewest`; `few_deserving`: too few for a true-positive rate.
     """
     found = bundle.get("fairness") or []
     if not found:
@@ -248,7 +248,7 @@ def fairness(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
         low, high = wording.finite(level["ratio"]["low"]), wording.finite(level["ratio"]["high"])
         under, over = high is not None and high < FOUR_FIFTHS, low is not None and low > 1 / FOUR_FIFTHS
         few = {"few": level["rows"] < FEWEST_ROWS, "few_deserving": level["deserving"] < FEWEST_ROWS}
-        told.append({**level, "span": span, "under": under, "over": over, **few})
+        told.append({**level, "span": span, "under": under, "over": over, "fewest": FEWEST_ROWS, **few})
     levels = iter(told)
     return [{**column, "levels": list(islice(levels, len(column["levels"])))} for column in found]
 

@@ -33,7 +33,7 @@ def two_classes(
     ours = known[0]
     label = wording.shorten(positive, 26)
     rate = np.average(ours.truth, weights=ours.weight)
-    basis = f"{rows_shown(ours, cases)}; {wording.count(ours.truth.sum())} rows are “{label}”."
+    basis = f"{rows_shown(ours, cases)}; {wording.count(ours.truth.sum())} are “{label}”."
     test = bundle["test"]
     theirs = test["baseline"] or {}
     point = wording.finite((bundle["facts"].get("operating_point") or {}).get("value"))

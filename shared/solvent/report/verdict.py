@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .metric_names import metric_label
 from .wording import MINUS, count, estimate, finite, interval, number, shorten, signed
 
-__all__ = ["Verdict", "headline_sentence", "set_aside", "verdict"]
+__all__ = ["Verdict", "headline_sentence", "set_aside", "tested", "verdict"]
 
 
 def headline_sentence(bundle: Mapping[str, Any]) -> str:
@@ -24,10 +24,15 @@ def headline_sentence(bundle: Mapping[str, Any]) -> str:
     def told(found: Mapping[str, Any] | None) -> str:
         return estimate(found) + (f" (95 % interval {interval(found)})" if interval(found) else " (no interval)")
 
-    ours = f"{metric_label(metric)} {told(test['metrics'][metric])} on {count(test['rows'])} test rows"
+    ours = f"{metric_label(metric)} {told(test['metrics'][metric])} on {tested(bundle)}"
     baseline = test["baseline"]
     theirs = f"baseline {shorten(baseline['name'])} {told(baseline.get(metric))}" if baseline else "no baseline"
     return f"{ours}; {theirs}. {set_aside(bundle)}".strip()
+
+
+def tested(bundle: Mapping[str, Any]) -> str:
+    """How many cases were measured, as rows or by what each of them is: `29 test patients`."""
+    return f"{count(bundle['test']['rows'])} test {bundle['test'].get('unit', 'row')}s"
 
 
 def set_aside(bundle: Mapping[str, Any]) -> str:

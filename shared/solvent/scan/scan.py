@@ -282,28 +282,38 @@ def _imbalance(train: pd.DataFrame, schema: Schema) -> Iterator[Finding]:
 
 
 def _few_rows(test: pd.DataFrame | None, schema: Schema, *, folded: bool) -> Iterator[Finding]:
-    """What is measured on so few rows that little will be known of it."""
+    """What is measured on so few rows that little will be known of it. Of an entity or group, all rows count once: it
+    is what intervals draw."""
     if test is None:
         return
-    says, columns, least = [], [], len(test)
-    if len(test) < TEST_ROWS:
+    unit = whole(schema)
+    unit = unit if unit is not None and unit.name in test else None
+    whose = pd.Series(range(len(test)), test.index) if unit is None else keys(test[unit.name])
+    rows = int(whose.nunique(dropna=False))
+    says, columns, least = [], [], rows
+    if rows < TEST_ROWS:
         where = "All folds together have" if folded else "The test part has"
+        of = "" if unit is None else f" of {many(rows, 'value')} of {unit.source}"
         number = any(field.kind == "number" for field in schema.targets)
         around = (
-            f"an RMSE is about ± {1.96 / np.sqrt(2 * len(test)):.0%} of it"
+            f"an RMSE is about ± {1.96 / np.sqrt(2 * rows):.0%} of it"
             if number
-            else f"a share such as an accuracy of 0.80 is ± {_half_width(len(test)):.2f}"
+            else f"a share such as an accuracy of 0.80 is ± {_half_width(rows):.2f}"
         )
-        says.append(f"{where} {many(len(test), 'row')}: a 95 % interval around {around} wide.")
+        says.append(f"{where} {many(len(test), 'row')}{of}: a 95 % interval around {around} wide.")
     for field in schema.targets:
         if field.kind not in ("category", "list") or field.name not in test:
             continue
-        counts = rows_by_class(test[field.name], field)
+        each = pd.DataFrame({"whose": whose, "class": test[field.name]}).explode("class").drop_duplicates()
+        counts = rows_by_class(each["class"], field)
         if (len(counts) > 1 or field.kind == "list") and counts.iloc[-1] < RARE_ROWS:
             columns.append(field.source)
             least = int(counts.iloc[-1])
+            there = (
+                many(least, "test row") if unit is None else f"{many(least, 'value')} of {unit.source} in the test part"
+            )
             says.append(
-                f"Class {counts.index[-1]!r} of {field.source} has {many(least, 'test row')}: a 95 % interval around "
+                f"Class {counts.index[-1]!r} of {field.source} has {there}: a 95 % interval around "
                 f"a recall of 0.80 is ± {_half_width(least):.2f} wide."
                 if least
                 else f"Class {counts.index[-1]!r} of {field.source} has no test row: nothing is measured of it."
