@@ -176,6 +176,29 @@ def test_training_rows_are_the_pairs_shifted_with_their_tokens_weighed_alike():
     assert facts["longest_source"] >= (source > 0).sum(axis=1).max() - 1
 
 
+def test_pairs_are_joined_to_longer_ones_as_long_as_these_are_not_too_long():
+    rows = pd.DataFrame(
+        {"source": ["tea", "milk", "a cup of tea"] * 4, "target": ["Tee", "Milch", "eine Tasse Tee"] * 4}
+    )
+    settings = Translation(network={"vocabulary": 300}, subword_sampling=None, masked_words=0, joined=0.5, clean=False)
+    pairs, facts, _ = reading.learnt(settings, rows, ALL)
+    assert facts["pairs"] == 12
+    assert len(pairs.sources) == len(pairs.targets) == len(pairs.lengths) == len(pairs.weights) == 18
+    known = dict(zip(rows["source"], rows["target"], strict=True))
+    for source, target in zip(pairs.sources[12:], pairs.targets[12:], strict=True):
+        assert any(
+            (source, target) == (f"{first} {second}", f"{known[first]} {known[second]}")
+            for first in known
+            for second in known
+        )
+    both = [pairs.vocabulary.encode(texts) for texts in (pairs.sources, pairs.targets)]
+    assert all(length > max(map(len, tokens)) for length, *tokens in zip(pairs.lengths, *both, strict=True))
+    short = settings.model_copy(update={"longest": 14, "joined": 1.0})
+    kept, facts, _ = reading.learnt(short, rows, ALL)
+    assert facts["pairs"] == 12 < len(kept.sources) < 24
+    assert max(map(len, kept.vocabulary.encode([*kept.sources, *kept.targets]))) < 14
+
+
 def test_subwords_and_marks_are_drawn_anew_for_other_batches_and_spell_the_same():
     rows = pd.DataFrame(
         {"source": [f"tea {n} is good" for n in range(9)], "target": [f"Tee {n} ist gut" for n in range(9)]}

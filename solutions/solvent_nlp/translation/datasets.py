@@ -29,6 +29,7 @@ DATASETS = (
             "split": BY_PART,
             "settings": {
                 "subword_sampling": None,
+                "joined": 0.1,
                 # Room for each word to be one token; small batches, since steps are what so few pairs lack.
                 "network": {
                     "vocabulary": 1000,
@@ -38,7 +39,7 @@ DATASETS = (
                     "heads": 4,
                     "dropout": 0.05,
                 },
-                "training": {"epochs": 10, "batch_size": 768, "patience": None, "ema": 0.99},
+                "training": {"epochs": 6, "batch_size": 768, "patience": None, "ema": 0.99},
             },
         },
     ),

@@ -135,8 +135,21 @@ def learnt(
         ]
     pick = lambda cells: [cells[place] for place in fits]  # noqa: E731
     sources, targets = pick(sources), pick(targets)
-    words = Dictionary.learnt(sources, targets) if settings.masked_words else None
     weight = kept["weight"].to_numpy(np.float64)[fits] if "weight" in kept else np.ones(len(fits))
+    facts = {
+        "pairs": len(fits),
+        "subwords": len(vocabulary),
+        "longest_source": int(np.quantile(ours[fits], QUANTILE)),
+        "longest_ratio": float(np.quantile(theirs[fits] / (ours[fits] + SLACK), QUANTILE)),
+    }
+    lengths = lengths[fits]
+    joined = _joined(lengths, settings)
+    sources, targets = (
+        [*side, *(f"{side[first]} {side[second]}" for first, second in joined)] for side in (sources, targets)
+    )
+    lengths = np.append(lengths, lengths[joined].sum(axis=1))
+    weight = np.append(weight, weight[joined].mean(axis=1))
+    words = Dictionary.learnt(sources, targets) if settings.masked_words else None
     pairs = Pairs(
         settings,
         vocabulary,
@@ -144,13 +157,13 @@ def learnt(
         targets,
         kept=[protector.shared(*pair)[: len(MARKS) - 1] for pair in zip(sources, targets, strict=True)],
         known=[words.aligned(*pair) if words else [] for pair in zip(sources, targets, strict=True)],
-        lengths=np.array([text.bucket(int(length), settings.longest) for length in lengths[fits]]),
+        lengths=np.array([text.bucket(int(length), settings.longest) for length in lengths]),
         weights=(weight / weight.mean()).astype(np.float32),
     )
-    facts = {
-        "pairs": len(fits),
-        "subwords": len(vocabulary),
-        "longest_source": int(np.quantile(ours[fits], QUANTILE)),
-        "longest_ratio": float(np.quantile(theirs[fits] / (ours[fits] + SLACK), QUANTILE)),
-    }
     return pairs, facts, findings
+
+
+def _joined(lengths: np.ndarray, settings: Translation) -> np.ndarray:
+    """Which pairs are joined to which others, shape `(joined, 2)`: drawn, less those that are too long together."""
+    drawn = np.random.default_rng(len(lengths)).integers(len(lengths), size=(round(settings.joined * len(lengths)), 2))
+    return np.asarray(drawn[lengths[drawn].sum(axis=1) <= settings.longest])

@@ -92,6 +92,8 @@ class Translation(Section):
         protect: what comes out as it went in.
         masked_words: share of training pairs in which a word and its translation become a placeholder, so that the
             network learns to write around terms that it is given.
+        joined: how many texts of two pairs, one behind the other, training has besides, as a share of the pairs: from
+            them the network learns texts that are longer than any pair.
         alternatives: further translations of each row that are given, the best first; at most `scoring.beam` - 1.
         review_share: share of the rows like the validation rows that are to be reviewed: those of the lowest
             estimated quality.
@@ -106,6 +108,7 @@ class Translation(Section):
     clean: bool = True
     protect: tuple[Kind, ...] = KINDS
     masked_words: float = Field(0.1, ge=0, lt=1)
+    joined: float = Field(0.0, ge=0, le=1)
     alternatives: int = Field(0, ge=0, le=31)
     review_share: float = Field(0.1, ge=0, lt=1)
     scoring: Scoring = Scoring()
