@@ -29,7 +29,7 @@ DATASETS = (
             "split": BY_PART,
             "settings": {
                 "subword_sampling": None,
-                "joined": 0.1,
+                "joined": 0.2,
                 # Room for each word to be one token; small batches, since steps are what so few pairs lack.
                 "network": {
                     "vocabulary": 1000,
