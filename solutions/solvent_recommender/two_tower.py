@@ -23,11 +23,12 @@ from .settings import Recommender, Towers
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["BATCH_ROWS", "NETWORKS", "described", "fit", "load", "rows"]
+__all__ = ["BATCH_ROWS", "NETWORKS", "described", "fit", "load", "others", "rows"]
 
 TOPICS = 64  # numbers that stand for the categories, words and numbers of an item
 NETWORKS = ("two_tower", "next_item")
 BATCH_ROWS = 1024  # in each call of a tower
+BAGS_IN_MEMORY = 1 << 26  # places of histories that are made once, 256 MB; of more users they are made anew each time
 AT_ONCE = 256  # users whose scores are one matrix product, so that none depends on who else is asked for
 
 Predict = Callable[..., Any]
@@ -63,14 +64,12 @@ def padded(
     places: np.ndarray,
     items: int,
     length: int,
-    leave: np.ndarray | None = None,
     until: np.ndarray | None = None,
 ) -> np.ndarray:
     """The last liked items of some users, the newest first, each one more than its place, zeros after them.
 
     Args:
         items: places from here on are new, and left out.
-        leave: an item of each user that is left out.
         until: so many of each user's events are read, the oldest ones.
 
     Returns:
@@ -79,8 +78,6 @@ def padded(
     asked = histories.take(places)
     kept = asked.liked & (asked.item < items)
     owner = asked.owner
-    if leave is not None:
-        kept &= asked.item != leave[owner]
     if until is not None:
         kept &= np.arange(len(owner)) - asked.start[owner] < until[owner]
     owner, item = owner[kept], asked.item[kept]
@@ -92,6 +89,26 @@ def padded(
     return found
 
 
+def others(histories: Histories, items: int, length: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The last liked items of some users but one, in any order: each user's are made once, with one more of them, which
+    takes the place of the one that is left out. To make them anew for each row took most of the time of training.
+
+    Returns:
+        users, and the item of each that is left out -> `(users, length)`.
+    """
+    few = len(histories) * (length + 1) <= BAGS_IN_MEMORY
+    made = padded(histories, np.arange(len(histories)), items, length + 1) if few else None
+
+    def bags(users: np.ndarray, leave: np.ndarray) -> np.ndarray:
+        found = padded(histories, users, items, length + 1) if made is None else made[users]
+        kept, spare = np.ascontiguousarray(found[:, :length]), found[:, length]
+        row, column = np.nonzero(kept == (leave + 1)[:, None])
+        kept[row, column] = spare[row]
+        return kept
+
+    return bags
+
+
 def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) -> training.Rows:
     """A row for each liked item: what else its user liked, or what they liked before it, and the item."""
     found = known.histories
@@ -100,11 +117,14 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
     before = liked - found.start[owner]
     share = np.bincount(item, minlength=len(known.items)).astype(np.float32) / max(len(item), 1)
     about = None if ordered else found.about
+    bags = None if ordered else others(found, len(known.items), settings.history)
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-        wanted = item[positions]
-        until = before[positions] if ordered else None
-        history = padded(found, owner[positions], len(known.items), settings.history, wanted, until)
+        wanted, users = item[positions], owner[positions]
+        if bags is None:
+            history = padded(found, users, len(known.items), settings.history, before[positions])
+        else:
+            history = bags(users, wanted)
         inputs = {
             "history": history,
             "item": (wanted + 1).astype(np.int32),
@@ -112,7 +132,7 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
             "share": share[wanted],
         }
         if about is not None:
-            inputs["about"] = about[owner[positions]]
+            inputs["about"] = about[users]
         return inputs, np.zeros((len(positions), 1), np.float32), np.ones(len(positions), np.float32)
 
     return training.Rows(len(liked), take)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from solvent_recommender import two_tower
+from solvent_recommender.interactions import Histories
 from solvent_recommender.settings import Towers
 from solvent_recommender.towers import Forget, Pairs, item_tower, user_tower
 
@@ -46,3 +48,18 @@ def test_in_training_the_item_tower_takes_some_items_for_new_ones():
 
     assert alike(tower(known, training=True).numpy()) == pytest.approx(0.1, abs=0.05)
     assert alike(tower(known).numpy()) == 0
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_row_is_read_by_the_last_items_that_its_user_liked_but_its_own(in_memory, monkeypatch):
+    monkeypatch.setattr(two_tower, "BAGS_IN_MEMORY", 100 if in_memory else 0)
+    item = np.array([4, 1, 3, 0, 2, 5, 2])  # the first user had six, oldest first, and did not like 0; the second one 2
+    liked = np.array([True, True, True, False, True, True, True])
+    histories = Histories(np.array([0, 6, 7]), item, liked, np.zeros(7, np.float32))
+    bags = two_tower.others(histories, 6, 3)
+    found = bags(np.array([0, 0, 0, 1]), np.array([5, 3, 4, 2]))
+    assert [sorted(row - 1) for row in found] == [[1, 2, 3], [1, 2, 5], [2, 3, 5], [-1, -1, -1]]
+    long = two_tower.others(histories, 6, 9)(np.array([0]), np.array([2]))
+    assert sorted(long[0]) == [0, 0, 0, 0, 0, 2, 4, 5, 6]
+    new = two_tower.others(histories, 5, 3)(np.array([0]), np.array([2]))
+    assert sorted(new[0] - 1) == [1, 3, 4], "items from 5 on are new and left out"
