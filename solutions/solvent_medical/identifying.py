@@ -155,7 +155,7 @@ def identified(cells: Collection[images.Cell]) -> list[Finding]:
 def reasons(cells: Collection[images.Cell]) -> list[str | None]:
     """Why an image may not be scored: that its file still identifies people; None where it does not."""
     return [
-        f"still identifies a person: {listed((tag.keyword for tag in tags), TOLD)}; de-identify it" if tags else None
+        f"still identifies a person: {listed((tag.keyword for tag in tags), TOLD)} (de-identify it)" if tags else None
         for tags in _of_cells(cells)
     ]
 

@@ -192,7 +192,7 @@ MAKER = element(0x7F01, 0x0010, "LO", b"MAKER ")
 def test_an_element_that_can_t_be_read_counts_and_hides_no_other(broken, told):
     content = file(item(PatientName="Doe^Jane")) + broken
     assert [tag.keyword for tag in identifying.identifying(content)] == ["PatientName", told]
-    assert identifying.reasons([content]) == [f"still identifies a person: PatientName, {told}; de-identify it"]
+    assert identifying.reasons([content]) == [f"still identifies a person: PatientName, {told} (de-identify it)"]
     assert [tag.keyword for tag in identifying.identifying(file(item(PatientIdentityRemoved="YES")) + broken)] == [told]
 
 
@@ -328,5 +328,5 @@ def test_the_files_of_a_table_are_counted_and_no_value_is_told(tmp_path):
     )
     assert not any(value in finding.message + finding.cure for value in ("Doe", "Roe", "Jane", "Elsewhere"))
     assert identifying.identified(cells[2:]) == []
-    whose = "still identifies a person: PatientName; de-identify it"
+    whose = "still identifies a person: PatientName (de-identify it)"
     assert identifying.reasons(cells[1:]) == [whose, None, None, None]
