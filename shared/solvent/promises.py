@@ -55,7 +55,7 @@ __all__ = [
     "typed",
 ]
 
-ERROR, NOTE, REPORT = "error", "note", "report.html"
+ERROR, NOTE, REPORT, TEST_SCORES = "error", "note", "report.html", "test_scores.parquet"
 IN_A_BUNDLE = (  # what a bundle's folder holds already
     "MODEL_CARD.md",
     "SHA256SUMS",
@@ -65,7 +65,7 @@ IN_A_BUNDLE = (  # what a bundle's folder holds already
     "reference.json",
     REPORT,
     "runtime",
-    "test_scores.parquet",
+    TEST_SCORES,
 )
 _DTYPES: dict[Type, Any] = {
     "float": "float64",
@@ -288,7 +288,7 @@ def checked_fitted(function: Any, value: Any) -> Fitted:
         raise _broken(function, f"valid as {_kind(value.valid)}", "a DataFrame that has each validation case once")
     if isinstance(value.personal, str) or not isinstance(value.personal, (Set, Sequence)):
         raise _broken(function, f"personal as {_kind(value.personal)}", "a frozenset of names of assets")
-    known = {*value.assets, *value.files, REPORT}
+    known = {*value.assets, *value.files, REPORT, TEST_SCORES}
     if unknown := sorted(set(value.personal) - known):
         raise _broken(function, f"personal {unknown[0]!r} that is no asset or file", f"names among {sorted(known)}")
     if not isinstance(value.batch_rows, int) or value.batch_rows < 1:

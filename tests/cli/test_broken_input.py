@@ -35,7 +35,7 @@ def test_several_errors_are_said_at_once_each_with_its_path(project):
     )
     said = project.refused()
     for path in (
-        "data.max_bad: expected less than or equal to 1 (found 7)",
+        "data.max_bad: expected less than or equal to 1 (found 7; 7 % is 0.07)",
         "data.split.by: expected 'random', 'stratified'",
         "device.seed: expected a whole number (found 'zero')",
         "settings.budget: expected greater than 0 (found -1)",

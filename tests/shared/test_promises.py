@@ -418,7 +418,7 @@ SEAMS = {
     "fit": ("Fitted", lambda settings, data: None),
     "scorer": ("function from table to table", lambda settings, fitted: None),
     "metrics": ("mapping of metric names", lambda settings, rows, scored: None),
-    "cases": ("DataFrame", lambda settings, rows, fitted: None),
+    "cases": ("DataFrame", lambda settings, rows, *fitted: None),
     "slices": ("mapping of names to Series", lambda settings, fitted, rows: None),
     "figures": ("Figure", lambda settings, fitted, rows, scored: None),
     "rivals": ("function from table to table", lambda settings, data: None),

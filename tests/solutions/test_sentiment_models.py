@@ -290,7 +290,7 @@ def stars(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def test_it_abstains_below_the_confidence_that_the_validation_rows_chose(stars: Bundle) -> None:
     point = stars.facts["facts"]["operating_point"]
     assert point["rule"].startswith("at least 0.6 of the answers are right")
-    assert stars.fitted.personal == {"report.html"}, "it shows whole texts"
+    assert stars.fitted.personal == {"report.html", "test_scores.parquet"}, "the report shows whole texts"
     rows = reviews(2).rows.assign(shop="north", answer="")
     scored = stars.score(rows)
     confidence = scored[["probability_blame", "probability_praise"]].max(axis=1)

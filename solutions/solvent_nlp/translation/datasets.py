@@ -19,7 +19,7 @@ BY_PART = {"by": "column", "column": "part"}
 DATASETS = (
     Dataset(
         name="made_business",
-        summary="5,950 made business sentences, English to German: agreement, verbs that move, numbers and codes",
+        summary="5,450 made business sentences, English to German: agreement, verbs that move, numbers and codes",
         licence="Apache-2.0, as Solvent",
         home="solvent_nlp.translation.grammar",
         made=True,

@@ -13,7 +13,7 @@ from .grammar import sentence
 __all__ = ["business", "pairs"]
 
 ROWS, WORDS = 700, 4
-PARTS = {"train": (5000, 2), "valid": (400, 2), "test": (500, 2), "longer": (50, 4)}  # pairs; clauses at most
+PARTS = {"train": (5000, 2), "valid": (200, 2), "test": (200, 2), "longer": (50, 4)}  # pairs; clauses at most
 
 
 def pairs(seed: int, *, items: bool = False) -> Sample:
