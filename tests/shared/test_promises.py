@@ -246,7 +246,8 @@ def test_a_fitted_without_models_is_good():
         ),
         (
             Fitted({}, assets={"items": b""}, personal=frozenset({"users"})),
-            "personal 'users' that is no asset or file; expected names among ['items', 'report.html'].",
+            "personal 'users' that is no asset or file; expected names among "
+            "['items', 'report.html', 'test_scores.parquet'].",
         ),
         (
             Fitted({}, assets={"items": b""}, personal="items"),

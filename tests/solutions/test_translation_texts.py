@@ -111,10 +111,10 @@ def test_verbs_and_articles_of_the_made_grammar_agree():
     found = sample.business({})
     assert not found["english"].duplicated().any()
     assert found.groupby(["part", "length"]).size().to_dict() == {
-        ("test", "as in training"): 500,
+        ("test", "as in training"): 200,
         ("test", "longer"): 50,
         ("train", "as in training"): 5000,
-        ("valid", "as in training"): 400,
+        ("valid", "as in training"): 200,
     }
 
 
