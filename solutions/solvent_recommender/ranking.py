@@ -16,7 +16,7 @@ from .interactions import Histories, Known
 from .part import Part
 from .ratings import Rate, explicit
 from .settings import Recommender
-from .two_tower import BATCH_ROWS, Predict, described, padded, topics
+from .two_tower import BATCH_ROWS, Predict, described, others, padded, topics
 
 if TYPE_CHECKING:
     import keras
@@ -71,11 +71,11 @@ def fit(
             "settings.ratings is true, and no validation row has a rating, so nothing says when to stop. Give that "
             "part more rows in data.split.fractions, or leave ratings out."
         )
-    asked, _ = known.asked(valid.drop_duplicates("user"), catalogue.ids)
-    owner = valid.drop_duplicates("user")["user"].reset_index(drop=True)
+    owner = valid.drop_duplicates("user")
+    asked, _ = known.asked(owner, catalogue.ids)
     own = valid.groupby("user", sort=False).indices
-    pairs = [catalogue.ids.get_indexer(valid["item"].iloc[own[user]]) for user in owner]
-    truth = np.concatenate([np.zeros(0), *(valid["rating"].to_numpy()[own[user]] for user in owner)])
+    pairs = [catalogue.ids.get_indexer(valid["item"].iloc[own[user]]) for user in owner["user"]]
+    truth = np.concatenate([np.zeros(0), *(valid["rating"].to_numpy()[own[user]] for user in owner["user"])])
 
     def monitor() -> dict[str, float]:
         rate = load(assets, catalogue, Fitted(models, batch_rows=BATCH_ROWS).predict)
@@ -109,14 +109,14 @@ def _rows(
     user, item = known.users.get_indexer(rated["user"]), known.items.get_indexer(rated["item"])
     scale, counts, had = assets["scale"], assets["counts"], _all(known.histories)
     value = ((rated["rating"].to_numpy() - scale[0]) / scale[1]).astype(np.float32)[:, None]
-    number = had.counts()
+    number, bags = had.counts(), others(had, len(known.items), settings.ranking.history)
     about = np.zeros((len(known.users), 0), np.float32) if had.about is None else had.about
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
         users, items = user[positions], item[positions]
         inputs = {
             "user": (users + 1).astype(np.int32),
-            "history": padded(had, users, len(known.items), settings.ranking.history, items),
+            "history": bags(users, items),
             "item": (items + 1).astype(np.int32),
             "content": content_of[items],
             "support": _support(number[users] - 1, counts[items] - 1),

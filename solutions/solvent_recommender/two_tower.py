@@ -60,11 +60,7 @@ def topics(assets: Mapping[str, np.ndarray], catalogue: Catalogue) -> np.ndarray
 
 
 def padded(
-    histories: Histories,
-    places: np.ndarray,
-    items: int,
-    length: int,
-    until: np.ndarray | None = None,
+    histories: Histories, places: np.ndarray, items: int, length: int, *, until: np.ndarray | None = None
 ) -> np.ndarray:
     """The last liked items of some users, the newest first, each one more than its place, zeros after them.
 
@@ -122,7 +118,7 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
         wanted, users = item[positions], owner[positions]
         if bags is None:
-            history = padded(found, users, len(known.items), settings.history, before[positions])
+            history = padded(found, users, len(known.items), settings.history, until=before[positions])
         else:
             history = bags(users, wanted)
         inputs = {

@@ -6,7 +6,7 @@ import pytest
 
 from solvent import Data, Fitted, Refused, tables, train
 from solvent.metrics import Resampling, estimate, point
-from solvent_recommender import SOLUTION, ratings
+from solvent_recommender import SOLUTION, ranking, ratings
 from solvent_recommender.cases import cases
 from solvent_recommender.catalogue import Catalogue
 from solvent_recommender.interactions import Known
@@ -208,3 +208,14 @@ def test_only_who_asks_for_ratings_has_their_columns():
     assert "rate" in [item.name for item in columns(SETTINGS).inputs]
     plain = columns(Recommender())
     assert not {"rate", "ratings"} & {item.name for item in (*plain.inputs, *plain.outputs)}
+
+
+def test_a_rating_is_learnt_from_all_else_that_its_user_had():
+    table = pd.DataFrame({"user": ["u"] * 4 + ["v"], "item": ["c", "a", "d", "b", "b"], "rating": [5.0, 1, 3, 4, 2]})
+    known = Known.of(SETTINGS, table)
+    assets = {"scale": np.array([3.0, 1.0, 1.0, 5.0]), "counts": np.bincount(known.histories.item)}
+    rows = ranking._rows(SETTINGS, table, known, np.zeros((4, 1), np.float32), assets)
+    inputs, value, _ = rows.take(np.arange(5))
+    names = [{known.items[place - 1] for place in row if place} for row in inputs["history"]]
+    assert names == [{"a", "d", "b"}, {"c", "d", "b"}, {"c", "a", "b"}, {"c", "a", "d"}, set()]
+    np.testing.assert_allclose(value[:, 0], [2, -2, 0, 1, -1])
