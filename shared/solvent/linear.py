@@ -39,9 +39,10 @@ def learn(recipe: Recipe, task: Task, seed: int) -> Callable[[Sequence[Any]], np
     every = [*task.train, *task.choosing]
     train, choosing = np.split(finetune.frozen_features(recipe, every, seed), [len(task.train)])
     scaler = StandardScaler().fit(train)
+    scaled = scaler.transform(train)
 
     def fitted(strength: float) -> Callable[[np.ndarray], np.ndarray]:
-        kernel, bias = line(strength, scaler.transform(train), task.targets, task.weights, task.several)
+        kernel, bias = line(strength, scaled, task.targets, task.weights, task.several)
         return lambda features: np.asarray(scaler.transform(features) @ kernel + bias)
 
     best = min(map(fitted, STRENGTHS), key=lambda logits: _worse(task, logits(choosing)))
@@ -63,8 +64,11 @@ def line(
     for column in range(targets.shape[1]) if several else ():
         known = ~np.isnan(targets[:, column])
         own = targets[known, column].astype(int)
-        if len(np.unique(own)) < 2:
-            bias[column] = -NEVER if len(own) and own[0] else NEVER if len(own) else 0.0
+        if not len(own):
+            bias[column] = 0.0
+            continue
+        if own.min() == own.max():
+            bias[column] = -NEVER if own[0] else NEVER
             continue
         model = _solved(strength, features[known], own, weight[known])
         kernel[:, column], bias[column] = model.coef_[0], model.intercept_[0]
@@ -78,9 +82,11 @@ def line(
     return kernel, bias
 
 
-def _solved(strength: float, features: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> LogisticRegression:
+def _solved(
+    strength: float, features: np.ndarray, truth: np.ndarray, weight: np.ndarray | None = None
+) -> LogisticRegression:
     with warnings.catch_warnings():
-        # Where it stops is one more candidate, judged like the others.
+        # Weakly bound pixels may need thousands of steps; where it stops is one more candidate, judged like the others.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=strength, max_iter=300).fit(features, truth, weight)
 
@@ -91,13 +97,8 @@ def regression(strength: float, features: np.ndarray, truth: np.ndarray) -> Pipe
     Args:
         truth: 0 or 1, shape `(rows, classes)`.
     """
-    model = LogisticRegression(C=strength, max_iter=300)
-    pipeline = make_pipeline(StandardScaler(), model)
-    with warnings.catch_warnings():
-        # Weakly bound pixels may need thousands of steps; where it stops is one more candidate, judged like the others.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted: Pipeline = pipeline.fit(features, truth.argmax(axis=1))
-    return fitted
+    scaler = StandardScaler().fit(features)
+    return make_pipeline(scaler, _solved(strength, scaler.transform(features), truth.argmax(axis=1)))
 
 
 def chances(model: Pipeline, features: np.ndarray, classes: int) -> np.ndarray:

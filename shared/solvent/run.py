@@ -104,7 +104,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             figures = [figure for figure in figures if not (folds and figure.unseen)]
             reference = drift.reference(_one_a_score(run, trial.data), trial.data.schema, trial.usual_scores)
     scores = score_table(prepared.schema, scored) if scored else None
-    kept = {} if scores is None else {"test_scores.parquet": scores}
+    kept = {} if scores is None else {promises.TEST_SCORES: scores}
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]
     findings = [*prepared.findings, *trial.fitted.findings]
     for item in trial.fitted.findings:

@@ -129,16 +129,12 @@ def answer(facts: Mapping[str, Any], logit: np.ndarray) -> dict[str, Any]:
 
 def _operating_point(settings: Medical, name: str, truth: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     wanted = settings.operating_point
+    promised, target, rule = "sensitivity", wanted.least_sensitivity, operating_point.for_sensitivity
+    if wanted.specificity is not None:
+        promised, target, rule = "specificity", wanted.specificity, operating_point.for_specificity
     try:
-        if wanted.specificity is None:
-            return operating_point.for_sensitivity(
-                truth, probability, wanted.least_sensitivity, wanted.confidence, chosen_on=CHOSEN_ON
-            )
-        return operating_point.for_specificity(
-            truth, probability, wanted.specificity, wanted.confidence, chosen_on=CHOSEN_ON
-        )
+        return rule(truth, probability, target, wanted.confidence, chosen_on=CHOSEN_ON)
     except Refused as error:
-        promised = "sensitivity" if wanted.specificity is None else "specificity"
         raise Refused(f"settings.operating_point.{promised}, {name}, {CHOSEN_ON}: {error}") from error
 
 

@@ -95,10 +95,10 @@ def _exif(image: Image.Image) -> Iterator[tuple[str, str]]:
 
 def _xmp(image: Image.Image) -> Iterator[tuple[str, str]]:
     packet = image.info.get("xmp") or b""
-    packet = packet.encode() if isinstance(packet, str) else bytes(packet)
-    if not packet.strip(b"\0 \r\n\t"):
+    packet = (packet.encode() if isinstance(packet, str) else bytes(packet)).strip(b"\0 \r\n\t")
+    if not packet:
         return
-    for part in ElementTree.fromstring(packet.strip(b"\0 \r\n\t")).iter():  # ParseError is a SyntaxError
+    for part in ElementTree.fromstring(packet).iter():  # ParseError is a SyntaxError
         for name, value in ((part.tag, "".join(part.itertext())), *part.attrib.items()):
             name = name.rpartition("}")[2]
             if name in XMP and _says(value):
@@ -113,9 +113,10 @@ def _iptc(image: Image.Image) -> Iterator[tuple[str, str]]:
 
 def _texts(image: Image.Image) -> Iterator[tuple[str, str]]:
     texts = getattr(image, "text", {})  # of a PNG, where any key may be used
+    any_key = {key.lower() for key in texts}
     for name, value in {**image.info, **texts}.items():
         name = str(name).lower()
-        why = WORDS.get(name) or (TEXT if name in map(str.lower, texts) else None)
+        why = WORDS.get(name) or (TEXT if name in any_key else None)
         if why is not None and name not in OF_ITSELF and _says(value):
             yield f"text {name}", why
 

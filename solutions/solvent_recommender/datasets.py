@@ -13,6 +13,16 @@ ML_100K_SUMS = {
 }
 ITEMS = {"title": "title", "categories": "genres"}
 
+
+def _files(*names: str) -> tuple[Remote, ...]:
+    return tuple(
+        Remote(
+            name=name, address=ML_100K + name, sha256=ML_100K_SUMS[name], source="computed from the files by sha256sum"
+        )
+        for name in names
+    )
+
+
 DATASETS = (
     Dataset(
         name="movielens_small",
@@ -40,11 +50,7 @@ DATASETS = (
         summary="100,000 ratings of 1,682 films by 943 people, seven months of 1997 and 1998 (MovieLens 100K)",
         licence="research use, no redistribution; cite Harper and Konstan, The MovieLens Datasets, 2015",
         home="https://grouplens.org/datasets/movielens/100k/",
-        files=tuple(
-            Remote(name=name, address=ML_100K + name, sha256=sha256, source="computed from the files by sha256sum")
-            for name, sha256 in ML_100K_SUMS.items()
-            if name != "u.user"
-        ),
+        files=_files("u.data", "u.item", "u.genre"),
         read=later("solvent_recommender.public:movielens_100k"),
         config={
             "columns": {"user": "user", "item": "item", "rating": "rating", "time": "time"},
@@ -57,11 +63,7 @@ DATASETS = (
         summary="the 1,682 films of movielens_100k, with titles and genres: its side table of items",
         licence="as movielens_100k",
         home="https://grouplens.org/datasets/movielens/100k/",
-        files=tuple(
-            Remote(name=name, address=ML_100K + name, sha256=sha256, source="computed from the files by sha256sum")
-            for name, sha256 in ML_100K_SUMS.items()
-            if name in ("u.item", "u.genre")
-        ),
+        files=_files("u.item", "u.genre"),
         read=later("solvent_recommender.public:movielens_100k_films"),
     ),
     Dataset(
@@ -69,14 +71,7 @@ DATASETS = (
         summary="the 943 people of movielens_100k by age, gender and occupation: its side table of users",
         licence="as movielens_100k",
         home="https://grouplens.org/datasets/movielens/100k/",
-        files=(
-            Remote(
-                name="u.user",
-                address=ML_100K + "u.user",
-                sha256=ML_100K_SUMS["u.user"],
-                source="computed from the files by sha256sum",
-            ),
-        ),
+        files=_files("u.user"),
         read=later("solvent_recommender.public:movielens_100k_people"),
     ),
 )

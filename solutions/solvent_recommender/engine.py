@@ -22,7 +22,7 @@ class Engine:
     """All that lists are made from.
 
     Args:
-        weights: what `hybrid.learn` or `hybrid.alone` gives.
+        weights: what `weights.learn` or `hybrid.alone` gives.
         parts: those that it names.
         own: of `likeness.vectors`.
         like: of `hybrid.newcomers`.

@@ -59,12 +59,11 @@ def fit(settings: Recommender, data: Data) -> Fitted:
         chosen[name], tried = choose(settings, name, known, catalogue, held)
         choices += tried
     models, assets, epochs = _learnt(settings, data, chosen, known, catalogue, held, None)
+    chosen_for_new: dict[str, np.ndarray] = {}
     if "two_tower" in settings.used and known.people is not None:
         chosen_for_new, tried = _for_new(settings, models, assets, known, catalogue, held)
         assets |= chosen_for_new
         choices += tried
-    else:
-        chosen_for_new = {}
     weighed = hybrid.alone(settings.model)
     if settings.model == "hybrid":
         parts = ready(assets, catalogue, Fitted(models, batch_rows=two_tower.BATCH_ROWS).predict)

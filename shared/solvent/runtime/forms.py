@@ -20,7 +20,7 @@ FOLDER = "runtime"
 Form = Callable[[Any], Any]
 
 
-def refuse_here(name: str, cure: str, *, rest: str | None = None) -> None:
+def refuse_here(name: str, cure: str, *, rest: str = "float32") -> None:
     """Raise Refused if this machine can't run what `name` names: nothing runs in another form silently.
 
     Args:
@@ -30,7 +30,7 @@ def refuse_here(name: str, cure: str, *, rest: str | None = None) -> None:
     packages = {"openvino": ["openvino"]}.get(engine, [])
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     reason = f"the package {missing[0]} is not installed (pip install {missing[0]})" if missing else None
-    reason = reason or processor.lacks(precision) or (processor.lacks(rest) if rest else None)
+    reason = reason or processor.lacks(precision) or processor.lacks(rest)
     if reason:
         raise Refused(f"The runtime {name} can't be used here: {reason}. {cure}")
 
@@ -57,7 +57,7 @@ def chosen(facts: Mapping[str, JSON], wanted: str | None, label: str) -> JSON:
         record["name"],
         f"{label} was accepted with it. To score as trained, Bundle.load({label!r}, runtime={TENSORFLOW!r}), or take "
         f"it back for good: solvent optimize {label} --to {TENSORFLOW}.",
-        rest=record.get("unquantised"),
+        rest=_rest(record),
     )
     return record
 
@@ -76,7 +76,7 @@ def load(folder: Path, record: JSON, models: Mapping[str, keras.Model]) -> dict[
         return {name: tensorflow.bfloat16(models[name]) for name in record["models"]}
     from . import openvino
 
-    rest = record.get("unquantised", "float32") if precision == "int8" else precision
+    rest = _rest(record) if precision == "int8" else precision
     return {name: openvino.compiled(folder / f"{name}.xml", rest, models[name]) for name in record["models"]}
 
 
@@ -111,6 +111,10 @@ def unquantised(models: Iterable[keras.Model]) -> str:
     Elsewhere float32 is no slower, and nearer to the original.
     """
     return "bf16" if any(map(_attends, models)) and processor.lacks("bf16") is None else "float32"
+
+
+def _rest(record: JSON) -> str:
+    return str(record.get("unquantised", "float32"))  # older bundles don't say
 
 
 def _attends(model: keras.Model) -> bool:
