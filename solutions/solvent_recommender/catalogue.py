@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from solvent.wording import listed, suggestion
 
 from .settings import Items, Recommender
 
-__all__ = ["Catalogue", "learnt", "side_table"]
+__all__ = ["Catalogue", "check_columns", "learnt", "side_table"]
 
 log = logging.getLogger("solvent")
 
@@ -53,7 +53,7 @@ class Catalogue:
             Refused: if the table lacks a column that the settings name, has an item twice, or none that is known.
         """
         columns = settings.items
-        _check_columns(columns, table)
+        check_columns("items", [columns.id, *columns.beside_the_id], table)
         ids = _spelled(columns, table)
         if ids.isna().any():
             raise Refused(f"items: row {int(ids.isna().argmax()) + 1} has no {columns.id}. Fill it, or leave it out.")
@@ -186,11 +186,11 @@ def _check_match(columns: Items, ids: pd.Index, known: pd.Index, *, new_ones_wil
     log.warning("%s: all are taken for new ones, recommended by what they are.", message)
 
 
-def _check_columns(columns: Items, table: pd.DataFrame) -> None:
-    wanted = [columns.id, *columns.beside_the_id]
+def check_columns(side: str, wanted: Sequence[str], table: pd.DataFrame) -> None:
+    """Refuse a side table that lacks a column which the settings name."""
     names = list(map(str, table.columns))
     if missing := [name for name in wanted if name not in names]:
         raise Refused(
-            f"items: there is no column {listed(map(repr, missing))}.{suggestion(missing[0], names)} "
-            f"It has: {listed(names)}. Name yours in settings.items."
+            f"{side}: there is no column {listed(map(repr, missing))}.{suggestion(missing[0], names)} "
+            f"It has: {listed(names)}. Name yours in settings.{side}."
         )

@@ -9,8 +9,9 @@ import pandas as pd
 
 from solvent import Refused
 from solvent.schema import kinds
-from solvent.wording import listed, suggestion
+from solvent.wording import listed
 
+from .catalogue import check_columns
 from .settings import Users
 
 __all__ = ["People", "learn"]
@@ -117,12 +118,7 @@ def _levels(cells: pd.Series) -> list[list[str]]:
 
 
 def _ids(columns: Users, table: pd.DataFrame) -> pd.Series:
-    names = list(map(str, table.columns))
-    if missing := [name for name in (columns.id, *columns.about) if name not in names]:
-        raise Refused(
-            f"users: there is no column {listed(map(repr, missing))}.{suggestion(missing[0], names)} It has: "
-            f"{listed(names)}. Name yours in settings.users."
-        )
+    check_columns("users", [columns.id, *columns.about], table)
     ids: pd.Series = kinds.read(table[columns.id], "category").values
     for wrong, what in ((ids.isna(), "has no id"), (ids.duplicated(), "is of a user who has a row before")):
         if wrong.any():
