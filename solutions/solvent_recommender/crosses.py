@@ -26,7 +26,7 @@ def rating_users(users: int, items: int, about: int, settings: Ranking) -> keras
     """
     user = keras.Input((), dtype="int32", name="user")
     history = keras.Input((settings.history,), dtype="int32", name="history")
-    own = _own(users, settings.width, "user_own", Forget(FORGOTTEN, name="forget")([user, history]))
+    own = _own(users, settings.width, "user_own", *Forget(FORGOTTEN, name="forget")([user, history]))
     had = Bag(items, settings.width + 1, settings.dropout, name="had")(history)
     if not about:
         return keras.Model({"user": user, "history": history}, _sum(own, had), name="rating_users")
@@ -39,7 +39,7 @@ def rated_items(items: int, topics: int, settings: Ranking) -> keras.Model:
     """From an item's place (0 for a new one) and content to a vector; its last number is how high it is rated."""
     item = keras.Input((), dtype="int32", name="item")
     content = keras.Input((topics,), name="content")
-    own = _own(items, settings.width, "item_own", Forget(FORGOTTEN, name="forget")([item, content]))
+    own = _own(items, settings.width, "item_own", *Forget(FORGOTTEN, name="forget")([item, content]))
     return keras.Model(
         {"item": item, "content": content}, _sum(own, _told(settings.width, content)), name="rated_items"
     )

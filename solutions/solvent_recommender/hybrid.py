@@ -9,14 +9,29 @@ import numpy as np
 import scipy.sparse
 
 from .interactions import Histories
+from .part import Part
 from .topk import best
 
-__all__ = ["AT_ONCE", "EDGES", "TIE", "alone", "bucket", "combined", "newcomers", "standard", "with_new"]
+__all__ = [
+    "AT_ONCE",
+    "CANDIDATES",
+    "EDGES",
+    "TIE",
+    "alone",
+    "bucket",
+    "combined",
+    "newcomers",
+    "open_to",
+    "standard",
+    "standards",
+    "with_new",
+]
 
 EDGES = (1, 5, 20, 100)  # liked items from which on more is known of a user
 AT_ONCE = 256
 TIE = 1e-4
 NEAREST = 20
+CANDIDATES = 100  # of each part for each user: what weights are chosen by, and what is ranked again
 
 
 def alone(part: str) -> dict[str, Any]:
@@ -43,6 +58,36 @@ def standard(scores: np.ndarray) -> np.ndarray:
     usable = deviation > 1e-9 * (1 + np.abs(mean))
     scaled = centred / np.where(usable, deviation, 1)[:, None] * usable[:, None]
     return np.where(there, scaled, np.nan).astype(np.float32)
+
+
+def open_to(histories: Histories, usable: np.ndarray, *, seen: bool) -> np.ndarray:
+    """Which items each user may be recommended, shape `(users, items)`.
+
+    Args:
+        usable: by all users, shape `(items,)`.
+        seen: whether also what they had.
+    """
+    found = np.broadcast_to(usable, (len(histories), len(usable))).copy()
+    if not seen:
+        found[histories.owner, histories.item] = False
+    return found
+
+
+def standards(parts: Mapping[str, Part], histories: Histories, open_items: np.ndarray) -> dict[str, np.ndarray]:
+    """The standard scores of each part. One that ranks again does so with the best 100 of each of the others, so that
+    what it takes to score a pair doesn't grow with the catalogue; elsewhere it has none.
+
+    Args:
+        open_items: what `open_to` gives.
+    """
+    found = {name: standard(part.scores(histories)) for name, part in parts.items() if part.again is None}
+    if len(found) == len(parts):
+        return found
+    tops = [best(np.where(open_items & ~np.isnan(each), each, -np.inf), CANDIDATES) for each in found.values()]
+    rows = np.concatenate(tops, axis=1)
+    places = [np.unique(row[row >= 0]) for row in rows]
+    again = {name: standard(part.again(histories, places)) for name, part in parts.items() if part.again is not None}
+    return {name: again[name] if name in again else found[name] for name in parts}
 
 
 def with_new(scores: np.ndarray, histories: Histories, like: scipy.sparse.csr_array) -> np.ndarray:

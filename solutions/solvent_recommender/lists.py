@@ -128,11 +128,10 @@ def _by_scores(engine: Engine, usable: np.ndarray, first: np.ndarray) -> Callabl
     """Lists by the weighted sum of all parts' scores."""
 
     def ranked(histories: Histories) -> Ranked:
-        standards = {name: hybrid.standard(part.scores(histories)) for name, part in engine.parts.items()}
+        open_items = hybrid.open_to(histories, usable, seen=engine.settings.scoring.seen)
+        standards = hybrid.standards(engine.parts, histories, open_items)
         total, brought = hybrid.combined(engine.weights, standards, histories, engine.like)
-        total[:, ~usable] = -np.inf
-        if not engine.settings.scoring.seen:
-            total[histories.owner, histories.item] = -np.inf
+        total[~open_items] = -np.inf
         found = _chosen(engine, first, total, histories)
         scores = [
             [None if np.isneginf(value) else value for value in total[row, places].tolist()]

@@ -326,6 +326,8 @@ def engine(
     parts = ready(fitted.assets, catalogue, fitted.predict)
     own, like = similar(settings, fitted.assets, known, catalogue)
     used = {name: parts[name] for name in weighed["parts"]}
+    if weighed.get("alone"):  # it has nobody's candidates to rank again
+        used = {name: replace(part, again=None) for name, part in used.items()}
     ratings = _of(fitted.assets, "ranking")
     rate = rating.load(ratings, catalogue, fitted.predict) if ratings else None
     return Engine(settings, weighed, used, known, catalogue, own, like, rate)

@@ -1,6 +1,6 @@
 """A model that is ready to score: alone, or a part of the hybrid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ class Part:
         plain: what is said where no item does.
         vectors: where scores are products of vectors: a function from users to theirs, shape `(users, width)`, and the
             items', shape `(items, width)`.
+        again: of a model that in a hybrid ranks again what other parts found: the scores of some places of each user,
+            as `scores`, NaN elsewhere.
     """
 
     scores: Callable[[Histories], np.ndarray]
@@ -30,3 +32,4 @@ class Part:
     reason: str
     plain: str
     vectors: tuple[Callable[[Histories], np.ndarray], np.ndarray] | None = None
+    again: Callable[[Histories, Sequence[np.ndarray]], np.ndarray] | None = None

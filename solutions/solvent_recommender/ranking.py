@@ -164,18 +164,24 @@ def load(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predic
 
 
 def part(assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict) -> Part:
-    """What users would give all items, as a part of lists."""
+    """What users would give items, as a part of lists: all of them, or what other parts found."""
     rate = load(assets, catalogue, predict, bounded=False)
-    places, at_once = np.arange(len(catalogue)), max(1, PAIRS // len(catalogue))
+    every = np.arange(len(catalogue))
 
     def scores(histories: Histories) -> np.ndarray:
-        found = np.zeros((len(histories), len(catalogue)), np.float32)
+        return again(histories, [every] * len(histories))
+
+    def again(histories: Histories, places: Sequence[np.ndarray]) -> np.ndarray:
+        found = np.full((len(histories), len(catalogue)), np.nan, np.float32)
+        at_once = max(1, PAIRS // max([1, *map(len, places)]))
         for begin in range(0, len(histories), at_once):
             rows = np.arange(begin, min(begin + at_once, len(histories)))
-            found[rows] = rate(histories.take(rows), [places] * len(rows))
+            some = [places[row] for row in rows]
+            for row, own, value in zip(rows, some, rate(histories.take(rows), some), strict=True):
+                found[row, own] = value
         return found
 
-    return Part(scores, None, reason="", plain="likely to be rated high")
+    return Part(scores, None, reason="", plain="likely to be rated high", again=again)
 
 
 def _all(histories: Histories) -> Histories:

@@ -133,7 +133,7 @@ class Recommender(Section):
     Args:
         model: `hybrid` weighs the models that `parts` names; or one of these alone.
         parts: of the hybrid; the networks `two_tower`, `next_item` and `ranking` are among them only where they are
-            named.
+            named. `ranking` is a second stage: it ranks again the best that each of the others finds.
         items: the columns of the side table `items`.
         users: the columns of the side table `users`; the two towers and the ratings read them.
         liked_from: the rating from which on an item counts as liked; null where whatever was had is.
@@ -170,6 +170,10 @@ class Recommender(Section):
             raise ValueError(f"parts are those of the hybrid, and model is {self.model}: leave one of the two out")
         if "ranking" in self.used and not self.ratings:
             raise ValueError("ranking recommends what is likely to be rated high, so it needs ratings: true")
+        if self.model == "hybrid" and self.parts == ("ranking",):
+            raise ValueError(
+                "parts: ranking ranks again what other parts find; name some beside it, or set model: ranking"
+            )
         if self.users.about and "two_tower" not in self.used and not self.ratings:
             raise ValueError(
                 "users.about: only two_tower and the ratings read what is known of users. Name two_tower in parts, set "

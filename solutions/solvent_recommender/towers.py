@@ -13,24 +13,30 @@ FORGOTTEN = 0.1  # of the items, in each training step, are known by their conte
 UNTOLD = 0.2  # of the users of whom something else is known, in each step, are read without a history, as new ones are
 
 
-def user_tower(items: int, settings: Towers, about: int = 0) -> keras.Model:
-    """From the items that a user liked, and what is known about them, to a vector of length 1: the sum of the items'
-    mean and of the rest, and a hidden layer on top of it.
+def user_tower(items: int, settings: Towers, topics: int = 0, about: int = 0) -> keras.Model:
+    """From the items that a user liked, their content, and what else is known about the user to a vector of length 1:
+    the sum of the items' mean and of the rest, and a hidden layer on top of it.
 
     Args:
-        about: numbers that describe a user; 0 where there are none, and no such input.
         items: how many are known; `history` holds their places from 1, zeros where there is none, shape
             `(rows, settings.history)`.
+        topics: numbers of the content; `taste` is their mean over the liked items. 0 where there is no content, and no
+            such input.
+        about: numbers that describe a user; 0 where there are none, and no such input.
     """
     history = keras.Input((settings.history,), dtype="int32", name="history")
-    inputs, read = {"history": history}, history
+    inputs, read = {"history": history}, [history]
+    if topics:
+        inputs["taste"] = keras.Input((topics,), name="taste")
+        read.append(inputs["taste"])
     if about:
         inputs["about"] = keras.Input((about,), name="about")
-        read = Forget(UNTOLD, name="untold")([history, inputs["about"]])
-    mean = Bag(items, settings.width, settings.dropout, name="had")(read)
-    if about:
-        told = keras.layers.Dense(settings.width, use_bias=False, kernel_initializer="zeros", name="told")
-        mean = keras.layers.add([mean, told(inputs["about"])])
+        read = Forget(UNTOLD, name="untold")([*read, inputs["about"]])
+    parts = [Bag(items, settings.width, settings.dropout, name="had")(read[0])]
+    for name, numbers in (("liked", read[1:]), ("told", [inputs["about"]] if about else [])):
+        told = keras.layers.Dense(settings.width, use_bias=False, kernel_initializer="zeros", name=name)
+        parts += [told(each) for each in numbers]
+    mean = keras.layers.add(parts) if len(parts) > 1 else parts[0]
     hidden = keras.layers.Dense(2 * settings.width, activation="gelu")(mean)
     moved = keras.layers.Dense(settings.width)(hidden)
     vector = keras.layers.UnitNormalization(dtype="float32", name="user")(keras.layers.add([mean, moved]))
@@ -73,7 +79,7 @@ def item_tower(items: int, topics: int, settings: Towers) -> keras.Model:
     """
     item = keras.Input((), dtype="int32", name="item")
     content = keras.Input((topics,), name="content")
-    number = Forget(FORGOTTEN, name="forget")([item, content])
+    (number,) = Forget(FORGOTTEN, name="forget")([item, content])
     own = keras.layers.Embedding(items + 1, settings.width, name="own")(number)
     known = keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(number, 0), -1), own.dtype)
     described = keras.layers.Dense(settings.width, use_bias=False, name="described")(content)
@@ -131,7 +137,9 @@ class Bag(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package="solvent_recommender")
 class Forget(keras.layers.Layer):
     """In training, some items that have content are taken for new ones, so that content learns to stand alone; users
-    by their histories and what is known about them likewise.
+    by their histories and what else is known about them likewise.
+
+    What is forgotten, and last what it is forgotten beside -> what is forgotten, with zeros in some rows.
 
     Args:
         share: of the items.
@@ -143,15 +151,18 @@ class Forget(keras.layers.Layer):
         self.draws = keras.random.SeedGenerator()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        item, content = inputs
+        *kept, beside = inputs
         if not training:
-            return item
-        forgotten = keras.random.uniform(keras.ops.shape(item)[:1], seed=self.draws) < self.share
-        forgotten &= keras.ops.any(content != 0, axis=-1)
-        return keras.ops.where(forgotten[:, None] if len(item.shape) > 1 else forgotten, 0, item)
+            return kept
+        forgotten = keras.random.uniform(keras.ops.shape(beside)[:1], seed=self.draws) < self.share
+        forgotten &= keras.ops.any(beside != 0, axis=-1)
+        return [
+            keras.ops.where(forgotten[:, None] if len(each.shape) > 1 else forgotten, keras.ops.zeros_like(each), each)
+            for each in kept
+        ]
 
     def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
-        return keras.KerasTensor(inputs[0].shape, inputs[0].dtype)
+        return [keras.KerasTensor(each.shape, each.dtype) for each in inputs[:-1]]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "share": self.share}

@@ -1,7 +1,7 @@
 """Two towers: a network for users and one for items, whose vectors are near where the two belong together.
 
-`two_tower` reads a history as a bag, and learns each item from all others that its user liked. `next_item` reads its
-order, and learns each item from those before it.
+`two_tower` reads a history as a bag, by the items' ids and by their content, and learns each item from all others that
+its user liked. `next_item` reads its order, by ids alone, and learns each item from those before it.
 """
 
 from __future__ import annotations
@@ -105,6 +105,21 @@ def others(histories: Histories, items: int, length: int) -> Callable[[np.ndarra
     return bags
 
 
+def liked_content(histories: Histories, content_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the content of the items that each user liked, new ones too, float32, shape `(users, topics)`, and how
+    many of them have any, shape `(users,)`."""
+    had = histories.matrix(len(content_of))
+    return np.asarray(had @ content_of), np.asarray(had @ _described(content_of))
+
+
+def _described(content_of: np.ndarray) -> np.ndarray:
+    return content_of.any(axis=1).astype(np.float32)
+
+
+def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    return np.asarray(total / np.maximum(count, 1)[:, None], np.float32)
+
+
 def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) -> training.Rows:
     """A row for each liked item: what else its user liked, or what they liked before it, and the item."""
     found = known.histories
@@ -114,6 +129,8 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
     share = np.bincount(item, minlength=len(known.items)).astype(np.float32) / max(len(item), 1)
     about = None if ordered else found.about
     bags = None if ordered else others(found, len(known.items), settings.history)
+    total, count = liked_content(found, content_of)
+    described = _described(content_of)
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
         wanted, users = item[positions], owner[positions]
@@ -127,6 +144,8 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
             "content": content_of[wanted],
             "share": share[wanted],
         }
+        if not ordered and described.any():
+            inputs["taste"] = _mean(total[users] - content_of[wanted], count[users] - described[wanted])
         if about is not None:
             inputs["about"] = about[users]
         return inputs, np.zeros((len(positions), 1), np.float32), np.ones(len(positions), np.float32)
@@ -158,14 +177,16 @@ def fit(
     from .towers import Pairs, item_tower, sequence_tower, user_tower
 
     ordered = name == "next_item"
-    tower = sequence_tower if ordered else user_tower
     assets = {**described(known, catalogue, settings), "length": np.array([settings.towers.history])}
-    about = topics(assets, catalogue)
-    width = () if ordered or known.people is None else (known.people.width,)
-    models = {
-        f"{name}_users": tower(len(known.items), settings.towers, *width),
-        f"{name}_items": item_tower(len(known.items), about.shape[1], settings.towers),
-    }
+    content_of = topics(assets, catalogue)[: len(known.items)]
+    width = content_of.shape[1]
+    taste, about = (width if content_of.any() else 0), (0 if known.people is None else known.people.width)
+    users = (
+        sequence_tower(len(known.items), settings.towers)
+        if ordered
+        else user_tower(len(known.items), settings.towers, taste, about)
+    )
+    models = {f"{name}_users": users, f"{name}_items": item_tower(len(known.items), width, settings.towers)}
     pairs = Pairs(*models.values(), settings.towers)
 
     def monitor() -> dict[str, float]:
@@ -177,7 +198,7 @@ def fit(
         how = how.model_copy(update={"epochs": epochs, "patience": None})
     record = training.fit(
         pairs,
-        rows(known, about[: len(known.items)], settings.towers, ordered),
+        rows(known, content_of, settings.towers, ordered),
         stage=name if measure else f"{name}-refit",
         training=how,
         loss=None,
@@ -190,17 +211,21 @@ def fit(
 
 def load(name: str, assets: Mapping[str, np.ndarray], catalogue: Catalogue, predict: Predict) -> Part:
     """The likeness of a user's vector to each item's; a new item has one by its content."""
-    about = topics(assets, catalogue)
+    content_of = topics(assets, catalogue)
     place = np.arange(1, len(catalogue) + 1)
     number = np.where(place <= catalogue.known, place, 0).astype(np.int32)
-    vectors = predict({"item": number, "content": about}, f"{name}_items")
-    unknown = (number == 0) & ("topics" not in assets or ~about.any(axis=1))
+    vectors = predict({"item": number, "content": content_of}, f"{name}_items")
+    unknown = (number == 0) & ~content_of.any(axis=1)
+    reads_content = name == "two_tower" and bool(content_of[: catalogue.known].any())
     length = int(assets["length"][0])
     told = bool(np.any(assets.get("told", False)))  # users without a history are read by what is known about them
 
     def users_of(histories: Histories) -> np.ndarray:
         asked = padded(histories, np.arange(len(histories)), catalogue.known, length)
         inputs, something = {"history": asked}, asked.any(axis=1)
+        if reads_content:
+            inputs["taste"] = _mean(*liked_content(histories, content_of))
+            something |= inputs["taste"].any(axis=1)
         if name == "two_tower" and histories.about is not None:
             inputs["about"] = histories.about
             something |= told & histories.about.any(axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from .catalogue import Catalogue
-from .hybrid import AT_ONCE, EDGES, TIE, bucket, standard, with_new
+from .hybrid import AT_ONCE, CANDIDATES, EDGES, TIE, bucket, open_to, standards, with_new
 from .interactions import Histories
 from .part import Part
 from .topk import best
@@ -20,7 +20,6 @@ __all__ = ["learn"]
 
 POPULARITY = "popularity"
 FEWEST = 50  # users who choose weights of their own for their bucket
-CANDIDATES = 100  # of each part for each user
 STEPS = (0.0, 0.25, 0.5, 0.8, 1.25, 2.0, 4.0)  # times the weight, and times a small one
 PASSES = 3
 BAGS = 8
@@ -163,17 +162,15 @@ def _trial(
     for begin in range(0, len(histories), AT_ONCE):
         rows = np.arange(begin, min(begin + AT_ONCE, len(histories)))
         asked = histories.take(rows)
-        usable = np.broadcast_to(catalogue.offered, (len(rows), len(catalogue))).copy()
-        if not seen:
-            usable[asked.owner, asked.item] = False
-        standards = [with_new(standard(part.scores(asked)), asked, like) for part in parts.values()]
-        tops = [best(np.where(usable & ~np.isnan(found), found, -np.inf), CANDIDATES) for found in standards]
+        usable = open_to(asked, catalogue.offered, seen=seen)
+        scored = [with_new(each, asked, like) for each in standards(parts, asked, usable).values()]
+        tops = [best(np.where(usable & ~np.isnan(found), found, -np.inf), CANDIDATES) for found in scored]
         for row in range(len(rows)):
             places = np.unique(np.concatenate([top[row] for top in tops]))
             places = places[places >= 0]
             target = rows[row]
             filled[target, : len(places)] = True
             hit[target, : len(places)] = np.isin(places, relevant[target])
-            for number, found in enumerate(standards):
+            for number, found in enumerate(scored):
                 scores[target, : len(places), number] = np.nan_to_num(found[row, places])
     return Trial(scores, hit, filled, np.maximum(count, 1))

@@ -417,6 +417,10 @@ def test_two_towers_alone_find_tastes_and_the_search_is_that_of_all_scores(folde
     lists = bundle.scorer({"items": pd.concat([made.side["items"], new])})
     found = lists(pd.DataFrame({"user": ["x"], "history": [["tea-04", "tea-08", "tea-12"]]}))
     assert "fresh" in found["items"].iloc[0][:14]
+    # A history of an item that is new since training is read by its content.
+    found = lists(pd.DataFrame({"user": ["y"], "history": [["fresh"]]}))
+    assert kinds(found["items"].iloc[0][:3]) == ["tea"] * 3
+    assert found["reasons"].iloc[0][0] != "popular now"
 
 
 @pytest.fixture(scope="module")

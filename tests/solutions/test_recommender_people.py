@@ -161,7 +161,7 @@ def test_users_with_a_training_row_do_not_say_whether_what_is_known_serves_new_o
 def test_each_step_reads_other_users_by_what_is_known_about_them_alone():
     """All had one item; a tower that reads a user without a history gives another vector."""
     towers = pytest.importorskip("solvent_recommender.towers")
-    tower = towers.user_tower(3, Towers(width=8, history=2, dropout=0.0), 1)
+    tower = towers.user_tower(3, Towers(width=8, history=2, dropout=0.0), about=1)
     inputs = {"history": np.ones((2000, 2), np.int32), "about": np.ones((2000, 1), np.float32)}
     told = ~np.isclose(tower(inputs).numpy()[:1], tower(inputs, training=True).numpy(), atol=1e-6).all(axis=1)
     again = ~np.isclose(tower(inputs).numpy()[:1], tower(inputs, training=True).numpy(), atol=1e-6).all(axis=1)

@@ -1,19 +1,22 @@
 """Recommender: ratings that are foretold, what they are measured by, and the simple way to foretell them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from solvent import Data, Fitted, Refused, tables, train
 from solvent.metrics import Resampling, estimate, point
-from solvent_recommender import SOLUTION, ranking, ratings
+from solvent_recommender import SOLUTION, hybrid, model, ranking, ratings
 from solvent_recommender.cases import cases
 from solvent_recommender.catalogue import Catalogue
-from solvent_recommender.interactions import Known
+from solvent_recommender.interactions import Histories, Known
 from solvent_recommender.model import choosing
 from solvent_recommender.outcome import metrics, slices
+from solvent_recommender.part import Part
 from solvent_recommender.sample import tastes
-from solvent_recommender.settings import Recommender, columns
+from solvent_recommender.settings import PARTS, Recommender, columns
 
 SETTINGS = Recommender(ratings=True)
 OWN, OTHER = 4.5, 2.0  # what a user gives items of their kind, and others
@@ -70,6 +73,43 @@ def test_what_is_rated_high_is_a_part_of_lists_that_beats_what_is_popular(bundle
     found = bundle.fitted.facts["weights"]
     assert found["parts"] == ["popularity", "ease", "ranking"]
     assert found["ndcg"]["ranking"] > found["ndcg"]["popularity"] + 0.1
+
+
+def test_what_ranks_again_scores_only_the_best_of_the_other_parts_that_a_user_may_have(monkeypatch):
+    monkeypatch.setattr(hybrid, "CANDIDATES", 2)
+    histories = Histories(np.array([0, 1, 1]), np.array([3]), np.array([True]), np.zeros(1, np.float32))
+    ahead = np.array([[5, 4, 3, 9, 0], [0, 1, 2, np.nan, 4]], np.float32)
+    asked = []
+
+    def again(_, places):
+        asked.extend(places)
+        found = np.full(ahead.shape, np.nan, np.float32)
+        for row, own in enumerate(places):
+            found[row, own] = -own
+        return found
+
+    parts = {"second": Part(None, None, "", "", again=again), "first": Part(lambda _: ahead, None, "", "")}
+    usable = np.array([True, True, True, True, False])
+    found = hybrid.standards(parts, histories, hybrid.open_to(histories, usable, seen=False))
+    assert list(found) == ["second", "first"]
+    assert [own.tolist() for own in asked] == [[0, 1], [1, 2]]  # 3 was had, 4 is off offer
+    np.testing.assert_allclose(found["second"][0], [1, -1, np.nan, np.nan, np.nan])
+    np.testing.assert_allclose(found["second"][1], [np.nan, 1, -1, np.nan, np.nan])
+
+
+def test_a_second_stage_without_a_first_is_refused():
+    with pytest.raises(ValueError, match="name some beside it"):
+        Recommender(parts=("ranking",), ratings=True)
+
+
+def test_the_second_stage_alone_scores_all_items(bundle):
+    alone = Recommender(**{**bundle.settings.model_dump(), "model": "ranking", "parts": PARTS})
+    made = model._restored(
+        alone, replace(bundle.fitted, facts={**bundle.fitted.facts, "weights": hybrid.alone("ranking")})
+    )
+    histories, _ = made.known.asked(pd.DataFrame({"user": ["U000"]}), made.catalogue.ids)
+    open_items = hybrid.open_to(histories, made.catalogue.offered, seen=False)
+    assert not np.isnan(hybrid.standards(made.parts, histories, open_items)["ranking"]).any()
 
 
 def test_lists_by_ratings_without_ratings_are_refused():

@@ -1,10 +1,11 @@
 """Recommender: the two towers and their loss, against values of hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from solvent_recommender import two_tower
-from solvent_recommender.interactions import Histories
+from solvent_recommender.interactions import Histories, Known
 from solvent_recommender.settings import Towers
 from solvent_recommender.towers import Forget, Pairs, item_tower, user_tower
 
@@ -28,11 +29,13 @@ def test_some_items_are_known_by_their_content_alone_in_training_and_none_while_
     forget = Forget(0.3)
     item, content = np.arange(1, 4001, dtype=np.int32), np.ones((4000, 2), np.float32)
     content[::2] = 0  # of these there is nothing else to know them by
-    kept = np.asarray(forget([item, content], training=True))
+    (found,) = forget([item, content], training=True)
+    kept = np.asarray(found)
     assert (kept[::2] == item[::2]).all()
     assert np.mean(kept[1::2] == 0) == pytest.approx(0.3, abs=0.04)
     assert (kept[kept > 0] == item[kept > 0]).all()
-    np.testing.assert_array_equal(forget([item, content], training=False), item)
+    (same,) = forget([item, content], training=False)
+    np.testing.assert_array_equal(same, item)
     assert Forget.from_config(forget.get_config()).share == 0.3
 
 
@@ -63,3 +66,24 @@ def test_a_row_is_read_by_the_last_items_that_its_user_liked_but_its_own(in_memo
     assert sorted(long[0]) == [0, 0, 0, 0, 0, 2, 4, 5, 6]
     new = two_tower.others(histories, 5, 3)(np.array([0]), np.array([2]))
     assert sorted(new[0] - 1) == [1, 3, 4], "items from 5 on are new and left out"
+
+
+def test_content_of_a_history_is_the_mean_over_its_items_that_have_any_and_leaves_out_what_is_asked_for():
+    events = pd.DataFrame({"user": list("aaab"), "item": list("xyzx"), "liked": [True, True, True, True], "age": 0.0})
+    known = Known.restored(events)
+    content_of = np.array([[2.0, 0.0], [0.0, 4.0], [0.0, 0.0]], np.float32)  # nothing is known of z
+    taken = two_tower.rows(known, content_of, Towers(width=8, history=4), ordered=False).take(np.arange(4))[0]["taste"]
+    np.testing.assert_allclose(taken, [[0, 4], [2, 0], [1, 2], [0, 0]])
+    np.testing.assert_allclose(two_tower._mean(*two_tower.liked_content(known.histories, content_of)), [[1, 2], [2, 0]])
+    assert (
+        "taste"
+        not in two_tower.rows(known, np.zeros((3, 1), np.float32), Towers(history=4), ordered=False).take([0])[0]
+    )
+
+
+def test_the_user_tower_reads_content_where_there_is_no_id():
+    tower = user_tower(3, Towers(width=8, history=2, dropout=0.0), topics=2)
+    tower.get_layer("liked").set_weights([np.eye(2, 8, dtype=np.float32)])
+    inputs = {"history": np.zeros((2, 2), np.int32), "taste": np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)}
+    first, second = tower.predict(inputs, verbose=0)
+    assert abs(first - second).max() > 0.1
