@@ -1,6 +1,6 @@
 """Multi30k, English to German: what so many minutes of training on this machine's cores reach.
 
-    SOLVENT_DATA=FOLDER python tests/benchmarks/multi30k.py [--minutes 15 30 60 90] [--preset tiny] [--seed 0]
+    SOLVENT_DATA=FOLDER python tests/benchmarks/multi30k.py [--minutes 15 30 60 90] [--epochs N] [--preset tiny]
 
 29,000 captions train, 1,014 val, 1,000 test (test_2016_flickr). Each budget is a training of its own with
 `solvent.train`: two epochs are timed first, then it gets as many as fit into its minutes, so that the learning rate
@@ -32,6 +32,7 @@ SPARE = 0.97  # of the minutes are planned for: epochs differ
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--minutes", type=float, nargs="+", default=[15.0, 30.0, 60.0, 90.0])
+    arguments.add_argument("--epochs", type=int, help="planned for each budget, in place of timing two first")
     arguments.add_argument("--preset", default="tiny")
     arguments.add_argument("--dropout", type=float, default=0.3)
     arguments.add_argument("--vocabulary", type=int, default=8000)
@@ -48,14 +49,16 @@ def main() -> None:
         rows = datasets.load(next(item for item in DATASETS if item.name == "multi30k"))
         for part, table in rows.groupby("part"):
             table.drop(columns="part").to_parquet(Path(temporary, f"{part}.parquet"), index=False)
-        probe = trained(given, Path(temporary), folder / "probe", epochs=2, minutes=None)
-        each = probe.facts["training"][0]["seconds"] / 2
-        print(f"{probe.facts['parameters']:,} parameters, {each:.1f} s an epoch", flush=True)
+        each = None
+        if given.epochs is None:
+            probe = trained(given, Path(temporary), folder / "probe", epochs=2, minutes=None)
+            each = probe.facts["training"][0]["seconds"] / 2
+            print(f"{probe.facts['parameters']:,} parameters, {each:.1f} s an epoch", flush=True)
         print(
             f"{'minutes':>8s} {'epochs':>7s} {'best':>5s} {'BLEU':>6s} {'95 %':>13s} {'lowercased':>10s} {'chrF':>6s}"
         )
         for minutes in given.minutes:
-            epochs = max(1, int(SPARE * 60 * minutes / each))
+            epochs = given.epochs or max(1, int(SPARE * 60 * minutes / each))
             bundle = trained(given, Path(temporary), folder / f"{minutes:g}", epochs=epochs, minutes=minutes)
             curve.append(told(bundle, rows[rows["part"] == "test"], minutes))
     for row in curve:
