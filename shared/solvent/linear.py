@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -17,19 +18,29 @@ from .recipe import Recipe
 if TYPE_CHECKING:
     from .finetune import Task
 
-__all__ = ["STRENGTHS", "chances", "learn", "line", "regression"]
+Fold = tuple[np.ndarray, np.ndarray]
+
+__all__ = ["FOLDS", "STRENGTHS", "chances", "learn", "line", "regression"]
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+FOLDS = 5
+MANY = 5_000  # training images from which on their choosing ones are many too
 NEVER = np.float32(-25)  # the logit of what no row has
 
 
-def learn(recipe: Recipe, task: Task, seed: int) -> Callable[[Sequence[Any]], np.ndarray]:
+def learn(
+    recipe: Recipe, task: Task, seed: int, folds: Callable[[], Sequence[Fold]]
+) -> Callable[[Sequence[Any]], np.ndarray]:
     """Fit what a network would be fitted to, on the backbone's frozen features, or on small pixels where it has none.
 
-    The strength of its penalty is chosen as the network's epochs are, by the task's goal on the choosing images.
+    The strength of its penalty is chosen by the log loss of the training images, each by a line that was learnt from
+    the other folds: the choosing images are a tenth of those, and where they are few they choose by chance, which makes
+    a rival that is easy to beat. Of many images the choosing ones are enough.
 
     Args:
         task: `targets` are 0 or 1, one column for each class; not a number where it is not known.
+        folds: of the training images the positions that are learnt from and those that are left out, as `split.parts`
+            deals them.
 
     Returns:
         cells of images -> logits `(images, outputs)`: a softmax of them, or a sigmoid of each, is the probability.
@@ -45,8 +56,29 @@ def learn(recipe: Recipe, task: Task, seed: int) -> Callable[[Sequence[Any]], np
         kernel, bias = line(strength, scaled, task.targets, task.weights, task.several)
         return lambda features: np.asarray(scaler.transform(features) @ kernel + bias)
 
-    best = min(map(fitted, STRENGTHS), key=lambda logits: _worse(task, logits(choosing)))
+    if len(train) > MANY:
+        best = min(map(fitted, STRENGTHS), key=lambda logits: _worse(task, logits(choosing)))
+    else:
+        dealt = folds()
+        best = fitted(min(STRENGTHS, key=lambda strength: _unseen_loss(strength, train, task, dealt)))
     return lambda cells: best(finetune.frozen_features(recipe, cells, seed))
+
+
+def _unseen_loss(strength: float, features: np.ndarray, task: Task, folds: Sequence[Fold]) -> float:
+    """The weighted log loss of images that were not learnt from, over all classes that are known of them."""
+    total = count = 0.0
+    for learnt, held in folds:
+        scaler = StandardScaler().fit(features[learnt])
+        targets, weights = task.targets[learnt], task.weights[learnt]
+        kernel, bias = line(strength, scaler.transform(features[learnt]), targets, weights, task.several)
+        logits, truth, weight = scaler.transform(features[held]) @ kernel + bias, task.targets[held], task.weights[held]
+        if task.several:
+            loss = np.nansum(np.logaddexp(0, logits) - truth * logits, axis=1)
+            known = np.sum(~np.isnan(truth), axis=1)
+        else:
+            loss, known = logsumexp(logits, axis=1) - np.sum(truth * logits, axis=1), np.ones(len(held))
+        total, count = total + float(weight @ loss), count + float(weight @ known)
+    return total / count
 
 
 def line(

@@ -15,7 +15,7 @@ from solvent.solution import JSON
 from . import decision, patients
 from .settings import Medical
 
-__all__ = ["Answers", "Diagnoses", "Questions", "answers", "task", "truth_of"]
+__all__ = ["Answers", "Diagnoses", "Questions", "answers", "shown", "task", "truth_of"]
 
 # A proper score chooses epochs and dropout: it tells models apart also where few patients do.
 GOAL = Goal("log_loss", higher=False)
@@ -185,7 +185,7 @@ def task(
     settings: Medical, asked: Answers, train: pd.DataFrame, choosing: pd.DataFrame, schema: Schema, seed: int
 ) -> finetune.Task:
     """What is learnt from images, and what chooses: the log loss of patients."""
-    train = train.iloc[_shown(settings, train, seed)]
+    train = shown(settings, train, seed)
     chosen = patients.cases(settings, choosing)
     cells, patient, _ = patients.images_of(chosen)
 
@@ -205,14 +205,14 @@ def task(
     )
 
 
-def _shown(settings: Medical, rows: pd.DataFrame, seed: int) -> np.ndarray:
-    """The positions of the rows that an epoch shows: rare diagnoses several times, if they are to be balanced."""
+def shown(settings: Medical, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The rows that an epoch shows: those of rare diagnoses several times, if they are to be balanced."""
     if settings.sampling == "as_is":
-        return np.arange(len(rows))
+        return rows
     random, groups = np.random.default_rng(seed), rows.groupby("label").indices.values()
     most = max(map(len, groups))
     each = [np.concatenate([own] * (most // len(own)) + [random.permutation(own)[: most % len(own)]]) for own in groups]
-    return np.sort(np.concatenate(each))
+    return rows.iloc[np.sort(np.concatenate(each))]
 
 
 def _weights(settings: Medical, rows: pd.DataFrame, schema: Schema) -> np.ndarray:

@@ -1,17 +1,19 @@
 """What the network is measured against, fitted on the same images and calibrated on the same patients."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from solvent import Data, linear
+from solvent.linear import FOLDS
 from solvent.solution import Score
-from solvent.split import halves
+from solvent.split import halves, parts
 
 from . import patients
-from .answers import Answers, answers, task
+from .answers import Answers, answers, shown, task
 from .settings import Medical
 
 __all__ = ["logistic", "prevalence"]
@@ -20,11 +22,12 @@ Logits = Callable[[list[Any]], np.ndarray]
 
 
 def logistic(settings: Medical, data: Data) -> Score:
-    """Logistic regression on the backbone's frozen features, or on small pixels; C chosen on validation patients."""
+    """Logistic regression on the backbone's frozen features, or on small pixels; C by folds of training patients."""
     choosing, rest = halves(data.valid, data.schema, data.seed)
     asked = answers(settings, data.schema.targets[0].levels or ())
     learnt = task(settings, asked, data.train, choosing, data.schema, data.seed)
-    return _scorer(settings, asked, rest, linear.learn(settings, learnt, data.seed))
+    folds = partial(parts, shown(settings, data.train, data.seed), data.schema, FOLDS, data.seed)
+    return _scorer(settings, asked, rest, linear.learn(settings, learnt, data.seed, folds))
 
 
 def prevalence(settings: Medical, data: Data) -> Score:

@@ -10,6 +10,7 @@ from .settings import Towers
 __all__ = ["Bag", "Forget", "Pairs", "item_tower", "sequence_tower", "user_tower"]
 
 FORGOTTEN = 0.1  # of the items, in each training step, are known by their content alone
+SOFTLY = 0.1  # content of a history, in size: means of many vectors of ids are small, and content would drown them
 UNTOLD = 0.2  # of the users of whom something else is known, in each step, are read without a history, as new ones are
 
 
@@ -33,14 +34,19 @@ def user_tower(items: int, settings: Towers, topics: int = 0, about: int = 0) ->
         inputs["about"] = keras.Input((about,), name="about")
         read = Forget(UNTOLD, name="untold")([*read, inputs["about"]])
     parts = [Bag(items, settings.width, settings.dropout, name="had")(read[0])]
-    for name, numbers in (("liked", read[1:]), ("told", [inputs["about"]] if about else [])):
-        told = keras.layers.Dense(settings.width, use_bias=False, kernel_initializer="zeros", name=name)
-        parts += [told(each) for each in numbers]
+    if topics:
+        parts.append(_line("liked", settings.width)(keras.layers.Rescaling(SOFTLY)(read[1])))
+    if about:
+        parts.append(_line("told", settings.width)(inputs["about"]))
     mean = keras.layers.add(parts) if len(parts) > 1 else parts[0]
     hidden = keras.layers.Dense(2 * settings.width, activation="gelu")(mean)
     moved = keras.layers.Dense(settings.width)(hidden)
     vector = keras.layers.UnitNormalization(dtype="float32", name="user")(keras.layers.add([mean, moved]))
     return keras.Model(inputs, vector, name="users")
+
+
+def _line(name: str, width: int) -> Any:
+    return keras.layers.Dense(width, use_bias=False, kernel_initializer="zeros", name=name)
 
 
 def sequence_tower(items: int, settings: Towers) -> keras.Model:

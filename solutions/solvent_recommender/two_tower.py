@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse
 from sklearn.decomposition import TruncatedSVD
 
 from solvent import Data, Goal, Training, training
@@ -105,19 +106,25 @@ def others(histories: Histories, items: int, length: int) -> Callable[[np.ndarra
     return bags
 
 
-def liked_content(histories: Histories, content_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the content of the items that each user liked, new ones too, float32, shape `(users, topics)`, and how
-    many of them have any, shape `(users,)`."""
-    had = histories.matrix(len(content_of))
-    return np.asarray(had @ content_of), np.asarray(had @ _described(content_of))
+def taste(had: scipy.sparse.csr_array, content_of: np.ndarray) -> np.ndarray:
+    """The mean content of the items that each user had, of those that have any, float32, shape `(users, topics)`.
+
+    Args:
+        had: 1 where a user had an item, shape `(users, items)`; new items count as the known ones.
+        content_of: what `topics` gives.
+    """
+    count = had @ content_of.any(axis=1).astype(np.float32)
+    return np.asarray((had @ content_of) / np.maximum(count, 1)[:, None], np.float32)
 
 
-def _described(content_of: np.ndarray) -> np.ndarray:
-    return content_of.any(axis=1).astype(np.float32)
-
-
-def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    return np.asarray(total / np.maximum(count, 1)[:, None], np.float32)
+def _some(history: np.ndarray, items: int, dropout: float, random: np.random.Generator) -> scipy.sparse.csr_array:
+    """What is left of padded histories, as `taste` reads it. A mean over all items of a user but the one that is asked
+    for would tell which one that is: whoever knows the user's mean subtracts."""
+    row, column = np.nonzero(history)
+    kept = random.random(len(row)) >= dropout
+    row, item = row[kept], history[row, column][kept] - 1
+    shape = (len(history), items)
+    return scipy.sparse.csr_array((np.ones(len(row), np.float32), (row, item)), shape=shape)
 
 
 def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) -> training.Rows:
@@ -129,8 +136,7 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
     share = np.bincount(item, minlength=len(known.items)).astype(np.float32) / max(len(item), 1)
     about = None if ordered else found.about
     bags = None if ordered else others(found, len(known.items), settings.history)
-    total, count = liked_content(found, content_of)
-    described = _described(content_of)
+    read = not ordered and bool(content_of.any())
 
     def take(positions: np.ndarray) -> tuple[Any, Any, np.ndarray]:
         wanted, users = item[positions], owner[positions]
@@ -144,8 +150,9 @@ def rows(known: Known, content_of: np.ndarray, settings: Towers, ordered: bool) 
             "content": content_of[wanted],
             "share": share[wanted],
         }
-        if not ordered and described.any():
-            inputs["taste"] = _mean(total[users] - content_of[wanted], count[users] - described[wanted])
+        if read:
+            random = np.random.default_rng(positions)
+            inputs["taste"] = taste(_some(history, len(content_of), settings.dropout, random), content_of)
         if about is not None:
             inputs["about"] = about[users]
         return inputs, np.zeros((len(positions), 1), np.float32), np.ones(len(positions), np.float32)
@@ -180,11 +187,11 @@ def fit(
     assets = {**described(known, catalogue, settings), "length": np.array([settings.towers.history])}
     content_of = topics(assets, catalogue)[: len(known.items)]
     width = content_of.shape[1]
-    taste, about = (width if content_of.any() else 0), (0 if known.people is None else known.people.width)
+    read, about = (width if content_of.any() else 0), (0 if known.people is None else known.people.width)
     users = (
         sequence_tower(len(known.items), settings.towers)
         if ordered
-        else user_tower(len(known.items), settings.towers, taste, about)
+        else user_tower(len(known.items), settings.towers, read, about)
     )
     models = {f"{name}_users": users, f"{name}_items": item_tower(len(known.items), width, settings.towers)}
     pairs = Pairs(*models.values(), settings.towers)
@@ -224,7 +231,7 @@ def load(name: str, assets: Mapping[str, np.ndarray], catalogue: Catalogue, pred
         asked = padded(histories, np.arange(len(histories)), catalogue.known, length)
         inputs, something = {"history": asked}, asked.any(axis=1)
         if reads_content:
-            inputs["taste"] = _mean(*liked_content(histories, content_of))
+            inputs["taste"] = taste(histories.matrix(len(content_of)), content_of)
             something |= inputs["taste"].any(axis=1)
         if name == "two_tower" and histories.about is not None:
             inputs["about"] = histories.about

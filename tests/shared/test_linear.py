@@ -1,8 +1,11 @@
 """Logistic regression on frozen features: strengths are chosen, and what is unknown teaches nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
+from sklearn.preprocessing import StandardScaler
 
 from solvent import Goal, finetune, linear
 from solvent.recipe import Recipe
@@ -26,6 +29,12 @@ def task(truth, choosing, measure, several=False):
 
 
 FEATURES = np.random.default_rng(0).normal(0, 1, (500, 4))
+SCALED = StandardScaler().fit_transform(FEATURES[:300])
+
+
+def folds():
+    number = np.arange(300) % 5
+    return [(np.flatnonzero(number != fold), np.flatnonzero(number == fold)) for fold in range(5)]
 
 
 @pytest.fixture(autouse=True)
@@ -45,15 +54,52 @@ def test_each_of_several_classes_is_learnt_from_the_images_for_which_it_is_known
         chance = expit(logits)
         return {"log_loss": -np.mean(np.log(np.where(held == 1, chance, 1 - chance)))}
 
-    logits = linear.learn(Recipe(backbone="cnn"), task(known, FEATURES[300:], measure, True), 0)
+    logits = linear.learn(Recipe(backbone="cnn"), task(known, FEATURES[300:], measure, True), 0, folds)
     right = (logits(FEATURES[300:]) > 0) == held
     assert right.mean(axis=0).min() > 0.85
     nobody = np.column_stack([known[:, 0], 0 * known[:, 0]])
-    never = linear.learn(Recipe(backbone="cnn"), task(nobody, FEATURES[300:], measure, True), 0)
+    never = linear.learn(Recipe(backbone="cnn"), task(nobody, FEATURES[300:], measure, True), 0, folds)
     assert expit(never(FEATURES[:3]))[:, 1].max() < 1e-9  # a class that no training image has
 
 
-def test_the_strength_that_serves_the_choosing_images_wins():
+@pytest.mark.parametrize(("column", "wins"), [(None, 0), (0, -1)])
+def test_of_few_images_the_strength_is_chosen_by_those_that_were_not_learnt_from(column, wins):
+    """The strongest penalty where nothing can be learnt, the weakest where all can; no choosing image is asked."""
+    side = np.random.default_rng(5).normal(0, 1, 300) if column is None else FEATURES[:300, column]
+    truth = np.eye(2)[(side > 0).astype(int)]
+    unasked = lambda logits: pytest.fail("the choosing images were asked")  # noqa: E731
+    logits = linear.learn(Recipe(backbone="cnn"), task(truth, FEATURES[300:], unasked), 0, folds)
+    kernel, bias = linear.line(linear.STRENGTHS[wins], SCALED, truth, np.ones(300), False)
+    np.testing.assert_allclose(logits(FEATURES[:300]), SCALED @ kernel + bias, atol=1e-5)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_loss_of_unseen_images_is_the_log_loss_by_weight_where_it_is_known(several):
+    random = np.random.default_rng(4)
+    truth = np.eye(2)[random.integers(0, 2, 300)]
+    truth[:40, 1] = np.nan if several else truth[:40, 1]
+    given = replace(task(truth, FEATURES[300:], None, several), weights=random.uniform(0, 2, 300))
+    total, weight = 0.0, 0.0
+    for learnt, held in folds():
+        scaler = StandardScaler().fit(FEATURES[learnt])
+        scaled, rest = (scaler.transform(FEATURES[part]) for part in (learnt, held))
+        kernel, bias = linear.line(0.1, scaled, truth[learnt], given.weights[learnt], several)
+        logits = rest @ kernel + bias
+        for row, place in enumerate(held):
+            if several:
+                chance = expit(logits[row])
+                terms = [
+                    np.log(p if t else 1 - p) for t, p in zip(truth[place], chance, strict=True) if not np.isnan(t)
+                ]
+            else:
+                terms = [np.log(softmax(logits[row])[truth[place].argmax()])]
+            total -= given.weights[place] * sum(terms)
+            weight += given.weights[place] * len(terms)
+    assert linear._unseen_loss(0.1, FEATURES[:300], given, folds()) == pytest.approx(total / weight, rel=1e-6)
+
+
+def test_of_many_images_the_strength_that_serves_the_choosing_images_wins(monkeypatch):
+    monkeypatch.setattr(linear, "MANY", 299)
     random = np.random.default_rng(2)
     noise = np.eye(3)[random.integers(0, 3, 300)]  # nothing to learn
     held = random.integers(0, 3, 200)
@@ -63,7 +109,7 @@ def test_the_strength_that_serves_the_choosing_images_wins():
         seen.append(-np.mean(np.log(softmax(logits, axis=1)[np.arange(200), held])))
         return {"log_loss": seen[-1]}
 
-    logits = linear.learn(Recipe(backbone="cnn"), task(noise, FEATURES[300:], measure), 0)
+    logits = linear.learn(Recipe(backbone="cnn"), task(noise, FEATURES[300:], measure), 0, folds)
     assert len(seen) == len(linear.STRENGTHS)
     kept = -np.mean(np.log(softmax(logits(FEATURES[300:]), axis=1)[np.arange(200), held]))
     assert kept == pytest.approx(min(seen))

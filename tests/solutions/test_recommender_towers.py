@@ -68,17 +68,23 @@ def test_a_row_is_read_by_the_last_items_that_its_user_liked_but_its_own(in_memo
     assert sorted(new[0] - 1) == [1, 3, 4], "items from 5 on are new and left out"
 
 
-def test_content_of_a_history_is_the_mean_over_its_items_that_have_any_and_leaves_out_what_is_asked_for():
+def test_content_of_a_history_is_the_mean_over_its_items_that_have_any_without_the_one_that_is_asked_for():
     events = pd.DataFrame({"user": list("aaab"), "item": list("xyzx"), "liked": [True, True, True, True], "age": 0.0})
     known = Known.restored(events)
     content_of = np.array([[2.0, 0.0], [0.0, 4.0], [0.0, 0.0]], np.float32)  # nothing is known of z
-    taken = two_tower.rows(known, content_of, Towers(width=8, history=4), ordered=False).take(np.arange(4))[0]["taste"]
-    np.testing.assert_allclose(taken, [[0, 4], [2, 0], [1, 2], [0, 0]])
-    np.testing.assert_allclose(two_tower._mean(*two_tower.liked_content(known.histories, content_of)), [[1, 2], [2, 0]])
-    assert (
-        "taste"
-        not in two_tower.rows(known, np.zeros((3, 1), np.float32), Towers(history=4), ordered=False).take([0])[0]
-    )
+    taken = two_tower.rows(known, content_of, Towers(history=4, dropout=0.0), ordered=False).take(np.arange(4))[0]
+    np.testing.assert_allclose(taken["taste"], [[0, 4], [2, 0], [1, 2], [0, 0]])
+    np.testing.assert_allclose(two_tower.taste(known.histories.matrix(3), content_of), [[1, 2], [2, 0]])
+    nothing = two_tower.rows(known, np.zeros((3, 1), np.float32), Towers(history=4), ordered=False)
+    assert "taste" not in nothing.take(np.arange(2))[0]
+
+
+def test_training_reads_the_content_of_some_of_a_history_anew_for_each_batch():
+    """That of all but one item would tell which one is left out."""
+    history, random = np.tile(np.arange(1, 101, dtype=np.int32), (200, 1)), np.random.default_rng(0)
+    some = two_tower._some(history, 120, 0.3, random).toarray()
+    assert some[:, :100].mean() == pytest.approx(0.7, abs=0.02) and not some[:, 100:].any()
+    assert (some[0] != some[1]).any()
 
 
 def test_the_user_tower_reads_content_where_there_is_no_id():
