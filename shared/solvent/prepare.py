@@ -22,7 +22,7 @@ from .split.together import content
 from .tables import Source
 from .wording import listed
 
-__all__ = ["Prepared", "fingerprint", "prepare", "read"]
+__all__ = ["Prepared", "examine", "fingerprint", "prepare", "read"]
 
 log = logging.getLogger("solvent")
 
@@ -69,6 +69,20 @@ def prepare(run: Run) -> Prepared:
     Raises:
         Refused: if a table, a column or a finding of the scan forbids training.
     """
+    found = examine(run)
+    scan.refuse(found.findings)
+    for item in found.findings:
+        if item.severity == "warning" or item.allowed:
+            log.warning("%s: %s %s", item.name, item.message, item.cure)
+    return found
+
+
+def examine(run: Run) -> Prepared:
+    """The same, whatever the scan finds: nobody is warned of a finding or refused for it but the caller does so.
+
+    Raises:
+        Refused: if a table or a column can't be read, or a class can't be learnt.
+    """
     solution, data = run.solution, run.data
     columns = promises.checked_columns(solution.columns, solution.columns(run.settings))
     sources = _sources(data, run.base, every=any(column.decoder is not None for column in columns.inputs))
@@ -111,10 +125,6 @@ def prepare(run: Run) -> Prepared:
         *_set_aside(bad),
         *(replace(item, allowed=item.name in data.allow) for item in checks),
     ]
-    scan.refuse(findings)
-    for item in findings:
-        if item.severity == "warning" or item.allowed:
-            log.warning("%s: %s %s", item.name, item.message, item.cure)
     facts = {
         "source": " + ".join(labels.values()),
         "decimal": sources[first].decimal,
