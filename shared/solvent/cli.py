@@ -117,6 +117,8 @@ def check(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
     else:
         click.echo(found.text())
     refuse(found.findings)
+    if not as_json:
+        click.echo(f"next:   solvent train {config} --out runs/{config.stem}")
 
 
 @main.command()
