@@ -72,7 +72,9 @@ def _parts(facts: Mapping[str, JSON]) -> Iterator[str]:
     yield f"{facts['solution']}: {data['source']}, {many(data['rows'], 'row')}"
     yield from (f"  {count} set aside: {reason}" for reason, count in about_data.reasons(facts))
     yield from (f"side table {name}: {many(rows, 'row')}" for name, rows in facts["side"].items())
-    yield "split: " + "; ".join(f"{name.lower()}: {value}" for name, value in about_data.cut(facts))
+    given = data["split"].get("given")
+    cut = [f"{name.lower()}: {value}" for name, value in about_data.cut(facts) if given or name != "Given"]
+    yield f"split: {'; '.join(cut)}"
     yield from [about_data.copies(facts)] if "copies" in data["split"] else []
     yield ""
     rows = [
