@@ -352,7 +352,7 @@ def new(name: str | None, like: str | None, to: Path | None, words: tuple[str, .
         found = upstream(to or Path(), merged=merged)
         click.echo(found, nl=merged)
         if not found:
-            click.echo("Nothing has changed in the copy's origin since.", err=True)
+            click.echo("There is nothing to merge.", err=True)
     elif name and like and not merged:
         click.echo(create(name, like, to or Path(name), dict(_pair(text, "--word") for text in words)))
     else:

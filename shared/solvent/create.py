@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import keyword
+import logging
 import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -15,10 +16,11 @@ from . import __version__, origin
 from .errors import Refused
 from .registry import Installed, find, installed
 from .solution import CONTRACT_VERSION
-from .wording import many, suggestion
+from .wording import listed, many, suggestion
 
 __all__ = ["create", "upstream"]
 
+log = logging.getLogger("solvent")
 TEXTS = {".py", ".yaml", ".yml", ".md", ".toml"}
 
 
@@ -75,8 +77,8 @@ def upstream(copy: Path, *, merged: bool = False) -> str:
         merged: note instead that the copy has these changes now, so that the next call tells of later ones only.
 
     Returns:
-        A unified diff in the copy's own names, as `git apply` and `patch -p1` take it there; empty where nothing
-        changed. With `merged`, how many files it told of.
+        A unified diff in the copy's own names, as `git apply` and `patch -p1` take it there, without the files that
+        the copy has removed; empty where nothing changed. With `merged`, how many files changed.
 
     Raises:
         Refused: if the folder does not say what it was made from, or that is not installed.
@@ -90,11 +92,14 @@ def upstream(copy: Path, *, merged: bool = False) -> str:
             f"installed are: {', '.join(known) or 'none'}."
         )
     now = _project(name, known[like], words)
-    if not merged:
-        return origin.diff(before, now)
-    origin.keep(copy, now)
-    changed = sum(before.get(path) != now.get(path) for path in {*before, *now})
-    return f"{copy}: up to {like} {__version__} ({many(changed, 'changed file')})"
+    changed = {path for path in {*before, *now} if before.get(path) != now.get(path)}
+    if merged:
+        origin.keep(copy, now)
+        return f"{copy}: up to {like} {__version__} ({many(len(changed), 'changed file')})"
+    removed = {path for path in changed if path in before and not (copy / path).exists()}
+    if removed:
+        log.info("changed in %s, and left out here, since the copy has removed it: %s", like, listed(sorted(removed)))
+    return origin.diff(before, now, changed - removed)
 
 
 def _project(name: str, like: Installed, words: Mapping[str, str]) -> dict[str, bytes]:

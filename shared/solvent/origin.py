@@ -11,7 +11,7 @@ import io
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from pathlib import Path
 
@@ -61,13 +61,9 @@ def names(copy: Path, files: Mapping[str, bytes]) -> tuple[str, str, dict[str, s
         ) from error
 
 
-def diff(before: Mapping[str, bytes], now: Mapping[str, bytes]) -> str:
-    """A unified diff of two sets of files, as `git apply` and `patch -p1` take it; empty where they are equal."""
-    return "".join(
-        _of_one(path, before.get(path), now.get(path))
-        for path in sorted({*before, *now})
-        if before.get(path) != now.get(path)
-    )
+def diff(before: Mapping[str, bytes], now: Mapping[str, bytes], changed: Iterable[str]) -> str:
+    """A unified diff of the changed ones among two sets of files, as `git apply` and `patch -p1` take it."""
+    return "".join(_of_one(path, before.get(path), now.get(path)) for path in sorted(changed))
 
 
 def _of_one(path: str, before: bytes | None, now: bytes | None) -> str:

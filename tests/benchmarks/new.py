@@ -4,7 +4,7 @@
     python tests/benchmarks/new.py credit medical        some of them
 
 For each solution X, outside the repository: `solvent new acme --like X --to ../acme`, `pip install` of the suite and of
-the copy in a new virtual environment, so with the extra of X and no other, `pytest`, `solvent train` on its example.yaml
+the copy in a new virtual environment, so with the extra of X and no other, `pytest`, `solvent train` on its example
 and on its sample, `solvent score` of its sample's rows without their targets. Prints a table and writes
 tests/benchmarks/results/new.json.
 """

@@ -1,4 +1,4 @@
-"""The guide in solutions/README.md, followed word for word: churn made from credit, on a table that credit never saw."""
+"""The guide in solutions/README.md, followed word for word: churn made from credit, on a table that is new to it."""
 
 import json
 import re

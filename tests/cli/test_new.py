@@ -173,6 +173,13 @@ def test_what_changed_upstream_is_a_diff_in_the_copys_names_and_leaves_the_owner
     assert "MINE" not in done.stdout and "loans" not in done.stdout
 
 
+def test_what_changed_in_a_module_that_the_owner_removed_is_named_and_left_out(older):
+    (older / "solvent_acme" / "scorecard.py").unlink()
+    done = new("--diff", "--to", older)
+    assert "scorecard.py" not in done.stdout and "+++ b/solvent_acme/woe.py" in done.stdout
+    assert "the copy has removed it: solvent_acme/scorecard.py" in done.stderr
+
+
 def test_git_merges_what_changed_upstream_into_a_copy_that_its_owner_changed_too(older, tmp_path):
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", ".")
@@ -192,7 +199,7 @@ def test_git_merges_what_changed_upstream_into_a_copy_that_its_owner_changed_too
     assert "3 changed files" in merged.stdout
     again = new("--diff", "--to", older)
     assert (again.exit_code, again.stdout) == (0, "")
-    assert "Nothing has changed" in again.stderr
+    assert "nothing to merge" in again.stderr
     assert (older / "origin.zip").read_bytes() == (now / "origin.zip").read_bytes()
 
 
