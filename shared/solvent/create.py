@@ -123,10 +123,7 @@ def _project(name: str, like: Installed, words: Mapping[str, str]) -> dict[str, 
         if path.is_file() and "__pycache__" not in path.parts:
             content = path.read_bytes()
             if path.suffix in TEXTS:
-                text = _renamed(content.decode(), module, package, like.name, name)
-                for old, new in words.items():
-                    text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, new=new: new, text)  # type: ignore[misc]
-                content = text.encode()
+                content = _reworded(_renamed(content.decode(), module, package, like.name, name), words).encode()
             found[f"{package}/{path.relative_to(source).as_posix()}"] = content
     return found
 
@@ -151,6 +148,14 @@ def _renamed(text: str, module: str, package: str, like: str, name: str) -> str:
     for place in places:
         text = re.sub(place, rf"\g<1>{name}\g<3>", text)
     return text
+
+
+def _reworded(text: str, words: Mapping[str, str]) -> str:
+    """The text with whole words replaced in one pass, of those that begin at one place the longest."""
+    if not words:
+        return text
+    known = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{known})(?!\w)", lambda found: words[found[0]], text)
 
 
 PROJECT = """\

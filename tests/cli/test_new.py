@@ -57,8 +57,8 @@ def test_a_copy_trains_scores_and_keeps_the_contract(like, tmp_path, by_path, so
     own = runpy.run_path(str(tmp_path / "acme" / "tests" / "test_contract.py"))
     kit = contract.Kit(package.SOLUTION, "solvent_acme:SOLUTION", tmp_path)
     (tmp_path / "config.yaml").write_text(json.dumps(kit.config("rows", kit.sample.rows)))
-    short = ("--set", "settings.training.epochs=1", "--set", "settings.training.refit=false")
-    trained = solvent("train", tmp_path / "config.yaml", *short, "--out", tmp_path / "bundle")
+    short = "settings.training.epochs=1"
+    trained = solvent("train", tmp_path / "config.yaml", "--set", short, "--out", tmp_path / "bundle")
     assert trained.exit_code == 0, trained.output
     kit.bundle = Bundle.load(tmp_path / "bundle")
     tables.write(kit.rows, tmp_path / "new_rows.parquet")
