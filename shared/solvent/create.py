@@ -140,7 +140,7 @@ def _renamed(text: str, module: str, package: str, like: str, name: str) -> str:
     """A file of the copy: its own package, its own name, nothing else changed."""
     text = re.sub(rf"(?<![\w.]){re.escape(module)}(?!\w)", package, text)
     places = [
-        rf'(name=")({like})(")',
+        rf'(Solution\(\s*name=")({like})(")',  # no column of that name
         rf"(solution: )({like})(\s)",
         rf"(# )({like})(\n)",
         rf"(solvent (?:demo|new \w+ --like) )({like})(\b)",
