@@ -75,9 +75,8 @@ def _of_one(path: str, before: bytes | None, now: bytes | None) -> str:
     head = f"diff --git a/{path} b/{path}\n"
     head += "new file mode 100644\n" * (before is None) + "deleted file mode 100644\n" * (now is None)
     head += f"index {_blob(before)}..{_blob(now)}{mode}\n"
-    left, right = (
-        "/dev/null" if content is None else f"{side}/{path}" for side, content in (("a", before), ("b", now))
-    )
+    left = "/dev/null" if before is None else f"a/{path}"
+    right = "/dev/null" if now is None else f"b/{path}"
     lines = unified_diff(old, new, left, right)
     return head + "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
