@@ -10,13 +10,14 @@ tests/benchmarks/results/new.json.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from solvent import contract, installed, tables
+from solvent import contract, create, installed, tables
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "results"
@@ -24,7 +25,10 @@ SHOWN = ("acme", "passed", "95 %", "scored")  # of what a step prints, the line 
 
 
 def run(*command: object, cwd: Path) -> str:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # what is installed, nothing else
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=own, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return done.stdout
@@ -38,8 +42,8 @@ def try_one(name: str, folder: Path) -> list[tuple[str, float, str]]:
     config = {**kit.config("rows", kit.sample.rows), "solution": "acme"}
     (folder / "config.yaml").write_text(json.dumps(config))
     new_rows = folder / "new_rows.parquet"
+    create.create("acme", name, acme)
     steps = [
-        ("new", [Path(sys.executable).parent / "solvent", "new", "acme", "--like", name, "--to", acme]),
         ("venv", [sys.executable, "-m", "venv", folder / "venv"]),
         (
             "install",
