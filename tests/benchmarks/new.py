@@ -30,7 +30,7 @@ def run(*command: object, cwd: Path) -> str:
         [str(part) for part in command], cwd=cwd, env=own, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        sys.exit(f"{' '.join(texts)}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return done.stdout
 
 
