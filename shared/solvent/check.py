@@ -16,6 +16,8 @@ from .wording import many
 
 __all__ = ["Checked", "check"]
 
+SEVERITIES = ("refusal", "warning", "note")
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -24,7 +26,7 @@ class Checked:
     Args:
         facts: `solution`, `data`, `schema`, `findings`, `folds` as bundle.json would have them, and the `rows` of each
             side table.
-        findings: refusals first.
+        findings: with their pictures.
     """
 
     facts: dict[str, JSON]
@@ -35,7 +37,7 @@ class Checked:
         return "\n".join(line.rstrip() for line in (*_parts(self.facts), *_columns(self.facts), *self._findings()))
 
     def _findings(self) -> Iterator[str]:
-        for item in self.findings:
+        for item in sorted(self.findings, key=lambda item: SEVERITIES.index(item.severity)):
             allowed = f" Allowed by data.allow: [{item.name}]." if item.allowed else ""
             yield f"{item.severity}: {item.name}: {item.message} {item.cure}{allowed}"
         if not self.findings:
