@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import config as configs
-from .prepare import examine
+from .prepare import Prepared, accepted, examine
 from .record import plain, recorded
 from .report import about_data
 from .report.wording import percent
-from .solution import JSON, Finding
+from .solution import JSON
 from .wording import many
 
 __all__ = ["Checked", "check"]
@@ -26,21 +26,25 @@ class Checked:
     Args:
         facts: `solution`, `data`, `schema`, `findings`, `folds` as bundle.json would have them, and the `rows` of each
             side table.
-        findings: with their pictures.
     """
 
     facts: dict[str, JSON]
-    findings: list[Finding]
+    run: configs.Run
+    prepared: Prepared
+
+    def refuse(self) -> None:
+        """Raise Refused where training would, for what was found."""
+        accepted(self.run, self.prepared)
 
     def text(self) -> str:
         """The same for a person."""
         return "\n".join(line.rstrip() for line in (*_parts(self.facts), *_columns(self.facts), *self._findings()))
 
     def _findings(self) -> Iterator[str]:
-        for item in sorted(self.findings, key=lambda item: SEVERITIES.index(item.severity)):
+        for item in sorted(self.prepared.findings, key=lambda item: SEVERITIES.index(item.severity)):
             allowed = f" Allowed by data.allow: [{item.name}]." if item.allowed else ""
             yield f"{item.severity}: {item.name}: {item.message} {item.cure}{allowed}"
-        if not self.findings:
+        if not self.prepared.findings:
             yield "nothing remarkable was found"
 
 
@@ -53,7 +57,7 @@ def check(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = (
         config, changes: as `solvent.train` takes them.
 
     Raises:
-        Refused: if the config or a table can't be read; not for what the scan finds: `scan.refuse(found.findings)`.
+        Refused: if the config or a table can't be read; not for what the scan finds: `Checked.refuse`.
     """
     run = configs.load(config, changes=changes)
     found = examine(run)
@@ -65,7 +69,7 @@ def check(config: str | Path | Mapping[str, JSON], *, changes: Sequence[str] = (
         "findings": recorded(found.findings),
         "folds": {"k": len(found.cuts)} if len(found.cuts) > 1 else None,
     }
-    return Checked(plain(facts), found.findings)
+    return Checked(plain(facts), run, found)
 
 
 def _parts(facts: Mapping[str, JSON]) -> Iterator[str]:

@@ -109,14 +109,13 @@ def check(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
     Prints the parts with their sizes and targets, what each column is taken for, and all that the scan noticed.
     """
     from .check import check as run
-    from .scan import refuse
 
     found = run(config, changes=changes)
     if as_json:
         _print(found.facts)
     else:
         click.echo(found.text())
-    refuse(found.findings)
+    found.refuse()
     if not as_json:
         click.echo(f"next:   solvent train {config} --out runs/{config.stem}")
 

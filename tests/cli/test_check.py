@@ -48,6 +48,12 @@ def test_check_shows_all_that_it_found_and_exits_as_training_would(project, rows
     assert "Allowed by data.allow: [target_leak]" in allowed.stdout
 
 
+def test_check_refuses_a_class_that_the_settings_name_and_the_table_has_not(project):
+    done = project.solvent("check", project.config, "--set", "settings.positive=broke")
+    assert done.exit_code == 2
+    assert "Training" in done.stdout and "class counts 'broke' as adverse" in done.stderr
+
+
 @pytest.mark.parametrize("change", ["data.rows=lost.csv", "data.columns.target=statsu", "settings.bins=1"])
 def test_check_refuses_what_it_can_not_read(project, change):
     done = project.solvent("check", project.config, "--set", change)
