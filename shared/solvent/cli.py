@@ -28,6 +28,9 @@ __all__ = ["main"]
 # What importing a module that somebody is working on may raise.
 BROKEN = (SolventError, ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+CHANGES = click.option(
+    "--set", "changes", multiple=True, metavar="A.B=C", help="Replace a value of the config; may be repeated."
+)
 CONFIG = click.option(
     "--config", type=Path, default=None, help="A config whose `data` names the training rows where they are now."
 )
@@ -98,9 +101,28 @@ def demo(solution: str, out: Path | None) -> None:
 
 @main.command()
 @click.argument("config", type=Path)
-@click.option(
-    "--set", "changes", multiple=True, metavar="A.B=C", help="Replace a value of the config; may be repeated."
-)
+@CHANGES
+@AS_JSON
+def check(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
+    """Look at CONFIG's data as `train` would, and train nothing; exit 2 where `train` would refuse them.
+
+    Prints the parts with their sizes and targets, what each column is taken for, and all that the scan noticed.
+    """
+    from .check import check as run
+
+    found = run(config, changes=changes)
+    if as_json:
+        _print(found.facts)
+    else:
+        click.echo(found.text())
+    found.refuse()
+    if not as_json:
+        click.echo(f"next:   solvent train {config} --out runs/{config.stem}")
+
+
+@main.command()
+@click.argument("config", type=Path)
+@CHANGES
 @click.option("--out", type=Path, required=True, help="Folder of the bundle.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was killed.")
 def train(config: Path, changes: tuple[str, ...], out: Path, resume: bool) -> None:
@@ -305,14 +327,35 @@ def export(bundle: Path, to: str, out: Path, rows: str | None, config: Path | No
 
 
 @main.command()
-@click.argument("name")
-@click.option("--like", required=True, metavar="SOLUTION", help="The solution to begin with.")
-@click.option("--to", type=Path, default=None, help="Folder of the new package [./NAME].")
-def new(name: str, like: str, to: Path | None) -> None:
-    """Make a new vertical: a copy of a tested solution's package under a new NAME, with its tests."""
-    from .create import create
+@click.argument("name", required=False)
+@click.option("--like", metavar="SOLUTION", help="The solution to begin with.")
+@click.option("--to", type=Path, default=None, help="Folder of the new package [./NAME]; with --diff, of a copy [.].")
+@click.option("--word", "words", multiple=True, metavar="OLD=NEW", help="In the copy OLD is NEW; may be repeated.")
+@click.option("--diff", is_flag=True, help="Show what has changed in a copy's origin since it was made.")
+@click.option("--merged", is_flag=True, help="With --diff: the copy has these changes; begin with later ones.")
+def new(name: str | None, like: str | None, to: Path | None, words: tuple[str, ...], diff: bool, merged: bool) -> None:
+    """Make a new vertical: a copy of a tested solution's package under a new NAME, with its tests.
 
-    click.echo(create(name, like, to or Path(name)))
+    \b
+      solvent new churn --like credit --word loan=customer --word loans=customers
+      solvent new --diff --to churn | git apply --3way --directory=churn
+      solvent new --diff --merged --to churn
+
+    --diff prints a unified diff in the copy's names, of its origin's changes only; nothing where there are none.
+    """
+    from .create import create, upstream
+
+    if diff:
+        if name or like or words:
+            raise click.UsageError("--diff takes no NAME, --like or --word: the copy knows how it was made.")
+        found = upstream(to or Path(), merged=merged)
+        click.echo(found, nl=merged)
+        if not found:
+            click.echo("There is nothing to merge.", err=True)
+    elif name and like and not merged:
+        click.echo(create(name, like, to or Path(name), dict(_pair(text, "--word") for text in words)))
+    else:
+        raise click.UsageError("expected NAME and --like SOLUTION, or --diff.")
 
 
 @main.group()

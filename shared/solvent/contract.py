@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from . import config, promises, run, tables
 from .bundle import Bundle
@@ -333,14 +334,17 @@ def registered_keras_names_begin_with_the_package(kit: Kit) -> None:
 def its_example_runs(kit: Kit) -> None:
     example = kit.package / "example.yaml"
     assert example.is_file(), f"{kit.package} has no example.yaml"
-    given = config.load(example)
+    here = f"solution={kit.target}"  # also before it is installed
+    given = config.load(example, changes=[here])
+    named = yaml.safe_load(example.read_text(encoding="utf-8"))["solution"]
+    assert named in (kit.solution.name, kit.target), f"example.yaml is of the solution {named!r}"
     for dataset in kit.solution.datasets:
-        named = given.data.rows is not None and given.data.rows.dataset == dataset.name
-        if named and dataset.package and not importlib.util.find_spec(dataset.package):
+        used = given.data.rows is not None and given.data.rows.dataset == dataset.name
+        if used and dataset.package and not importlib.util.find_spec(dataset.package):
             import pytest
 
             pytest.skip(f"example.yaml needs the package {dataset.package}: pip install {dataset.package}")
-    bundle = run.train(example, kit.folder / "example", changes=["settings.training.epochs=1"])
+    bundle = run.train(example, kit.folder / "example", changes=[here, "settings.training.epochs=1"])
     assert bundle.facts["test"]["rows"] > 0
 
 

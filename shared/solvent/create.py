@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import keyword
+import logging
 import re
-import shutil
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from . import __version__
+from . import __version__, origin
 from .errors import Refused
-from .registry import find, installed
+from .registry import Installed, find, installed
 from .solution import CONTRACT_VERSION
-from .wording import suggestion
+from .wording import listed, many, suggestion
 
-__all__ = ["create"]
+__all__ = ["create", "upstream"]
 
+log = logging.getLogger("solvent")
 TEXTS = {".py", ".yaml", ".yml", ".md", ".toml"}
 
 
-def create(name: str, like: str, to: Path) -> str:
+def create(name: str, like: str, to: Path, words: Mapping[str, str] | None = None) -> str:
     """Make a new vertical.
 
     Args:
+        words: whole words or phrases of the origin, such as "loan", and what each is in the copy's texts and names.
         name: of the new solution: lower-case letters, digits and underscores.
         like: an installed solution's name.
         to: the new project's folder; must be empty or not there.
@@ -52,25 +56,76 @@ def create(name: str, like: str, to: Path) -> str:
         raise Refused(f"A package {package} or solvent-{name} is installed already. Choose another name.")
     if to.exists() and (to.is_file() or any(to.iterdir())):
         raise Refused(f"{to} is already there and not empty. Name another --to.")
-    find(like)  # refuses one that can't be used here
-    origin = known[like]
-    module = origin.target.partition(":")[0]
-    source = Path(importlib.import_module(module).__file__ or "").parent
-    shutil.copytree(source, to / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in sorted((to / package).rglob("*")):
-        if path.suffix in TEXTS:
-            path.write_text(_renamed(path.read_text(encoding="utf-8"), module, package, like, name), encoding="utf-8")
-    extra = f"[{origin.extra}]" if origin.extra else ""
-    (to / "pyproject.toml").write_text(
-        PROJECT.format(**locals(), version=__version__, contract=CONTRACT_VERSION), encoding="utf-8"
-    )
-    (to / "tests").mkdir()
-    (to / "tests" / "test_contract.py").write_text(TESTS.format(package=package, name=name), encoding="utf-8")
+    files = _project(name, known[like], words or {})
+    for path, content in files.items():
+        (to / path).parent.mkdir(parents=True, exist_ok=True)
+        (to / path).write_bytes(content)
+    origin.keep(to, files)
     return (
         f"{to}: solution {name}, begun as a copy of {like} {__version__}\n"
         f"next:   pip install -e '{to}[test]' && pytest {to}\n"
-        f"then:   change {to / package / 'settings.py'} and {to / package / '__init__.py'}; they tell the whole story"
+        f"then:   change {to / package / 'settings.py'} and {to / package / '__init__.py'}; they tell the whole story\n"
+        f"later:  solvent new --diff --to {to}    # what has changed in {like} since"
     )
+
+
+def upstream(copy: Path, *, merged: bool = False) -> str:
+    """What changed in a copy's origin since the copy was made: not what its owner changed in it.
+
+    Args:
+        copy: the folder that `create` made.
+        merged: note instead that the copy has these changes now, so that the next call tells of later ones only.
+
+    Returns:
+        A unified diff in the copy's own names, as `git apply` and `patch -p1` take it there, without the files that
+        the copy has removed; empty where nothing changed. With `merged`, how many files changed.
+
+    Raises:
+        Refused: if the folder does not say what it was made from, or that is not installed.
+    """
+    before = origin.kept(copy)
+    name, like, words = origin.names(copy, before)
+    known = {item.name: item for item in installed()}
+    if like not in known:
+        raise Refused(
+            f"{copy} was begun as a copy of {like}, which is not installed here. Install the package that has it; "
+            f"installed are: {', '.join(known) or 'none'}."
+        )
+    now = _project(name, known[like], words)
+    changed = {path for path in {*before, *now} if before.get(path) != now.get(path)}
+    if merged:
+        origin.keep(copy, now)
+        return f"{copy}: up to {like} {__version__} ({many(len(changed), 'changed file')})"
+    removed = {path for path in changed if path in before and not (copy / path).exists()}
+    if removed:
+        log.info("changed in %s, and left out here, since the copy has removed it: %s", like, listed(sorted(removed)))
+    return origin.diff(before, now, changed - removed)
+
+
+def _project(name: str, like: Installed, words: Mapping[str, str]) -> dict[str, bytes]:
+    """The files of a new project by their paths, just as the installed solution gives them."""
+    find(like.name)  # refuses one that can't be used here
+    module, package = like.target.partition(":")[0], f"solvent_{name}"
+    source = Path(importlib.import_module(module).__file__ or "").parent
+    extra = f"[{like.extra}]" if like.extra else ""
+    project = PROJECT.format(
+        name=name,
+        package=package,
+        extra=extra,
+        version=__version__,
+        like=like.name,
+        contract=CONTRACT_VERSION,
+        words=", ".join(f"{json.dumps(old)} = {json.dumps(new)}" for old, new in words.items()),
+    )
+    files = {"pyproject.toml": project, "tests/test_contract.py": TESTS.format(package=package, name=name)}
+    found = {path: text.encode() for path, text in files.items()}
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            if path.suffix in TEXTS:
+                content = _reworded(_renamed(content.decode(), module, package, like.name, name), words).encode()
+            found[f"{package}/{path.relative_to(source).as_posix()}"] = content
+    return found
 
 
 def _is_installed(distribution: str) -> bool:
@@ -85,7 +140,7 @@ def _renamed(text: str, module: str, package: str, like: str, name: str) -> str:
     """A file of the copy: its own package, its own name, nothing else changed."""
     text = re.sub(rf"(?<![\w.]){re.escape(module)}(?!\w)", package, text)
     places = [
-        rf'(name=")({like})(")',
+        rf'(Solution\(\s*name=")({like})(")',  # no column of that name
         rf"(solution: )({like})(\s)",
         rf"(# )({like})(\n)",
         rf"(solvent (?:demo|new \w+ --like) )({like})(\b)",
@@ -93,6 +148,14 @@ def _renamed(text: str, module: str, package: str, like: str, name: str) -> str:
     for place in places:
         text = re.sub(place, rf"\g<1>{name}\g<3>", text)
     return text
+
+
+def _reworded(text: str, words: Mapping[str, str]) -> str:
+    """The text with whole words replaced in one pass, of those that begin at one place the longest."""
+    if not words:
+        return text
+    known = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{known})(?!\w)", lambda found: words[found[0]], text)
 
 
 PROJECT = """\
@@ -120,11 +183,12 @@ packages = ["{package}"]
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 
-# Where this vertical came from: compare with it when the origin changes.
+# Where this vertical came from; `solvent new --diff` shows what has changed there since.
 [tool.solvent]
 origin = "{like}"
 origin_version = "{version}"
 contract_version = {contract}
+words = {{{words}}}
 """
 
 TESTS = '''\

@@ -22,7 +22,7 @@ from .split.together import content
 from .tables import Source
 from .wording import listed
 
-__all__ = ["Prepared", "fingerprint", "prepare", "read"]
+__all__ = ["Prepared", "accepted", "examine", "fingerprint", "prepare", "read"]
 
 log = logging.getLogger("solvent")
 
@@ -69,6 +69,30 @@ def prepare(run: Run) -> Prepared:
     Raises:
         Refused: if a table, a column or a finding of the scan forbids training.
     """
+    found = accepted(run, examine(run))
+    for item in found.findings:
+        if item.severity == "warning" or item.allowed:
+            log.warning("%s: %s %s", item.name, item.message, item.cure)
+    return found
+
+
+def accepted(run: Run, found: Prepared) -> Prepared:
+    """What was examined, with the outputs that a solution has for it.
+
+    Raises:
+        Refused: if a finding forbids training, or the settings name a class that there is not.
+    """
+    scan.refuse(found.findings)
+    columns = promises.checked_columns(run.solution.columns, run.solution.columns(run.settings))
+    return replace(found, outputs=promises.expanded(columns, found.schema))
+
+
+def examine(run: Run) -> Prepared:
+    """Read, cut and scan, whatever the scan finds: `accepted` refuses. The outputs are not known yet.
+
+    Raises:
+        Refused: if a table or a column can't be read, or a class can't be learnt.
+    """
     solution, data = run.solution, run.data
     columns = promises.checked_columns(solution.columns, solution.columns(run.settings))
     sources = _sources(data, run.base, every=any(column.decoder is not None for column in columns.inputs))
@@ -111,10 +135,6 @@ def prepare(run: Run) -> Prepared:
         *_set_aside(bad),
         *(replace(item, allowed=item.name in data.allow) for item in checks),
     ]
-    scan.refuse(findings)
-    for item in findings:
-        if item.severity == "warning" or item.allowed:
-            log.warning("%s: %s %s", item.name, item.message, item.cure)
     facts = {
         "source": " + ".join(labels.values()),
         "decimal": sources[first].decimal,
@@ -126,7 +146,7 @@ def prepare(run: Run) -> Prepared:
         "parts": {name: _describe(frame, schema) for name, frame in frames.items()},
     }
     side = {name: read(source, solution, run.base) for name, source in data.side.items()}
-    return Prepared(good, kept, schema, promises.expanded(columns, schema), side, findings, facts, outside={})
+    return Prepared(good, kept, schema, (), side, findings, facts, outside={})
 
 
 def _sources(data: DataPart, base: Path, *, every: bool) -> dict[str, Source]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from .schedule import may_leave_refit, refits
 
 if TYPE_CHECKING:
     from .prepare import Prepared
+    from .solution import JSON, Finding
 
-__all__ = ["limits", "plain", "versions"]
+__all__ = ["limits", "plain", "recorded", "versions"]
 
 SUITE = "solvent-suite"
 
@@ -77,6 +79,11 @@ def _required(distribution: str, extra: str | None) -> dict[str, str]:
             except PackageNotFoundError:  # such as tensorflow-cpu in tensorflow's place
                 continue
     return found
+
+
+def recorded(findings: Iterable[Finding]) -> list[dict[str, JSON]]:
+    """What bundle.json says of findings; their pictures are in the report."""
+    return [{name: value for name, value in asdict(item).items() if name != "picture"} for item in findings]
 
 
 def plain(value: Any) -> Any:

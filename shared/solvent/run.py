@@ -21,8 +21,8 @@ from .bundle import Bundle
 from .errors import Refused
 from .evaluation import OURS, Judge, Scored, score_table
 from .prepare import Prepared, fingerprint, prepare
-from .record import limits, plain, versions
-from .solution import CONTRACT_VERSION, JSON, Data, Finding, Fitted, Refitted, Series, Table
+from .record import limits, plain, recorded, versions
+from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Refitted, Series, Table
 from .tables import Source
 from .wording import listed
 from .work import work_folder
@@ -135,7 +135,7 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             "schema": trial.data.schema.to_json(),
             "outputs": [asdict(item) for item in prepared.outputs],
             "data": prepared.facts,
-            "findings": [_recorded(item) for item in findings],
+            "findings": recorded(findings),
             "goal": asdict(judge.goal),
             "meanings": {name: asdict(item) for name, item in run.solution.meanings.items()},
             **measured,
@@ -173,11 +173,6 @@ def _slices(run: configs.Run, trials: Sequence[Trial]) -> dict[str, Series]:
     joined = {name: pd.concat([levels[name] for levels in found if name in levels]) for name in (found or [{}])[0]}
     # Categoricals of different levels are joined to plain cells.
     return {name: levels.astype("category") if levels.dtype == object else levels for name, levels in joined.items()}
-
-
-def _recorded(item: Finding) -> dict[str, JSON]:
-    """What bundle.json says of a finding; its picture is in the report."""
-    return {name: value for name, value in asdict(item).items() if name != "picture"}
 
 
 def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) -> dict[str, JSON]:

@@ -2,7 +2,8 @@
 
 from solvent import Solution, later
 
-from .settings import DATASETS, Credit, columns, headline, split
+from .datasets import DATASETS
+from .settings import Credit, columns, headline, split
 
 __all__ = ["SOLUTION"]
 

@@ -11,7 +11,7 @@ from solvent.metrics import Curve, Estimate, Resampling, estimate, mean, quotien
 
 from .decision import truth
 from .profit import amounts, granted, portfolio, refused, worth
-from .settings import Credit
+from .settings import DECISIONS, Credit
 
 __all__ = ["SHARES", "Curves", "Line", "Loans"]
 
@@ -43,7 +43,7 @@ class Loans:
         return cls(
             truth(settings, rows),
             scored["probability"].to_numpy(np.float64),
-            (scored["decision"] == "refuse").to_numpy(np.int64),
+            (scored["decision"] == DECISIONS[1]).to_numpy(np.int64),
             amounts(rows),
             row_weights(rows.get("weight"), len(rows)),
             Resampling(len(rows), None if groups is None else groups.to_numpy()),

@@ -14,7 +14,7 @@ from solvent.metrics import calibration, operating_point, row_weights
 
 from .profit import amounts
 from .scorecard import Scale
-from .settings import Credit
+from .settings import DECISIONS, Credit
 
 __all__ = ["calibrate", "calibrated", "chosen_words", "cutoff", "decide", "outputs", "scale", "truth"]
 
@@ -91,7 +91,7 @@ def decide(settings: Credit, probability: np.ndarray, points: np.ndarray, cut: d
         "probability": probability,
         "points": points,
         "class": chosen_words((cut["negative"], settings.positive), refused),
-        "decision": chosen_words(("approve", "refuse"), refused),
+        "decision": chosen_words(DECISIONS, refused),
     }
 
 

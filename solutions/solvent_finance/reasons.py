@@ -12,7 +12,7 @@ from .binning import bin_numbers, names_of_bins
 from .changes import changeable, smallest_changes
 from .decision import chosen_words
 from .scorecard import Scorecard
-from .settings import Credit
+from .settings import DECISIONS, Credit
 
 __all__ = ["Reasons", "explain", "reference_bins"]
 
@@ -138,7 +138,7 @@ def explain(settings: Credit, fitted: Fitted, table: pd.DataFrame) -> pd.DataFra
     bins = bin_numbers(table, facts["bins"])
     points = card.points(bins)
     refused = points <= highest
-    found: dict[str, Any] = {"points": points, "decision": chosen_words(("approve", "refuse"), refused)}
+    found: dict[str, Any] = {"points": points, "decision": chosen_words(DECISIONS, refused)}
     reasons = Reasons(card, [each["words"] for each in columns], settings.reasons, settings.reference)
     names = [_bins_in_words(bin_, each["unit"]) for bin_, each in zip(facts["bins"], columns, strict=True)]
     starts = np.cumsum([1, *(len(each) for each in names)])

@@ -23,6 +23,7 @@ from solvent.schema.kinds import canonical
 
 from .binning import MISSING, UNSEEN
 from .scorecard import Scorecard, Term
+from .settings import DECISIONS
 from .sheets import Bin, cells_checked, limits, reachable, words_for_missing
 
 __all__ = ["statement"]
@@ -84,11 +85,12 @@ def statement(card: Scorecard, schema: Schema, highest_refused: int) -> str:
         points = "CASE WHEN COUNT(*) OVER whole = COUNT(points) OVER whole THEN points END"
     factor = _number(card.scale.factor)
     odds = f"EXP((CAST(points AS DOUBLE PRECISION) - {_number(float(card.scale.base_points))}) / {factor})"
+    passed, refused = map(_string, DECISIONS)
     final = [
         *(f"{name} AS {_name(source)}" for name, source in zip(kept, ids, strict=True)),
         "points",
         f"1e0 / (1e0 + {odds}) AS probability",
-        f"CASE WHEN points <= {highest_refused} THEN 'refuse' WHEN points IS NOT NULL THEN 'approve' END AS decision",
+        f"CASE WHEN points <= {highest_refused} THEN {refused} WHEN points IS NOT NULL THEN {passed} END AS decision",
     ]
     steps = [
         f"known (largest, blanks) AS (\n  SELECT CAST({_number(LARGEST)} AS DOUBLE PRECISION), {_string(BLANKS)}\n)",

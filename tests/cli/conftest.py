@@ -1,6 +1,9 @@
 """A small trained bundle for the whole session, and a way to run the command line inside this process."""
 
+import importlib
 import logging
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,23 @@ def solvent():
 @pytest.fixture(scope="session")
 def rows():
     return loans(0).rows
+
+
+@pytest.fixture
+def by_path(monkeypatch):
+    """Import the package of a folder that `solvent new` made, as if it were installed; none is left afterwards."""
+    imported = []
+
+    def load(folder, package):
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+        imported.append(package)
+        return importlib.import_module(package)
+
+    yield load
+    for name in list(sys.modules):
+        if name.partition(".")[0] in imported:
+            del sys.modules[name]
 
 
 @dataclass(frozen=True)

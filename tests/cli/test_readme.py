@@ -40,7 +40,7 @@ def place(tmp_path_factory):
 def test_every_command_of_the_readme_works(place):
     _, results = place
     fast, nightly = {"optimize", "export"}, {"job check", "job run", "job schedule"}
-    usual = {"list", "demo", "train", "evaluate", "compare", "score", "explain", "report", "new"}
+    usual = {"list", "demo", "check", "train", "evaluate", "compare", "score", "explain", "report", "new"}
     assert usual | fast | nightly == set(results)
     assert {name: result.exit_code for name, result in results.items()} == dict.fromkeys(results, 0)
 

@@ -9,8 +9,8 @@ import pytest
 import solvent
 from solvent import datasets
 from solvent_finance.binning import bin_numbers
+from solvent_finance.datasets import DATASETS
 from solvent_finance.scorecard import Scorecard
-from solvent_finance.settings import DATASETS
 
 LOANS = 6000
 HOMES = {"owner": -0.7, "rent": 0.6, "family": 0.1}

@@ -16,12 +16,13 @@ from solvent.schema import Schema
 from solvent.split import bags, cutting
 from solvent_finance import model, rivals, shapes, woe
 from solvent_finance.binning import MISSING, bin_numbers
+from solvent_finance.datasets import DATASETS
 from solvent_finance.decision import calibrated, truth
 from solvent_finance.design import Design
 from solvent_finance.network import training_network
 from solvent_finance.sample import loans
 from solvent_finance.scorecard import Scorecard
-from solvent_finance.settings import DATASETS, Credit, columns
+from solvent_finance.settings import Credit, columns
 
 PUBLIC = ("german_credit", "taiwan_default")
 QUICK = {"epochs": 10, "batch_size": 256, "learning_rate": 0.05}

@@ -33,7 +33,7 @@ from ..wording import listed, suggestion
 from . import check, declare, kinds
 from .check import Checked
 from .field import Field
-from .reasons import rows_of_torn
+from .reasons import reason_kinds, rows_of_torn
 
 __all__ = ["Checked", "Field", "Schema"]
 
@@ -92,7 +92,9 @@ class Schema:
                 "There are no training rows: the table has a header and nothing else, or the split left none."
             )
         if not len(checked.good):
-            reasons = checked.bad["reasons"].value_counts().index[:3]
+            kinds_of = checked.bad["reasons"].map(lambda why: "; ".join(sorted(reason_kinds(why))))
+            usual = kinds_of.value_counts().index[:3]
+            reasons = [checked.bad["reasons"][kinds_of == kind].iloc[0] for kind in usual]
             raise Refused(f"None of the {len(table):,} training rows is good. The usual reasons: {'; '.join(reasons)}.")
         return kept.with_statistics(checked.good)
 
