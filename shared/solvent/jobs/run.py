@@ -211,13 +211,14 @@ def _scored(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bu
             min_rows=max(limits.min_rows, usual),
             max_minutes=limits.max_minutes,
             alarms=job.alarms,
+            earlier=history.earlier(file, name, day),
         )
     except SolventError as error:
         # asked here alone, since it holds until the next scoring begins
         if error.exit_code == SolventError.exit_code and stop.timed_out():
             raise OutOfTime(str(error)) from error
         raise
-    if limits.least_share is not None:
+    if limits.least_share is not None or (manifest.get("drift") or {}).get("expected"):
         history.enter(file, name, day, manifest)
     return manifest
 

@@ -81,6 +81,7 @@ def score(
     max_minutes: float | None = None,
     alarms: drift.Alarms | None = None,
     keep: int = 3,
+    earlier: Sequence[Mapping[str, JSON]] = (),
 ) -> dict[str, JSON]:
     """Score a table, part by part, and publish the result in one step; the same call goes on where an earlier one was.
 
@@ -100,6 +101,8 @@ def score(
         max_minutes: after so long scoring ends with the part under way.
         alarms: what drift raises an alarm; by default it is measured and raises none.
         keep: runs of a folder output that stay on the disk, the published one included.
+        earlier: what earlier runs were expected to reach, and reached, as `jobs.history.earlier` gives it: the drift
+            report shows it.
 
     Returns:
         The manifest: what was scored with what, how many rows, which were set aside and why, what has drifted.
@@ -122,6 +125,7 @@ def score(
         mask=frozenset(mask),
         alarms=alarms,
         keep=keep,
+        earlier=tuple(earlier),
     )
     order.refuse_arguments(chunk_rows)
     destination = order.destination
