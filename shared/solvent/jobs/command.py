@@ -88,9 +88,9 @@ def labels(job_file: Path, table: str, as_json: bool) -> None:
 
 @job.command()
 @JOB
-@click.option("--for", "kind", type=click.Choice(["cron", "systemd"]), required=True)
+@click.option("--for", "kind", type=click.Choice(["cron", "systemd", "airflow", "kubernetes", "docker"]), required=True)
 def schedule(job_file: Path, kind: str) -> None:
-    """Print the definition that makes cron or systemd run JOB."""
+    """Print the definition that makes a scheduler run JOB; docker is the image for Kubernetes."""
     from .reading import load
     from .schedules import definition
 
