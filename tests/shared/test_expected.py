@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 from scipy.special import expit
 
 from solvent import Column, Columns, Output, Refused
+from solvent.cli import main
 from solvent.drift import Counts, Drift, compare, reference
 from solvent.drift import chances as known_chances
 from solvent.drift.chances import ChanceCounts
@@ -208,6 +210,11 @@ def test_labels_are_joined_to_their_runs_and_concept_drift_is_seen(job) -> None:
     newest, oldest = history.earlier(file, "nightly", date(2026, 1, 4))
     assert (newest["date"], oldest["date"]) == ("2026-01-03", "2026-01-02")
     assert newest["outputs"]["chance"]["labelled"] == 500
+    told = page(run_of(rows(500, 7, 0, 1)[1]), title="t", facts={}, earlier=[newest, oldest])
+    assert (
+        told.index(">2026-01-03<") < told.index(">outside<") < told.index(">2026-01-02<")
+        and told.count(">outside<") == 1
+    )
     # the next run of that day is as it was, and its page knows more by then
     before = (file.base / "out-2026-01-03" / "drift.html").read_text()
     (outcome,) = running.run(file, [date(2026, 1, 3)])
@@ -215,6 +222,18 @@ def test_labels_are_joined_to_their_runs_and_concept_drift_is_seen(job) -> None:
     assert outcome.exit_code == 0 and before != after and ">2026-01-02<" in after
     # entered once more, its labels stay
     assert history.earlier(file, "nightly", date(2026, 1, 4))[0]["outputs"]["chance"]["labelled"] == 500
+
+
+def test_the_command_says_it_for_people_and_programs(job) -> None:
+    file, (first, second) = job
+    pd.concat([first, second]).to_csv(file.base / "labels.csv", index=False)
+    arguments = ["job", "labels", str(file.path), str(file.base / "labels.csv")]
+    said = CliRunner().invoke(main, arguments)
+    assert said.exit_code == 0, said.output
+    assert [line[:18] for line in said.output.splitlines()] == ["nightly 2026-01-02", "nightly 2026-01-03"]
+    runs = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).output)["runs"]
+    assert [each["outputs"]["chance"]["labelled"] for each in runs] == [800, 800]
+    assert (runs[0]["date"], runs[0]["rows"]) == ("2026-01-02", 800)
 
 
 def test_labels_that_fit_no_run_are_refused_with_the_cure(job) -> None:

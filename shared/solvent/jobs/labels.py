@@ -62,7 +62,13 @@ class Labelled:
         return f"{self.job} {self.day}: {'; '.join(said)}"
 
     def to_json(self) -> dict[str, JSON]:
-        return {**vars(self), "day": self.day.isoformat(), "outputs": dict(self.outputs)}
+        return {
+            "job": self.job,
+            "date": self.day.isoformat(),
+            "rows": self.rows,
+            "outputs": dict(self.outputs),
+            "problem": self.problem or None,
+        }
 
 
 def join(file: JobFile, table: pd.DataFrame, name: str) -> list[Labelled]:

@@ -12,7 +12,7 @@ from ..errors import Locked, Refused
 from ..files import held
 from ..score.publish import Destination
 from . import dates
-from .job import Job, planned
+from .job import Job
 
 __all__ = ["remove_old"]
 
@@ -30,7 +30,7 @@ def remove_old(job: Job, day: date, base: Path) -> int:
     Returns:
         The number of days whose output was removed.
     """
-    if job.keep_days is None:
+    if job.keep_days is None or job.sink.path is None:
         return 0
     kept = {_path(job, day - timedelta(days=each), base) for each in range(job.keep_days + 1)}
     removed = 0
@@ -50,7 +50,9 @@ def remove_old(job: Job, day: date, base: Path) -> int:
 
 
 def _path(job: Job, day: date, base: Path) -> Path:
-    return Path(os.path.abspath(planned(job, day, base).sink.path or ""))  # noqa: PTH100  (links stay links)
+    # `planned` would check the whole job anew for each of thousands of days
+    path = base / os.path.expanduser(dates.rendered(job.sink.path, day))  # noqa: PTH111
+    return Path(os.path.abspath(path))  # noqa: PTH100  (links stay links)
 
 
 def _remove(destination: Destination) -> bool:
