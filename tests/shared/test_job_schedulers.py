@@ -127,7 +127,7 @@ def pretended(monkeypatch):
     module("airflow.timetables")
     context = {"dag_run": types.SimpleNamespace(logical_date=None, run_after=started)}
     module("airflow.sdk", dag=dag, task=task, get_current_context=lambda: context)
-    module("airflow.exceptions", AirflowException=Again, AirflowFailException=Fail, AirflowSkipException=Skip)
+    module("airflow.sdk.exceptions", AirflowException=Again, AirflowFailException=Fail, AirflowSkipException=Skip)
     module("airflow.timetables.trigger", CronTriggerTimetable=lambda cron, timezone: (cron, timezone))
     module("pendulum", instance=Moment, datetime=lambda *day, tz: (*day, tz))
     return declared

@@ -26,13 +26,15 @@ from datetime import timedelta
 
 import pendulum
 
+from airflow.timetables.trigger import CronTriggerTimetable
+
 try:
     from airflow.sdk import dag, get_current_context, task
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task
+    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
     from airflow.operators.python import get_current_context
-from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from airflow.timetables.trigger import CronTriggerTimetable
 
 COMMAND = [{command!r}, "job", "run", {path!r}]
 ZONE = {zone!r}
