@@ -87,7 +87,8 @@ class ChanceCounts:
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
     """The log odds of probabilities of any shape, at most 10 from 0."""
-    return np.clip(logit(probability.ravel()), -FURTHEST, FURTHEST).reshape(probability.shape)
+    found = np.clip(logit(probability.ravel()), -FURTHEST, FURTHEST)
+    return np.asarray(found.reshape(probability.shape))
 
 
 def decided(cells: pd.Series[Any], positive: str) -> np.ndarray:

@@ -137,14 +137,15 @@ def _joined(
     from .. import tables
     from ..schema import kinds
 
-    ids, target, decided_by = manifest["ids"], facts["target"], facts["decided_by"]
+    ids: list[str] = manifest["ids"]
+    target, decided_by = str(facts["target"]), str(facts["decided_by"])
     if not ids:
         raise Refused(f"{folder}: the scores have no id to be joined by. Name one in the job: ids: [COLUMN].")
     for name in (*ids, target):
         if name not in table:
             raise Refused(
-                f"{label} has no column {name!r}.{suggestion(name, list(table))} Expected the ids and the target as "
-                f"the scored tables name them: {listed([*ids, target])}."
+                f"{label} has no column {name!r}.{suggestion(name, [*map(str, table)])} Expected the ids and the "
+                f"target as the scored tables name them: {listed([*ids, target])}."
             )
     truth = kinds.read(table[target], "category").values
     known = _keys(table[truth.notna().to_numpy()], ids).assign(truth=(truth.dropna() == facts["positive"]).to_numpy())
@@ -183,7 +184,7 @@ def _said(output: str, facts: Mapping[str, JSON], rows: pd.DataFrame) -> dict[st
         return None
     before: Expected = expected(output, facts, ChanceCounts.of(facts, rows, output))
     truth = rows["truth"].to_numpy(float)
-    taken = decided(rows[facts["decided_by"]], facts["positive"]).astype(float)
+    taken = decided(rows[str(facts["decided_by"])], facts["positive"]).astype(float)
     measured = binary(truth, rows[output].to_numpy(float), taken)
     realised = {name: point(measured[name]) for name in MEASURES if name in measured} | {"rate": float(truth.mean())}
     shown = {name: None if value != value else value for name, value in realised.items()}

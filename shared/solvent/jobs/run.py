@@ -139,9 +139,9 @@ def metrics_file(job: Job, base: Path) -> Path:
 
 def _tell_log(outcome: Outcome, seconds: float) -> None:
     """One record of how a run ended, whose fields a system that collects logs can search."""
-    manifest = outcome.manifest or {}
-    rows = {name: manifest[name] for name in ("rows_read", "rows_scored", "rows_set_aside") if name in manifest}
-    fields = {"job": outcome.job, "date": outcome.day.isoformat(), "exit_code": outcome.exit_code, **rows}
+    manifest: dict[str, JSON] = outcome.manifest or {}
+    fields: dict[str, JSON] = {"job": outcome.job, "date": outcome.day.isoformat(), "exit_code": outcome.exit_code}
+    fields |= {name: manifest[name] for name in ("rows_read", "rows_scored", "rows_set_aside") if name in manifest}
     log.info(
         "%s %s: ended with exit code %d after %.1f s",
         *(outcome.job, outcome.day, outcome.exit_code, seconds),

@@ -340,7 +340,7 @@ class Run:
         with Children(self.bundle, self.order.side, arguments) as children:
             found = deadly(part, self.schema, children, go_on)
         if found:
-            rows = listed([str(int(index) + 1) for index in found], 5)
+            rows = listed(map(str, part.raw.index[part.raw.index.isin(list(found))] + 1), 5)
             log.warning("%s: %d rows kill the process and are set aside: %s", self.label, len(found), rows)
         else:
             log.warning("%s: no row of part %d kills: it is scored as ever", self.label, number)
