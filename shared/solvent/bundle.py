@@ -23,7 +23,7 @@ from .files import sha256, sync_folder
 from .precision import float32
 from .record import plain
 from .registry import find
-from .runtime import forms
+from .runtime import TENSORFLOW, forms
 from .schema import Checked, Schema
 from .solution import JSON, Asset, Fitted, Later, Output, Score, Solution, Table
 from .tables import Source
@@ -107,6 +107,10 @@ class Bundle:
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.path)!r}: {self.headline})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process a bundle is the folder that it is loaded from, and how it scores here."""
+        return _again, (self.path, (self.facts["runtime"] or {}).get("name", TENSORFLOW), self.settings, self.sha256)
 
     def has_changed(self) -> bool:
         """Whether the folder holds another bundle by now than the one that was loaded."""
@@ -244,6 +248,14 @@ class Bundle:
         """The rows of a table of the user's own columns, numbered from 0, the good ones and the bad ones."""
         renamed = self.schema.rename(frame, table_name="the table", targets=False, folder=Path(folder))
         return self.schema.check(renamed.reset_index(drop=True), targets=False)
+
+
+def _again(path: Path, runtime: str, settings: Any, sha256: str) -> Bundle:
+    """A bundle of another process, loaded here."""
+    loaded = Bundle.load(path, runtime)
+    if loaded.sha256 != sha256:
+        raise SolventError(f"{path} was changed meanwhile. Try again.")
+    return replace(loaded, settings=settings)
 
 
 def save(

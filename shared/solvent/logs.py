@@ -10,7 +10,7 @@ __all__ = ["AsJSON", "as_json"]
 
 
 class AsJSON(logging.Formatter):
-    """Writes `{"time", "level", "logger", "message"}`, and `"traceback"` where there is one."""
+    """Writes `{"time", "level", "logger", "message"}`, a record's own `fields`, `"traceback"` where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
@@ -19,6 +19,7 @@ class AsJSON(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        said |= getattr(record, "fields", {})
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=False)

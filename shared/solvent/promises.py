@@ -123,6 +123,7 @@ def checked_columns(function: Any, value: Any) -> Columns:
         if output.adverse is not None and output.predicts not in targets:
             expected = f"predicts to name the target ({', '.join(targets) or 'there is none'}) that has this class"
             raise _broken(function, f"{output.name} with the adverse class {output.adverse!r}", expected)
+    _check_chances(function, value.outputs, targets)
     names = [*(item.name for item in (*value.inputs, *value.targets)), *(item.name for item in value.outputs)]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise _broken(function, f"the name {doubled[0]!r} twice", "each name once among inputs, targets and outputs")
@@ -131,21 +132,48 @@ def checked_columns(function: Any, value: Any) -> Columns:
     return value
 
 
+def _check_chances(function: Any, outputs: Sequence[Output], targets: Sequence[str]) -> None:
+    for output in outputs:
+        if output.chance_of is None:
+            continue
+        what = f"{output.name} as a chance of {output.chance_of!r}"
+        if output.chance_of not in targets or output.each not in (None, output.chance_of):
+            raise _broken(function, what, f"the name of a target ({', '.join(targets) or 'there is none'})")
+        if (output.positive is None) != (output.each is not None):
+            raise _broken(function, what, "positive to name the class, or each to name the target")
+        if _decider(output, outputs) is None:
+            raise _broken(function, what, "decided_by to name an output, or one that predicts the target")
+
+
+def _decider(chance: Output, outputs: Sequence[Output]) -> str | None:
+    """The name of the output that decides by a probability; None where there is none."""
+    if chance.decided_by is not None:
+        return next((item.name for item in outputs if item.name == chance.decided_by), None)
+    return next((item.name for item in outputs if item.predicts == chance.chance_of), None)
+
+
 def expanded(columns: Columns, schema: Schema) -> tuple[Output, ...]:
-    """The outputs of a run: those that stand for each class of a target are spelt out.
+    """The outputs of a run: those that stand for each class of a target, and what decides by a chance, are spelt out.
 
     Raises:
         Refused: if a class makes the name of another output, or an adverse class is none of the target's.
     """
     found: list[Output] = []
     for item in columns.outputs:
+        if item.chance_of is not None:
+            item = replace(item, decided_by=_decider(item, columns.outputs))
         if item.each is None:
             found.append(item)
         else:
-            found += [
-                replace(item, name=f"{item.name}_{level}", meaning=f"{item.meaning}: {level}", each=None)
-                for level in schema.field(item.each).levels or ()
-            ]
+            levels = schema.field(item.each).levels or ()
+            for level in levels:
+                one = replace(item, name=f"{item.name}_{level}", meaning=f"{item.meaning}: {level}", each=None)
+                last_of_two = len(levels) == 2 and level == levels[-1]
+                found.append(
+                    replace(one, positive=level)
+                    if last_of_two and item.chance_of is not None
+                    else replace(one, chance_of=None, decided_by=None)
+                )
     for item in found:
         if item.adverse is None or item.predicts is None:
             continue

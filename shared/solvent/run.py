@@ -103,6 +103,9 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
             figures = promises.checked_figures(run.solution.figures, drawn)
             figures = [figure for figure in figures if not (folds and figure.unseen)]
             reference = drift.reference(_one_a_score(run, trial.data), trial.data.schema, trial.usual_scores)
+            if scored:
+                seen = drift.chances(prepared.outputs, prepared.schema, scored.rows, scored.ours)
+                reference = {**reference, "chances": seen}
     scores = score_table(prepared.schema, scored) if scored else None
     kept = {} if scores is None else {promises.TEST_SCORES: scores}
     stages = [stage for fold in [*folds, trial] for stage in training.stages(fold.data.work)]

@@ -139,6 +139,12 @@ class Output:
         adverse: the one of those classes that is to the disadvantage of the person decided on, such as a refusal. The
             report then compares the levels of the protected columns.
         nullable: whether a row that was scored may have nothing here.
+        chance_of: a target: the cells are the calibrated probability that it is `positive`, whatever else it may be.
+            What a run's decisions may be expected to reach is then told before its labels are known. With `each` it
+            holds where the target has two classes.
+        positive: the class that `chance_of` speaks of; with `each` the last one.
+        decided_by: the output that says whether a row is taken for it: boolean, or holding the class. By default the
+            one that predicts the target.
     """
 
     name: str
@@ -148,6 +154,9 @@ class Output:
     predicts: str | None = None
     adverse: str | None = None
     nullable: bool = False
+    chance_of: str | None = None
+    positive: str | None = None
+    decided_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

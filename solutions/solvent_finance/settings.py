@@ -109,7 +109,13 @@ def columns(settings: Credit) -> Columns:
         targets=(Column(name="target", kind="category", meaning="how the loan ended"),),
         features=("number", "category"),
         outputs=(
-            Output(name="probability", type="float", meaning="probability of default, calibrated"),
+            Output(
+                name="probability",
+                type="float",
+                chance_of="target" if settings.calibration != "none" else None,
+                positive=settings.positive,
+                meaning="probability of default, calibrated",
+            ),
             Output(name="points", type="integer", meaning="points of the scorecard: more are better"),
             Output(
                 name="class",

@@ -225,12 +225,18 @@ def columns(settings: Medical) -> Columns:
             for name in settings.findings
         )
         outputs = tuple(
-            item for name in settings.findings for item in _answers_of(settings.ending(name), f" of the finding {name}")
+            item
+            for name in settings.findings
+            for item in _answers_of(settings.ending(name), f" of the finding {name}", name, "1")
         )
         return Columns(inputs=inputs, targets=targets, outputs=outputs)
     label = Column(name="label", kind="category", meaning="the diagnosis")
     if settings.positive is not None:
-        return Columns(inputs=inputs, targets=(label,), outputs=_answers_of("", f" of {settings.positive}"))
+        return Columns(
+            inputs=inputs,
+            targets=(label,),
+            outputs=_answers_of("", f" of {settings.positive}", "label", settings.positive),
+        )
     outputs = (
         Output(name="decision", type="string", meaning="the diagnosis, or refer"),
         Output(name="class", type="string", predicts="label", meaning="the most probable diagnosis"),
@@ -241,10 +247,17 @@ def columns(settings: Medical) -> Columns:
     return Columns(inputs=inputs, targets=(label,), outputs=outputs)
 
 
-def _answers_of(end: str, of: str) -> tuple[Output, ...]:
+def _answers_of(end: str, of: str, target: str, positive: str) -> tuple[Output, ...]:
     return (
         Output(name=f"decision{end}", type="string", meaning=f"positive, negative or refer{of}"),
-        Output(name=f"probability{end}", type="float", meaning=f"calibrated probability{of}"),
+        Output(
+            name=f"probability{end}",
+            type="float",
+            chance_of=target,
+            positive=positive,
+            decided_by=f"flagged{end}",
+            meaning=f"calibrated probability{of}",
+        ),
         Output(name=f"flagged{end}", type="boolean", meaning="whether that reaches the operating point"),
         Output(
             name=f"confidence{end}",

@@ -75,7 +75,13 @@ class Vision(Recipe):
 
 def columns(settings: Vision) -> Columns:
     image = Column(name="image", kind="image", meaning="path of the photo, from the table's folder on, or its bytes")
-    probability = Output(name="probability", type="float", each="label", meaning="calibrated probability of the class")
+    probability = Output(
+        name="probability",
+        type="float",
+        each="label",
+        chance_of="label" if settings.labels != "several" else None,
+        meaning="calibrated probability of the class",
+    )
     if settings.labels == "several":
         return Columns(
             inputs=(image,),

@@ -361,7 +361,7 @@ def test_a_run_hands_the_jobs_settings_on(write, engine, tmp_path):
     assert settings.pop("alarms").psi == 0.4
     assert settings == {
         **{"chunk_rows": None, "max_bad": 0.5, "side": {}, "keep": 5, "ids": ("loan",), "passthrough": ("branch",)},
-        **{"mask": ("income",), "min_rows": 7, "max_minutes": 9.0},
+        **{"mask": ("income",), "min_rows": 7, "max_minutes": 9.0, "earlier": []},
     }
     assert (outcome.exit_code, verdict([outcome])) == (0, None)
     assert outcome.message == f"1,200 rows scored, 3 set aside: {tmp_path}/out/2026-01-02.parquet"

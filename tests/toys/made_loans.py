@@ -1,5 +1,6 @@
 """Made loans and a bundle without a model, whose scores are known: 1 / income."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 from solvent import Column, Columns, Output, drift
 from solvent.schema import Schema
 
-__all__ = ["OUTPUTS", "Fake", "bundle", "by_income", "content_of", "loans"]
+__all__ = ["OUTPUTS", "Fake", "aborting", "bundle", "by_income", "content_of", "loans"]
 
 OUTPUTS = (
     Output(name="probability", type="float"),
@@ -34,6 +35,13 @@ def by_income(rows: pd.DataFrame) -> pd.DataFrame:
         },
         index=rows.index,
     )
+
+
+def aborting(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same, but an income of 13 kills the process, as a broken decoder would."""
+    if (rows["income"] == 13).any():
+        os.abort()
+    return by_income(rows)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from .alarms import Alarms
 from .compare import Drift, compare
 from .counts import Counts
 from .distribution import reference
+from .expected import Expected, chances
 from .moved import Moved
 
-__all__ = ["Alarms", "Counts", "Drift", "Moved", "compare", "reference"]
+__all__ = ["Alarms", "Counts", "Drift", "Expected", "Moved", "chances", "compare", "reference"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import Refused
 from ..solution import JSON
@@ -11,6 +11,7 @@ from ..wording import listed, many, suggestion
 from .alarms import Alarms
 from .counts import Counts
 from .distribution import columns, seen_levels
+from .expected import Expected, expected
 from .moved import Measure, Moved, measured
 from .two_samples import holm
 
@@ -30,6 +31,7 @@ class Drift:
         tests: how many p-values were adjusted together.
         alarms: a sentence for each column that has moved too far; the worst is the first.
         notes: what could not be judged, a sentence each.
+        expected: what the decisions may be expected to reach, by the output that is a calibrated probability.
     """
 
     rows: int
@@ -41,6 +43,7 @@ class Drift:
     tests: int
     alarms: tuple[str, ...]
     notes: tuple[str, ...]
+    expected: Mapping[str, Expected] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[tuple[str, str, Moved]]:
@@ -79,6 +82,7 @@ class Drift:
             "outputs": {name: moved.to_json() for name, moved in self.outputs.items()},
             "alarms": list(self.alarms),
             "notes": list(self.notes),
+            "expected": {name: each.to_json() for name, each in self.expected.items()},
         }
 
 
@@ -132,6 +136,11 @@ def compare(reference: Mapping[str, JSON], counts: Counts, alarms: Alarms | None
         tests=len(p_values),
         alarms=(),
         notes=_notes(counts, output_rows, alarms),
+        expected={
+            name: expected(name, facts, counts.chances[name])
+            for name, facts in reference.get("chances", {}).items()
+            if name in counts.chances
+        },
     )
     return replace(
         drift,

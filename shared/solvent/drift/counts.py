@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ..schema import Field, Schema
 from ..solution import JSON
+from .chances import ChanceCounts
 from .distribution import binned, code_names, columns, commonest, holds_lists, level_counts, watched
 
 __all__ = ["ColumnCounts", "Counts"]
@@ -70,11 +71,13 @@ class Counts:
     Args:
         rows: all that were scored.
         inputs: by the user's own names.
+        chances: of the outputs that are a calibrated probability.
     """
 
     rows: int
     inputs: Mapping[str, ColumnCounts]
     outputs: Mapping[str, ColumnCounts]
+    chances: Mapping[str, ChanceCounts] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -102,6 +105,7 @@ class Counts:
             len(good),
             {name: replace(each, new={}) if name in hidden else each for name, each in inputs.items()},
             {name: _count(facts, scored.get(name), None) for name, facts in columns(reference, "outputs").items()},
+            {name: ChanceCounts.of(facts, scored, name) for name, facts in reference.get("chances", {}).items()},
         )
 
     @classmethod
@@ -111,6 +115,7 @@ class Counts:
             0,
             {name: _empty(facts) for name, facts in columns(reference, "inputs").items()},
             {name: _empty(facts) for name, facts in columns(reference, "outputs").items()},
+            {name: ChanceCounts() for name in reference.get("chances", {})},
         )
 
     def __add__(self, more: Self) -> Self:
@@ -118,6 +123,7 @@ class Counts:
             self.rows + more.rows,
             {name: each + more.inputs[name] for name, each in self.inputs.items()},
             {name: each + more.outputs[name] for name, each in self.outputs.items()},
+            {name: each + more.chances[name] for name, each in self.chances.items()},
         )
 
     def to_json(self) -> dict[str, JSON]:
@@ -126,6 +132,7 @@ class Counts:
             "rows": self.rows,
             "inputs": {name: _plain(each) for name, each in self.inputs.items()},
             "outputs": {name: _plain(each) for name, each in self.outputs.items()},
+            "chances": {name: each.to_json() for name, each in self.chances.items()},
         }
 
     @classmethod
@@ -134,6 +141,7 @@ class Counts:
             content["rows"],
             {name: _column(each) for name, each in content["inputs"].items()},
             {name: _column(each) for name, each in content["outputs"].items()},
+            {name: ChanceCounts.from_json(each) for name, each in content.get("chances", {}).items()},
         )
 
 

@@ -16,7 +16,7 @@ from ..wording import listed, many, suggestion
 from . import history
 from .job import Job, JobFile, Planned, planned
 from .notify import program
-from .run import load_bundle, set_threads, wait_for
+from .run import load_bundle, metrics_file, set_threads, wait_for
 from .schedules import skipped
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class _Checks:
             self._try("database", self._database)
         if self.job.limits.least_share is not None:
             self._try("history", self._history)
+        if self.job.metrics is not None:
+            self._try("metrics", self._metrics)
         if self.job.notify is not None:
             self._try("notify", self._notify)
         if self.file.schedule is not None:
@@ -220,6 +222,13 @@ class _Checks:
     def _history(self) -> str:
         history.refuse_unwritable(self.file)
         return "how many rows are usual can be read and written down"
+
+    def _metrics(self) -> str:
+        path = metrics_file(self.job, self.file.base)
+        folder = next(each for each in path.parents if each.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        return f"{path} can be written"
 
     def _notify(self) -> str:
         assert self.job.notify is not None

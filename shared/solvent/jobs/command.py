@@ -67,9 +67,30 @@ def check(job_file: Path, day: str | None) -> None:
 
 @job.command()
 @JOB
-@click.option("--for", "kind", type=click.Choice(["cron", "systemd"]), required=True)
+@click.argument("table", metavar="LABELS")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def labels(job_file: Path, table: str, as_json: bool) -> None:
+    """Join LABELS that arrived since, a table of ids and the target, to JOB's published runs: was what they were
+    expected to reach so? The next drift report shows it."""
+    from .. import tables
+    from .labels import join
+    from .reading import load
+
+    file = load(job_file)
+    found = join(file, tables.read(tables.Source.of(table)), table)
+    if as_json:
+        runs = [each.to_json() for each in found]
+        click.echo(json.dumps({"runs": runs}, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        for each in found:
+            click.echo(each.sentence)
+
+
+@job.command()
+@JOB
+@click.option("--for", "kind", type=click.Choice(["cron", "systemd", "airflow", "kubernetes", "docker"]), required=True)
 def schedule(job_file: Path, kind: str) -> None:
-    """Print the definition that makes cron or systemd run JOB."""
+    """Print the definition that makes a scheduler run JOB; docker is the image for Kubernetes."""
     from .reading import load
     from .schedules import definition
 

@@ -1,4 +1,5 @@
-"""How many rows a job's published runs had, in a file beside the job file: what is usual, and what is far less."""
+"""What a job's published runs had, in a file beside the job file: how many rows, what their decisions were expected to
+reach, and what labels that came later said of them."""
 
 from __future__ import annotations
 
@@ -8,18 +9,20 @@ import math
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import Refused, SolventError
 from ..solution import JSON
 from .job import JobFile
 
-__all__ = ["enter", "fewest", "refuse_unwritable"]
+__all__ = ["earlier", "enter", "enter_labels", "fewest", "refuse_unwritable", "runs"]
 
+T = TypeVar("T")
 log = logging.getLogger("solvent")
-LAST_DAYS = 10
+LAST_DAYS, SHOWN_DAYS = 10, 30
 
 
 def fewest(file: JobFile, job: str, day: date, share: float) -> int:
@@ -29,7 +32,7 @@ def fewest(file: JobFile, job: str, day: date, share: float) -> int:
         SolventError: if what is usual can't be read.
     """
     try:
-        rows = {found: rows for found, rows in _entries(_path(file), job) if found < day}
+        rows = dict(_entries(_path(file), job, _rows, before=day))
     except OSError as error:
         raise SolventError(_unusable(file, error)) from error
     last = [rows[each] for each in sorted(rows)[-LAST_DAYS:]]
@@ -38,15 +41,77 @@ def fewest(file: JobFile, job: str, day: date, share: float) -> int:
 
 def enter(file: JobFile, job: str, day: date, manifest: Mapping[str, JSON]) -> None:
     """Append a published run. What goes wrong with that is logged: the scores are published all the same."""
-    entry = {"job": job, "date": day.isoformat(), "rows": manifest["rows_read"], "identity": manifest["identity"]}
+    expected = (manifest.get("drift") or {}).get("expected") or {}
+    entry = {
+        "job": job,
+        "date": day.isoformat(),
+        "rows": manifest["rows_read"],
+        "identity": manifest["identity"],
+        "expected": {name: each["measures"] for name, each in expected.items()},
+    }
     try:
-        with _path(file).open("ab") as lines:
-            # a line of its own, whatever a killed run has left of the last one
-            lines.write(b"\n" + json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            lines.flush()
-            os.fsync(lines.fileno())
+        _append(file, entry)
     except OSError as error:
         log.warning("%s %s: published, but %s", job, day, _unusable(file, error))
+
+
+def enter_labels(file: JobFile, job: str, day: date, identity: str, labels: Mapping[str, JSON]) -> None:
+    """Append what labels said of a run; a later entry takes the place of an earlier one.
+
+    Args:
+        labels: by the output: `labelled`, `expected`, `realised`, `outside`.
+
+    Raises:
+        SolventError: if that can't be written.
+    """
+    try:
+        _append(file, {"job": job, "date": day.isoformat(), "identity": identity, "labels": labels})
+    except OSError as error:
+        raise SolventError(_unusable(file, error)) from error
+
+
+def runs(file: JobFile, job: str) -> dict[date, str]:
+    """The identity of the last run of each day of which something was expected."""
+    try:
+        found = dict(_entries(_path(file), job, lambda entry: str(entry["identity"] if entry["expected"] else "")))
+    except OSError as error:
+        raise SolventError(_unusable(file, error)) from error
+    return {day: identity for day, identity in sorted(found.items()) if identity}
+
+
+def earlier(file: JobFile, job: str, day: date) -> list[dict[str, JSON]]:
+    """What the runs of the 30 latest days before were expected to reach, and reached; the last day first.
+
+    Returns:
+        `date`, `rows`, and `outputs`: by name `labelled`, `expected`, `realised`, `outside`.
+    """
+    found: dict[date, dict[str, JSON]] = {}
+    try:
+        entries = list(_entries(_path(file), job, lambda entry: entry, before=day))
+    except OSError as error:
+        log.warning("%s %s: earlier runs are not shown: %s", job, day, _unusable(file, error))
+        return []
+    for when, entry in entries:
+        if entry.get("expected"):
+            outputs = {
+                name: {"labelled": 0, "expected": measures, "realised": {}, "outside": []}
+                for name, measures in entry["expected"].items()
+            }
+            # the same run may be entered again, and its labels stay what they are
+            if found.get(when, {}).get("identity") != entry["identity"]:
+                found[when] = {"date": when.isoformat(), **entry, "outputs": outputs}
+        elif "labels" in entry and found.get(when, {}).get("identity") == entry["identity"]:
+            found[when]["outputs"] |= entry["labels"]
+    last = sorted(found, reverse=True)[:SHOWN_DAYS]
+    return [{key: found[each][key] for key in ("date", "rows", "outputs")} for each in last]
+
+
+def _append(file: JobFile, entry: Mapping[str, JSON]) -> None:
+    with _path(file).open("ab") as lines:
+        # a line of its own, whatever a killed run has left of the last one
+        lines.write(b"\n" + json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        lines.flush()
+        os.fsync(lines.fileno())
 
 
 def refuse_unwritable(file: JobFile) -> None:
@@ -63,8 +128,9 @@ def refuse_unwritable(file: JobFile) -> None:
 
 def _unusable(file: JobFile, error: OSError) -> str:
     return (
-        f"{_path(file)} can't be read and written ({error.strerror or error}), and limits.least_share takes from it "
-        "how many rows are usual. Make room and let this user write it and its folder, or leave least_share out."
+        f"{_path(file)} can't be read and written ({error.strerror or error}), and it keeps what earlier runs had: "
+        "limits.least_share takes from it how many rows are usual, job labels what was expected. Make room and let "
+        "this user write it and its folder, or leave least_share out."
     )
 
 
@@ -72,11 +138,17 @@ def _path(file: JobFile) -> Path:
     return file.path.with_name(f".{file.path.name}.history.jsonl")
 
 
-def _entries(path: Path, job: str) -> Iterator[tuple[date, int]]:
+def _rows(entry: Mapping[str, JSON]) -> int:
+    return int(entry["rows"])
+
+
+def _entries(
+    path: Path, job: str, take: Callable[[Mapping[str, JSON]], T], before: date = date.max
+) -> Iterator[tuple[date, T]]:
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             entry = json.loads(line)
-            if entry["job"] == job:
-                yield date.fromisoformat(entry["date"]), int(entry["rows"])
+            if entry["job"] == job and (day := date.fromisoformat(entry["date"])) < before:
+                yield day, take(entry)
         except (ValueError, LookupError, TypeError):
             continue  # torn, or blank

@@ -54,6 +54,12 @@ def _zone(name: str) -> str:
     return name
 
 
+def _prom(path: str) -> str:
+    if not path.endswith(".prom"):
+        raise ValueError("expected a name that ends in .prom: the node exporter reads no other")
+    return path
+
+
 class Limits(Section):
     """What a run must keep within.
 
@@ -124,7 +130,9 @@ class Job(Section):
         chunk_rows: rows of a part; as `solvent score` takes them where it is not given.
         alarms: without, drift is reported, and raises no alarm.
         scoring: replaces values of the solution's `scoring` settings.
-        keep: published runs that stay on the disk.
+        keep: runs of a folder output that stay on the disk.
+        keep_days: outputs of days that lie further back than this are removed once a run is published; without, none.
+        metrics: a file `*.prom` for Prometheus's node exporter, written after each run.
     """
 
     bundle: str = Field(min_length=1)
@@ -140,6 +148,8 @@ class Job(Section):
     alarms: Alarms | None = None
     scoring: dict[str, JSON] = Field(default_factory=dict)
     keep: int = Field(default=3, ge=1)
+    keep_days: int | None = Field(default=None, ge=1, le=3650)
+    metrics: Annotated[str, AfterValidator(_prom)] | None = None
     retries: Retries = Retries()
     notify: Notify | None = None
     schedule: Schedule | None = None

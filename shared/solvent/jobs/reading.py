@@ -82,6 +82,13 @@ def _dates(job: Job) -> Iterator[tuple[Place, str]]:
     yield from dates.mistakes(job.dated)
     notify = {"notify": {"command": list(job.notify.command)}} if job.notify else {}
     yield from dates.mistakes(notify)
+    if job.metrics is not None and dates.named(job.metrics):
+        yield ("metrics",), "no date is filled in here: the file tells of the last run. Name one file."
+    if job.keep_days is not None and (job.sink.path is None or not dates.named(job.sink.path)):
+        yield (
+            ("keep_days",),
+            "it needs a sink with a path that names {date}. Of a folder without, keep says how many runs stay.",
+        )
     if dates.named(job.bundle):
         yield ("bundle",), "no date is filled in here. Name a link, and promote a bundle by ln -sfn."
 
@@ -93,6 +100,10 @@ def _together(jobs: Mapping[str, Job], base: Path) -> Iterator[tuple[Place, str]
         owners = [taken.setdefault(place, name) for place in planned(job, SOME_DAY, base).places]
         if first := next((owner for owner in owners if owner != name), None):
             yield ("jobs", name, "sink"), f"{first} writes there too. Give each job a sink of its own."
+    files: dict[str, str] = {}
+    for name, job in jobs.items():
+        if job.metrics is not None and (first := files.setdefault(os.path.realpath(base / job.metrics), name)) != name:
+            yield ("jobs", name, "metrics"), f"{first} writes there too. Give each job a file of its own."
     threads = {job.limits.threads for job in jobs.values()}
     if len(threads) > 1:
         shown = listed(f"{name}: {job.limits.threads or 'not given'}" for name, job in jobs.items())

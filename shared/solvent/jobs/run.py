@@ -18,14 +18,15 @@ from ..errors import BarMissed, Locked, Refused, SolventError, TooManyBadRows
 from ..solution import JSON
 from ..tables import folders, image_folders
 from ..wording import listed, many
-from . import dates, history
+from . import dates, history, prometheus
 from .job import Job, JobFile, Planned, planned
 from .notify import tell
+from .retention import remove_old
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
-__all__ = ["Outcome", "days", "load_bundle", "run", "set_threads", "verdict", "wait_for"]
+__all__ = ["Outcome", "days", "load_bundle", "metrics_file", "run", "set_threads", "verdict", "wait_for"]
 
 log = logging.getLogger("solvent")
 MOST_DAYS = 10_000
@@ -117,13 +118,35 @@ def run(file: JobFile, on: Sequence[date]) -> list[Outcome]:
             if outcomes and _stopped():
                 outcomes.append(Outcome(name, day, SolventError.exit_code, NOT_STARTED))
                 continue
+            started = time.monotonic()
             outcome = _with_retries(name, job, day, file, bundles)
             outcomes.append(outcome)
+            seconds = time.monotonic() - started
+            _tell_log(outcome, seconds)
+            if job.metrics is not None:
+                prometheus.write(metrics_file(job, file.base), outcome.to_json(), seconds)
             if outcome.exit_code and (len(on) > 1 or len(file.jobs) > 1):  # of a single one the verdict says it
                 log.error("%s %s: %s", name, day, outcome.message)
             if job.notify is not None:
                 tell(job.notify, outcome.to_json(), file.base)
     return outcomes
+
+
+def metrics_file(job: Job, base: Path) -> Path:
+    """Where a job's metrics go."""
+    return base / os.path.expanduser(job.metrics or "")  # noqa: PTH111  (raises where the name is nobody's)
+
+
+def _tell_log(outcome: Outcome, seconds: float) -> None:
+    """One record of how a run ended, whose fields a system that collects logs can search."""
+    manifest: dict[str, JSON] = outcome.manifest or {}
+    fields: dict[str, JSON] = {"job": outcome.job, "date": outcome.day.isoformat(), "exit_code": outcome.exit_code}
+    fields |= {name: manifest[name] for name in ("rows_read", "rows_scored", "rows_set_aside") if name in manifest}
+    log.info(
+        "%s %s: ended with exit code %d after %.1f s",
+        *(outcome.job, outcome.day, outcome.exit_code, seconds),
+        extra={"fields": {**fields, "seconds": round(seconds, 3), "bundle_sha256": manifest.get("bundle_sha256")}},
+    )
 
 
 def verdict(outcomes: Sequence[Outcome]) -> SolventError | None:
@@ -211,14 +234,16 @@ def _scored(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bu
             min_rows=max(limits.min_rows, usual),
             max_minutes=limits.max_minutes,
             alarms=job.alarms,
+            earlier=history.earlier(file, name, day),
         )
     except SolventError as error:
         # asked here alone, since it holds until the next scoring begins
         if error.exit_code == SolventError.exit_code and stop.timed_out():
             raise OutOfTime(str(error)) from error
         raise
-    if limits.least_share is not None:
+    if limits.least_share is not None or (manifest.get("drift") or {}).get("expected"):
         history.enter(file, name, day, manifest)
+    remove_old(job, day, file.base)
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""Definitions that a scheduler takes as they are printed: cron, systemd."""
+"""Definitions that a scheduler takes as they are printed: cron and systemd here, others by modules of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from ..errors import Refused
 from .job import Day, JobFile, Schedule
 
-__all__ = ["definition", "skipped"]
+__all__ = ["cron_days", "definition", "skipped", "variables"]
+
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 CRON_DAYS: Mapping[Day, int] = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
@@ -91,22 +92,41 @@ def definition(file: JobFile, kind: str) -> str:
     """The text to paste: absolute paths, quoted as the scheduler reads them.
 
     Args:
-        kind: cron or systemd.
+        kind: cron, systemd, airflow, kubernetes or docker; docker is no scheduler, but the image for one.
 
     Raises:
         Refused: if the file has no schedule, or lies where the scheduler can't name it.
     """
+    from . import containers, dag  # they build upon this module
+
+    if kind == "docker":
+        _refuse_names(kind, file, "")
+        return containers.dockerfile(file)
     if file.schedule is None:
         raise Refused(
             f'{file.path.name} has no schedule. Add such as schedule: {{at: "03:30", timezone: Europe/Berlin}}.'
         )
+    if kind == "kubernetes":
+        _refuse_names(kind, file, "")
+        return containers.cron_job(file, file.schedule)
     command = _command()
+    _refuse_names(kind, file, command)
+    if kind == "airflow":
+        return dag.dag(file, file.schedule, command)
+    return (_cron if kind == "cron" else _systemd)(file, file.schedule, command)
+
+
+def _refuse_names(kind: str, file: JobFile, command: str) -> None:
     if re.search(r"[\x00-\x1f\x7f\\]", command + str(file.path)) or (kind == "systemd" and re.search("[\"']", command)):
         raise Refused(
             f"{kind} can't name {command!r} or {str(file.path)!r}: no control characters and backslashes may be in "
             "paths, and for systemd no quotes in that of the program. Rename the folder."
         )
-    return (_cron if kind == "cron" else _systemd)(file, file.schedule, command)
+
+
+def cron_days(schedule: Schedule) -> str:
+    """The last field of a line for cron, in numbers: names of days are allowed alone, but not in lists."""
+    return ",".join(str(number) for day, number in CRON_DAYS.items() if day in (schedule.days or ())) or "*"
 
 
 def skipped(schedule: Schedule, start: date) -> date | None:
@@ -122,7 +142,7 @@ def skipped(schedule: Schedule, start: date) -> date | None:
 def _cron(file: JobFile, schedule: Schedule, command: str) -> str:
     hour, minute = schedule.at.split(":")
     log = file.path.with_suffix(".log")
-    shown = " ".join(f"{each}=..." for each in _variables(file))
+    shown = " ".join(f"{each}=..." for each in variables(file))
     quoted = {name: shlex.quote(text) for name, text in {"command": command, "job": str(file.path)}.items()}
     line = f"{quoted['command']} job run {quoted['job']} >> {shlex.quote(str(log))} 2>&1"
     return CRON.format(
@@ -133,8 +153,7 @@ def _cron(file: JobFile, schedule: Schedule, command: str) -> str:
         zone=schedule.timezone,
         minute=int(minute),
         hour=int(hour),
-        # names of days are allowed alone, but not in lists
-        days=",".join(str(number) for day, number in CRON_DAYS.items() if day in (schedule.days or ())) or "*",
+        days=cron_days(schedule),
         line=line.replace("%", "\\%"),
     )
 
@@ -143,7 +162,7 @@ def _systemd(file: JobFile, schedule: Schedule, command: str) -> str:
     names = filter(None, ("solvent", file.path.parent.name, file.path.stem))  # in the root there is no folder's name
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", "-".join(names))
     notes = dict.fromkeys(("variables", "clocks"), "")
-    if shown := " ".join(f"{each}=..." for each in _variables(file)):
+    if shown := " ".join(f"{each}=..." for each in variables(file)):
         notes["variables"] = (
             f"# A file that only root reads (chmod 600), with a line for each of: {shown}\n"
             f"EnvironmentFile=/etc/{name}.env\n"
@@ -174,7 +193,7 @@ def _systemd(file: JobFile, schedule: Schedule, command: str) -> str:
     )
 
 
-def _variables(file: JobFile) -> list[str]:
+def variables(file: JobFile) -> list[str]:
     """The names of the environment's variables that the jobs' databases need."""
     jobs = file.jobs.values()
     addresses = [part.sql or "" for job in jobs for part in (job.source, *job.side.values())]

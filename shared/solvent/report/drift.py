@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..drift.expected import MEASURES, PROTOCOL, WARNING
 from ..solution import JSON
 from . import wording
 from .templates import environment
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 PICTURES = 12
+MEANING: Mapping[str, str] = {
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "rate": "rate of the class",
+}
 BARS = 12  # of a picture; the other levels are left out, and that is said
 
 
@@ -42,7 +50,14 @@ class Picture:
     left_out: int
 
 
-def page(drift: Drift, *, title: str, facts: Mapping[str, JSON], hidden: Collection[str] = ()) -> str:
+def page(
+    drift: Drift,
+    *,
+    title: str,
+    facts: Mapping[str, JSON],
+    hidden: Collection[str] = (),
+    earlier: Sequence[Mapping[str, JSON]] = (),
+) -> str:
     """Write the drift report.
 
     Args:
@@ -50,6 +65,7 @@ def page(drift: Drift, *, title: str, facts: Mapping[str, JSON], hidden: Collect
         facts: what else belongs to its head, by label: the source, the bundle.
         hidden: inputs whose levels, bins and codes are numbered in the pictures, not named; `Counts.of` hides their
             unseen levels.
+        earlier: what earlier runs were expected to reach, and reached, as `jobs.history.earlier` gives it.
 
     Returns:
         A whole HTML document: no script, no address to load from; the same arguments give the same bytes.
@@ -57,9 +73,15 @@ def page(drift: Drift, *, title: str, facts: Mapping[str, JSON], hidden: Collect
     words = (wording.count, wording.number, wording.percent, wording.plain, wording.shorten)
     pages = environment(*words)
     pages.filters["chance"] = _chance
+    pages.filters["estimate"] = _estimate
     columns = drift.columns
     return pages.get_template("drift.html.j2").render(
         drift=drift,
+        earlier={name: [each for each in earlier if name in each["outputs"]] for name in drift.expected},
+        measures=MEASURES,
+        meaning=MEANING,
+        protocol=PROTOCOL,
+        warning=WARNING,
         title=wording.shorten(title),
         facts=facts,
         columns=columns,
@@ -70,6 +92,14 @@ def page(drift: Drift, *, title: str, facts: Mapping[str, JSON], hidden: Collect
             if moved.cells
         ][:PICTURES],
     )
+
+
+def _estimate(found: Mapping[str, float | None] | None) -> str:
+    """A value with its interval, as far as there are any."""
+    if found is None or found["value"] is None:
+        return wording.NOTHING
+    value, low, high = (wording.number(found[key], 3) for key in ("value", "low", "high"))
+    return value if found["low"] is None else f"{value} ({low} to {high})"
 
 
 def _chance(p: float | None) -> str:

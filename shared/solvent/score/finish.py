@@ -77,6 +77,7 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
         "notes": _most(totals.notes),
         "counts": counts.to_json(),
         "drift": drifted.to_json(),
+        "ids": list(layout.ids),
         "columns": [{"name": each.name, "type": str(each.type)} for each in scored.schema],
         "personal": list(run.bundle.facts["personal"]),
         "intended_use": run.bundle.facts.get("intended_use"),
@@ -111,17 +112,22 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
     where = destination.publish(run.identity, fill, order.keep)
     log.info("%s: %d rows scored, %d set aside, into %s", run.label, totals.scored, totals.set_aside, where)
     log.info("%s", drifted.sentence)
+    for each in drifted.expected.values():
+        log.info("%s", each.sentence)
     return manifest
 
 
 def judged_again(run: Run, manifest: dict[str, JSON]) -> dict[str, JSON]:
-    """The manifest of a published run, its drift judged by other alarms if others are asked for by now."""
+    """The manifest of a published run, its drift judged by other alarms if others are asked for by now; the drift
+    report is written anew then, and where more is known of earlier runs."""
     drifted = drift.compare(run.bundle.reference, drift.Counts.from_json(manifest["counts"]), run.order.alarms)
+    told, there = _page(run, drifted), run.order.destination.page
+    if not there.is_file() or there.read_text(encoding="utf-8") != told:
+        with replacing(there) as temporary:
+            write_text(told, temporary)
     if drifted.to_json() == manifest["drift"]:
         return manifest
     manifest = {**manifest, "drift": drifted.to_json()}
-    with replacing(run.order.destination.page) as temporary:
-        write_text(_page(run, drifted), temporary)
     with replacing(run.order.destination.manifest) as temporary:
         write_json(manifest, temporary)
     return manifest
@@ -129,7 +135,8 @@ def judged_again(run: Run, manifest: dict[str, JSON]) -> dict[str, JSON]:
 
 def _page(run: Run, drifted: drift.Drift) -> str:
     facts = {"bundle": run.bundle.facts["solution"], "source": run.label, "rows": drifted.rows}
-    return page(drifted, title=f"Drift: {run.label}", facts=facts, hidden=run.order.mask)
+    title = f"Drift: {run.label}"
+    return page(drifted, title=title, facts=facts, hidden=run.order.mask, earlier=run.order.earlier)
 
 
 def _too_many(run: Run, totals: Totals) -> TooManyBadRows:

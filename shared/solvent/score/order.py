@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from .. import drift
 from ..errors import Refused
+from ..solution import JSON
 from ..tables import Source
 from .publish import Destination
 from .sink import Sink
@@ -34,6 +35,7 @@ class Order:
     mask: frozenset[str]
     alarms: drift.Alarms | None
     keep: int
+    earlier: Sequence[Mapping[str, JSON]] = field(default=())
 
     @cached_property
     def destination(self) -> Destination:

@@ -104,10 +104,12 @@ class Part:
     Args:
         raw: under the user's own names; the index is the place in the source, from 0.
         repeated: why rows are bad that have an id of an earlier part, by index.
+        deadly: why rows are bad that must not be looked at, by index.
     """
 
     raw: pd.DataFrame
     repeated: Mapping[Hashable, str] = field(default_factory=dict)
+    deadly: Mapping[Hashable, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -257,14 +259,15 @@ def score_part(
         SolventError: if the scorer doesn't give each row back, once and in order.
     """
     raw = part.raw
-    renamed = schema.rename(raw, table_name=label, targets=False, folder=folder)
+    safe = raw[~raw.index.isin(list(part.deadly))] if part.deadly else raw
+    renamed = schema.rename(safe, table_name=label, targets=False, folder=folder)
     checked = schema.check(renamed, targets=False)
-    reasons: dict[Hashable, str] = dict(zip(checked.bad.index, checked.bad[REASONS], strict=True))
+    reasons: dict[Hashable, str] = dict(zip(checked.bad.index, checked.bad[REASONS], strict=True)) | dict(part.deadly)
     for index, why in part.repeated.items():
         known = reasons.get(index, why)
         reasons[index] = known if why in known else f"{known}; {why}"
     good = checked.good
-    if len(reasons) > len(checked.bad):
+    if len(reasons) > len(checked.bad) + len(part.deadly):
         good = good[~good.index.isin(list(part.repeated))]
     names = [output.name for output in layout.outputs]
     outputs = pd.DataFrame(columns=names, index=good.index, dtype=object)

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -32,6 +33,7 @@ from .identity import Content, changes, digest, fingerprint, identity, marks
 from .ledger import Entry, Ledger
 from .order import Order
 from .parts import UNWRITABLE, Layout, Part, Scored, read_parts, score_part
+from .poison import DEATHS, Children, deadly, marked
 from .publish import Destination
 from .sink import Sink
 from .writer import write_part
@@ -81,6 +83,7 @@ def score(
     max_minutes: float | None = None,
     alarms: drift.Alarms | None = None,
     keep: int = 3,
+    earlier: Sequence[Mapping[str, JSON]] = (),
 ) -> dict[str, JSON]:
     """Score a table, part by part, and publish the result in one step; the same call goes on where an earlier one was.
 
@@ -100,6 +103,8 @@ def score(
         max_minutes: after so long scoring ends with the part under way.
         alarms: what drift raises an alarm; by default it is measured and raises none.
         keep: runs of a folder output that stay on the disk, the published one included.
+        earlier: what earlier runs were expected to reach, and reached, as `jobs.history.earlier` gives it: the drift
+            report shows it.
 
     Returns:
         The manifest: what was scored with what, how many rows, which were set aside and why, what has drifted.
@@ -122,6 +127,7 @@ def score(
         mask=frozenset(mask),
         alarms=alarms,
         keep=keep,
+        earlier=tuple(earlier),
     )
     order.refuse_arguments(chunk_rows)
     destination = order.destination
@@ -265,6 +271,15 @@ class Run:
         unwritable = UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.form)
         total, set_aside, number = tables.rows(self.order.source), 0, -1
 
+        arguments: dict[str, Any] = {
+            "schema": schema,
+            "layout": layout,
+            "label": self.label,
+            "folder": folder,
+            "mask": self.order.mask,
+            "unwritable": unwritable,
+        }
+
         def keep(made: tuple[int, Scored, str | None]) -> None:
             number, scored, seen = made
             files = write_part(self.work, number, scored)
@@ -286,7 +301,8 @@ class Run:
                 )
             )
 
-        with bar(total, f"scoring {self.label} (rows)") as progress, behind(keep) as write:
+        progress_of = bar(total, f"scoring {self.label} (rows)")
+        with marked(self.work) as mark, progress_of as progress, behind(keep) as write:
             for number, part in enumerate(parts):
                 seen = None if self.content.closed else digest(part, schema, folder)
                 if number < len(ledger.entries):
@@ -302,18 +318,30 @@ class Run:
                         f"{reason}: ended after {number} parts of {self.label}. Nothing was published; "
                         "resume by the same command."
                     )
-                scored = score_part(
-                    part,
-                    schema,
-                    scorer,
-                    layout,
-                    label=self.label,
-                    folder=folder,
-                    mask=self.order.mask,
-                    unwritable=unwritable,
-                )
+                if mark.begin(number) >= DEATHS:
+                    part = self._without_deadly_rows(number, part, arguments, why_stop)
+                scored = score_part(part, score=scorer, **arguments)
                 write((number, scored, seen))
                 set_aside += scored.set_aside.num_rows
                 self.fresh += scored.rows
                 progress.step(f"{set_aside} set aside", count=scored.rows)
         ledger.forget(number + 1)
+
+    def _without_deadly_rows(self, number: int, part: Part, arguments: Mapping[str, Any], why_stop: stop.Why) -> Part:
+        """The part at which processes have died, with the rows that kill named."""
+        log.warning("%s: %d processes died at part %d: is it a row?", self.label, DEATHS, number)
+
+        def go_on() -> None:
+            if reason := why_stop(False):
+                raise SolventError(
+                    f"{reason}: ended at part {number}. Nothing was published; resume by the same command."
+                )
+
+        with Children(self.bundle, self.order.side, arguments) as children:
+            found = deadly(part, self.schema, children, go_on)
+        if found:
+            rows = listed(map(str, part.raw.index[part.raw.index.isin(list(found))] + 1), 5)
+            log.warning("%s: %d rows kill the process and are set aside: %s", self.label, len(found), rows)
+        else:
+            log.warning("%s: no row of part %d kills: it is scored as ever", self.label, number)
+        return replace(part, deadly=found)

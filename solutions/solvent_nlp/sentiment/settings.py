@@ -228,7 +228,13 @@ class Sentiment(Section):
 def columns(settings: Sentiment) -> Columns:
     outputs = [
         Output(name="class", type="string", predicts="label", meaning="the most probable class"),
-        Output(name="probability", type="float", each="label", meaning="calibrated probability of the class"),
+        Output(
+            name="probability",
+            type="float",
+            each="label",
+            chance_of="label",
+            meaning="calibrated probability of the class",
+        ),
     ]
     if settings.order is not None:
         outputs.append(
