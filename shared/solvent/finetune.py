@@ -14,7 +14,7 @@ from . import augment, heads, images, linear, runtime, training, transfer
 from .devices import placement
 from .features import Features, Frozen
 from .precision import in_precision
-from .recipe import Recipe
+from .recipe import Reader, Recipe
 from .schedule import Training
 from .solution import JSON, Data, Goal
 
@@ -97,7 +97,7 @@ def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarr
     return Features(frozen, cells).array()
 
 
-def side(recipe: Recipe) -> int:
+def side(recipe: Reader) -> int:
     """The side of the images that the network reads, in pixels."""
     return recipe.size or transfer.backbone(recipe.backbone).size
 

@@ -116,6 +116,8 @@ class Column:
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
         decoder: of images that Pillow doesn't read.
+        open: of a target with classes: no class has to be learnt from rows that have it, as where all but one are told by
+            what they are not. Rows of one class will do then, and later ones may be of any.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Column:
     shared: bool = False
     decoder: Decoder | None = None
     scored_only: bool = False
+    open: bool = False
     meaning: str = ""
 
 

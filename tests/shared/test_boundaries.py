@@ -63,6 +63,7 @@ def test_no_class_inherits_but_from_keras_pydantic_and_errors():
     """Law 3: reuse by calling, and by embedding settings sections."""
     allowed = {
         "Section",
+        "Reader",  # the section of settings that every domain with images begins with, beside its own keys
         "Recipe",  # the section of settings that every domain with images begins with, beside its own keys
         "BaseModel",
         "SolventError",
