@@ -64,7 +64,7 @@ def test_no_class_inherits_but_from_keras_pydantic_and_errors():
     allowed = {
         "Section",
         "Reader",  # the section of settings that every domain with images begins with, beside its own keys
-        "Recipe",  # the section of settings that every domain with images begins with, beside its own keys
+        "Recipe",  # what those that learn classes of images begin with
         "BaseModel",
         "SolventError",
         "Exception",
