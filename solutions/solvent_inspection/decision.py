@@ -61,8 +61,9 @@ def lots(settings: Inspection, source: str, lot: pd.Series, facts: Mapping[str, 
         name="lots_differ",
         severity="note",
         message=f"Column {source}: the threshold counts {len(lot):,} good validation parts of "
-        f"{many(len(stopped), 'value')} as if each were drawn for itself. By {source}, {stopped.min():.1%} to {stopped.max():.1%} of them would be "
-        f"stopped (the most in {stopped.idxmax()!r}): a new one may be as unlike these as they are unlike each other.",
+        f"{many(len(stopped), 'value')} as if each were drawn for itself. By {source}, {stopped.min():.1%} to "
+        f"{stopped.max():.1%} of them would be stopped (the most in {stopped.idxmax()!r}): a new one may be as unlike "
+        "these as they are unlike each other.",
         cure=f"Learn from parts of more values of {source}; look at the drift of the scores in each run.",
         columns=(source,),
         count=len(stopped),

@@ -4,9 +4,10 @@
 
 No training and no validation row is bad: what is learnt and where the threshold lies goes by good parts alone, and
 nothing is chosen by test rows; all settings are the data sets' own, but for the path of the weights. Drawn parts: 1,200
-photos of 64 pixels in 24 lots, whole lots in one part, a network without weights. NEU surface defects: each kind in turn
-is in the test part only, the five others (60 % learnt from, 20 % for the threshold, 20 % tested) count as usual; VGG16
-with ImageNet weights at 128 pixels. Beside it the rival on the same rows: Mahalanobis's distance to the mean feature.
+photos of 64 pixels in 24 lots, whole lots in one part, a network without weights. NEU surface defects: each kind in
+turn is in the test part only, the five others (60 % learnt from, 20 % for the threshold, 20 % tested) count as usual;
+VGG16 with ImageNet weights at 128 pixels. Beside it the rival on the same rows: Mahalanobis's distance to the mean
+feature.
 Intervals: 95 %, bootstrap over test photos (over lots where there are 20 of them in the test part); paired for the
 difference. The bar: an AUC of 0.95 on drawn parts.
 """

@@ -170,8 +170,8 @@ def _one_class(parts: Frames, schema: Schema) -> Iterator[Finding]:
                     yield Finding(
                         name="one_class",
                         severity="warning",
-                        message=f"Column {field.source}: all {many(len(table), f'{part} row')} are {counts.index[0]!r}; "
-                        "how well others are told from them is not measured: metrics of both have no value.",
+                        message=f"Column {field.source}: all {many(len(table), 'test row')} are {counts.index[0]!r}. "
+                        "How well others are told from them is not measured: metrics of both have no value.",
                         cure="Nothing has to be done. With rows of other classes more can be said.",
                         columns=(field.source,),
                         count=len(table),
