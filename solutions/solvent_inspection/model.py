@@ -17,6 +17,7 @@ from .settings import Inspection
 __all__ = ["fit", "odd_places", "outside", "recalibrate", "scorer"]
 
 METHODS = {"memory": memory, "gaussian": gaussian}
+BATCHES = 8  # whose maps are held at once
 FEWEST = 8  # good parts to learn from; of fewer nothing can be said
 MEANING = (
     "a map of patches, (height, width, channels); how far each is from those of good parts is computed from it, with "
@@ -52,8 +53,8 @@ def fit(settings: Inspection, data: Data) -> Fitted:
     model = patch_maps(settings, data, good)
     facts = {**imaging.facts(settings, data, [], MEANING), "learnt_from": len(good)}
     fitted = Fitted(models={"model": model}, facts=facts, batch_rows=finetune.BATCH_ROWS)
-    assets = METHODS[settings.method].learn(settings, _maps(settings, fitted, good), len(good), data.seed)
-    fitted = replace(fitted, assets=assets)
+    maps = (maps for maps, _ in _read(settings, fitted, good))
+    fitted = replace(fitted, assets=METHODS[settings.method].learn(settings, maps, len(good), data.seed))
     facts |= recalibrate(settings, fitted, data.schema, data.valid)
     findings = [
         decision.lots(settings, field.source, data.valid.loc[~bad, field.name], facts)
@@ -89,21 +90,20 @@ def odd_places(settings: Inspection, fitted: Fitted, pixels: np.ndarray) -> np.n
     return _places(settings, fitted, fitted.predict(pixels))
 
 
-def _maps(settings: Inspection, fitted: Fitted, cells: list[object]) -> Iterator[np.ndarray]:
-    """The maps of readable images, a few batches at a time: all of them might not fit into memory."""
-    for start in range(0, len(cells), 8 * fitted.batch_rows):
-        yield fitted.predict(iter(imaging.stream(settings, fitted, cells[start : start + 8 * fitted.batch_rows])))
-
-
 def _distance(settings: Inspection, fitted: Fitted, cells: list[object]) -> tuple[np.ndarray, list[str | None]]:
     """That of each image's oddest patch, by the way that scoring takes; and why images could not be read."""
     found, errors = [np.zeros(0, np.float32)], []
-    for start in range(0, len(cells), 8 * fitted.batch_rows):
-        stream = imaging.stream(settings, fitted, cells[start : start + 8 * fitted.batch_rows])
-        maps = fitted.predict(iter(stream))
+    for maps, unread in _read(settings, fitted, cells):
         found.append(_places(settings, fitted, maps).max(axis=(1, 2)))
-        errors += stream.errors
+        errors += unread
     return np.concatenate(found).astype(np.float64), errors
+
+
+def _read(settings: Inspection, fitted: Fitted, cells: list[object]) -> Iterator[tuple[np.ndarray, list[str | None]]]:
+    """The maps of images, and why some could not be read, a few batches at a time: all might not fit into memory."""
+    for start in range(0, len(cells), BATCHES * fitted.batch_rows):
+        stream = imaging.stream(settings, fitted, cells[start : start + BATCHES * fitted.batch_rows])
+        yield fitted.predict(iter(stream)), stream.errors
 
 
 def _places(settings: Inspection, fitted: Fitted, maps: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 import solvent
-from solvent import Refused, metrics, startup
+from solvent import Refused, config, metrics, startup
 from solvent_inspection import datasets, decision, gaussian, memory, outcome, pasting, sample, steel
 from solvent_inspection.settings import Inspection
 
@@ -169,7 +169,7 @@ def test_the_config_of_each_data_set_is_understood(dataset):
     given = dict(dataset.config)
     settings = given.pop("settings")
     data = {"rows": {"dataset": dataset.name}, **given}
-    run = solvent.config.load({"solution": "solvent_inspection:SOLUTION", "data": data, "settings": settings})
+    run = config.load({"solution": "solvent_inspection:SOLUTION", "data": data, "settings": settings})
     assert run.settings.backbone == settings["backbone"]
 
 
