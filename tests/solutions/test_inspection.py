@@ -209,9 +209,10 @@ def test_bad_parts_are_told_although_none_was_ever_seen(line):
     point = facts["facts"]["operating_point"]
     assert (point["target"], point["confidence"], point["positives"]) == (0.9, 0.95, 0)
     assert {f"sensitivity of {kind}" for kind in ("pit", "scratch", "stain")} <= set(facts["test"]["metrics"])
+    page = (bundle.path / "report.html").read_text(encoding="utf-8")
+    assert "Sensitivity of pit" in page and "share of the bad parts that are stopped; of pit alone" in page
     note = next(item for item in facts["findings"] if item["name"] == "lots_differ")
     assert note["columns"] == ["lot"] and "6 values" in note["message"]
-    page = (bundle.path / "report.html").read_text(encoding="utf-8")
     assert all(title in page for title in ("Scores by lot", "Stopped, and bad", "Missed", "False alarms"))
 
 
