@@ -16,9 +16,10 @@ from scipy.ndimage import uniform_filter1d
 __all__ = ["DEFECTS", "Photos", "metal", "png"]
 
 Photos = NDArray[np.float32]  # grey levels in [0, 1], shape (photos, side, side)
+Lengths = NDArray[np.float64]  # or relative changes of grey levels, of the same shape
 
 
-def png(photo: Photos) -> bytes:
+def png(photo: NDArray[np.floating]) -> bytes:
     """A photo as the bytes of a PNG file: grey levels in [0, 1], shape `(side, side)`; what is beyond is cut."""
     file = io.BytesIO()
     Image.fromarray(np.clip(photo * 255, 0, 255).astype(np.uint8)).save(file, "PNG")
@@ -48,14 +49,14 @@ def metal(count: int, side: int, random: np.random.Generator) -> Photos:
     return (exposure * (1 + 0.045 * streaks + uneven)).astype(np.float32)
 
 
-def _places(count: int, side: int, random: np.random.Generator, margin: float) -> tuple[Photos, Photos]:
+def _places(count: int, side: int, random: np.random.Generator, margin: float) -> tuple[Lengths, Lengths]:
     """How far each pixel lies to the right of and below a place drawn at random."""
     x, y = random.uniform(margin, 1 - margin, (2, count, 1, 1))
     pixels = (np.arange(side) + 0.5) / side
     return pixels - x, pixels[:, None] - y
 
 
-def _scratch(count: int, side: int, random: np.random.Generator) -> Photos:
+def _scratch(count: int, side: int, random: np.random.Generator) -> Lengths:
     """A thin bent line, bright where the metal is bare, with a dark edge."""
     x, y = _places(count, side, random, 0.3)
     angle = random.uniform(0, np.pi, (count, 1, 1))
@@ -68,7 +69,7 @@ def _scratch(count: int, side: int, random: np.random.Generator) -> Photos:
     return fade * (0.42 * np.exp(-((across / width) ** 2)) - 0.22 * np.exp(-((across / width - 1.8) ** 2)))
 
 
-def _pits(count: int, side: int, random: np.random.Generator) -> Photos:
+def _pits(count: int, side: int, random: np.random.Generator) -> Lengths:
     """Two to seven round holes near each other: dark, with a bright rim where the light meets it."""
     many = random.integers(2, 8, (count, 1, 1))
     change = np.zeros((count, side, side))
@@ -84,7 +85,7 @@ def _pits(count: int, side: int, random: np.random.Generator) -> Photos:
     return np.clip(change, -0.6, 0.4)
 
 
-def _stain(count: int, side: int, random: np.random.Generator) -> Photos:
+def _stain(count: int, side: int, random: np.random.Generator) -> Lengths:
     """A dark patch with a wavy outline and the darker rim that a drop leaves where it dries."""
     x, y = _places(count, side, random, 0.25)
     angle = np.arctan2(y, x)

@@ -20,7 +20,7 @@ def explain(settings: Inspection, fitted: Fitted, table: pd.DataFrame) -> pd.Dat
     """
     scored = scorer(settings, fitted)(table)
     found = scored[["score", "decision"]].assign(right=np.nan, down=np.nan, odd_places=None, error=scored["error"])
-    found = found.astype({"odd_places": object})
+    found = found.astype({"decision": "str", "odd_places": object})
     read = np.flatnonzero(scored["error"].isna())
     for start in range(0, len(read), fitted.batch_rows):
         rows = read[start : start + fitted.batch_rows]

@@ -60,7 +60,9 @@ def fit(settings: Inspection, data: Data) -> Fitted:
         decision.lots(settings, field.source, data.valid.loc[~bad, field.name], facts)
         for field in data.schema.by_role("group")
     ]
-    return replace(fitted, facts=facts, findings=tuple(findings))
+    # A line's parts are good ones but for a few, whatever the share of bad ones among those that somebody labelled.
+    usual = decision.outputs(data.valid.index[~bad], facts, np.asarray(facts["good"]))
+    return replace(fitted, facts=facts, usual=usual, findings=tuple(findings))
 
 
 def recalibrate(settings: Inspection, fitted: Fitted, schema: Schema, valid: pd.DataFrame) -> dict[str, JSON]:

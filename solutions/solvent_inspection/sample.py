@@ -20,11 +20,11 @@ BAD = 0.2  # share of the parts
 
 
 def parts(seed: int) -> Sample:
-    """480 drawn photos of 32 pixels, with defects that are plain to see."""
+    """400 drawn photos of 32 pixels, with defects that are plain to see."""
     return Sample(
-        rows=drawn(480, 32, seed, contrast=2.0)[0],
+        rows=drawn(400, 32, seed, contrast=2.0)[0],
         columns={"image": "photo", "label": "state", "id": "part"},
-        settings={"backbone": "cnn", "size": 32, "patches": 300, "training": {"epochs": 3, "learning_rate": 0.005}},
+        settings={"backbone": "cnn", "size": 32, "patches": 300, "training": {"epochs": 4, "learning_rate": 0.005}},
         floor=0.85,
     )
 

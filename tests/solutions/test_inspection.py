@@ -1,6 +1,7 @@
 """Inspection: thresholds, memories and Gaussians with known answers; a line whose training parts are all good."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 import solvent
-from solvent import Refused, config, metrics, startup
+from solvent import Refused, config, metrics, score, startup, tables
 from solvent_inspection import datasets, decision, gaussian, memory, outcome, pasting, sample, steel
 from solvent_inspection.settings import Inspection
 
@@ -214,6 +215,29 @@ def test_bad_parts_are_told_although_none_was_ever_seen(line):
     note = next(item for item in facts["findings"] if item["name"] == "lots_differ")
     assert note["columns"] == ["lot"] and "6 values" in note["message"]
     assert all(title in page for title in ("Scores by lot", "Stopped, and bad", "Missed", "False alarms"))
+
+
+def test_the_drift_of_a_line_is_measured_from_good_parts_and_other_light_shows(line, tmp_path):
+    bundle, rows, _ = line
+    reference = json.loads((bundle.path / "reference.json").read_text())
+    assert reference["output_rows"] == (rows["cut"] == "valid").sum()
+    good = rows[(rows["cut"] == "test") & (rows["state"] == "good")].drop(columns=["state", "cut"])
+    dimmed = good.assign(photo=good["photo"].map(lambda cell: _dimmed(cell, 0.6)))
+    moved = {}
+    for name, table in (("as ever", good), ("dimmed", dimmed)):
+        tables.write(table, tmp_path / f"{name}.parquet")
+        found = score.score(
+            bundle, bundle.source(str(tmp_path / f"{name}.parquet")), tmp_path / f"{name} scores.parquet"
+        )
+        moved[name] = found["drift"]["outputs"]["score"]["psi"]
+    assert moved["dimmed"] > 1
+    assert moved["dimmed"] > 2 * moved["as ever"]
+
+
+def _dimmed(cell: bytes, share: float) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray((np.asarray(Image.open(io.BytesIO(cell))) * share).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
 
 
 def test_the_oddest_place_lies_on_the_defect(line):
