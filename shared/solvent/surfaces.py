@@ -7,6 +7,7 @@ defect lies. Lengths are shares of the photo's side. For solutions that show the
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ Photos = NDArray[np.float32]  # grey levels in [0, 1], shape (photos, side, side
 Lengths = NDArray[np.float64]  # or relative changes of grey levels, of the same shape
 
 
-def png(photo: NDArray[np.floating]) -> bytes:
+def png(photo: NDArray[np.floating[Any]]) -> bytes:
     """A photo as the bytes of a PNG file: grey levels in [0, 1], shape `(side, side)`; what is beyond is cut."""
     file = io.BytesIO()
     Image.fromarray(np.clip(photo * 255, 0, 255).astype(np.uint8)).save(file, "PNG")
