@@ -45,7 +45,7 @@ def main() -> None:
         for kind in sorted(kinds, key=lambda name: name != "scratches")[: given.kinds]:
             usual = [name for name in kinds if name != kind]
             settings = {"method": given.method, "weights": str(Path(given.weights).resolve()), "good": usual}
-            rows = with_unknown(photos, kind)
+            rows = with_unknown(photos, kind).rename(columns={"part": "cut"})
             found.append(measured(f"steel, {kind} unknown", rows, KNOWN["neu_scratches_unknown"].config, settings))
     met = found[0]["auc"]["value"] >= BAR
     print(f"AUC on drawn parts {found[0]['auc']['value']:.4f} >= {BAR}: {'met' if met else 'MISSED'}")
@@ -59,19 +59,19 @@ def main() -> None:
 
 
 def drawn() -> pd.DataFrame:
-    """Drawn parts with a `part`: of every five lots three are learnt from, one sets the threshold, one is tested; from
+    """Drawn parts with a column `cut`: of every five lots three are learnt from, one sets the threshold, one is tested; from
     all but the last the bad parts are taken out."""
     rows = datasets.load(KNOWN["drawn_parts"])
     lot = rows["lot"].str[1:].astype(int) % 5
-    rows["part"] = np.select([lot < 3, lot == 3], ["train", "valid"], "test")
-    return rows[(rows["state"] == "good") | (rows["part"] == "test")]
+    rows["cut"] = np.select([lot < 3, lot == 3], ["train", "valid"], "test")
+    return rows[(rows["state"] == "good") | (rows["cut"] == "test")]
 
 
 def measured(name: str, rows: pd.DataFrame, config: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Train, test, print a line."""
     with tempfile.TemporaryDirectory() as folder:
         rows.to_parquet(Path(folder, "rows.parquet"))
-        split = {"by": "column", "column": "part"}
+        split = {"by": "column", "column": "cut"}
         data = {"rows": str(Path(folder, "rows.parquet")), "columns": config["columns"], "split": split}
         bundle = solvent.train(
             {"solution": "solvent_inspection:SOLUTION", "data": data, "settings": {**config["settings"], **settings}},
@@ -81,7 +81,7 @@ def measured(name: str, rows: pd.DataFrame, config: dict[str, Any], settings: di
     metrics = bundle.facts["test"]["metrics"]
     found = {
         "name": name,
-        "rows": {part: int((rows["part"] == part).sum()) for part in ("train", "valid", "test")},
+        "rows": {part: int((rows["cut"] == part).sum()) for part in ("train", "valid", "test")},
         **{key: metrics[key] for key in ("auc", "average_precision", "sensitivity", "false_alarm_rate")},
         "rival": rival,
         "rival auc": theirs["metrics"]["auc"],
