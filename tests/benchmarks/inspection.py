@@ -59,8 +59,8 @@ def main() -> None:
 
 
 def drawn() -> pd.DataFrame:
-    """Drawn parts with a column `cut`: of every five lots three are learnt from, one sets the threshold, one is tested; from
-    all but the last the bad parts are taken out."""
+    """Drawn parts with a column `cut`: of every five lots three are learnt from, one sets the threshold, one is tested;
+    from all but the last the bad parts are taken out."""
     rows = datasets.load(KNOWN["drawn_parts"])
     lot = rows["lot"].str[1:].astype(int) % 5
     rows["cut"] = np.select([lot < 3, lot == 3], ["train", "valid"], "test")
