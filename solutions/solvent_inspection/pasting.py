@@ -17,7 +17,7 @@ from .settings import Inspection
 
 __all__ = ["learn", "pasted"]
 
-VIEWS = 2  # of each image in an epoch
+VIEWS = 4  # of each image in an epoch
 MOST = 3  # pasted into one image
 HALF = (0.012, 0.16)  # of a pasted bar's two half sides, as shares of the image's
 LEVEL, CONTRAST = 0.25, (0.6, 1.6)

@@ -58,7 +58,7 @@ class Inspection(Reader):
     method: Literal["memory", "gaussian"] = "memory"
     patches: int = Field(default=2000, ge=10)
     threshold: Threshold = Threshold()
-    training: Training = Training(epochs=6, batch_size=32, learning_rate=3e-3, patience=None, keep="last")
+    training: Training = Training(epochs=8, batch_size=32, learning_rate=3e-3, patience=None, keep="last")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
