@@ -207,7 +207,8 @@ class Judge:
         for name, rival in rivals.items():
             if self.goal.better(rival["valid"], rivals[best]["valid"] if best else None):
                 best = name
-        return best
+        # Where validation rows can't tell, as without any of the class that is looked for, it is the first one named.
+        return best or next(iter(rivals), None)
 
     def _confusion(self, scored: Scored, outputs: Sequence[Output]) -> JSON:
         """Counts by class, where an output names the class that the solution decides for; weighted as the rows are."""

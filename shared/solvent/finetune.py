@@ -14,11 +14,11 @@ from . import augment, heads, images, linear, runtime, training, transfer
 from .devices import placement
 from .features import Features, Frozen
 from .precision import in_precision
-from .recipe import Recipe
+from .recipe import Reader, Recipe
 from .schedule import Training
 from .solution import JSON, Data, Goal
 
-__all__ = ["BATCH_ROWS", "Network", "Task", "frozen_features", "learn", "side", "unseen_logits"]
+__all__ = ["BATCH_ROWS", "Network", "Task", "frozen", "frozen_features", "learn", "side", "unseen_logits"]
 
 log = logging.getLogger("solvent")
 BATCH_ROWS = 32  # images in a call of a network
@@ -93,11 +93,11 @@ def frozen_features(recipe: Recipe, cells: Sequence[Any], seed: int) -> np.ndarr
         return shrunk.reshape(len(cells), -1).astype(np.float32) / 255
     size = side(recipe)
     backbone = transfer.build(recipe.backbone, recipe.weights, size, seed=seed)
-    frozen = _frozen(heads.averages(backbone, recipe.backbone, recipe.head.blocks), size, recipe, seed)
-    return Features(frozen, cells).array()
+    averages = heads.averages(backbone, recipe.backbone, recipe.head.blocks)
+    return Features(_frozen(averages, recipe, seed), cells).array()
 
 
-def side(recipe: Recipe) -> int:
+def side(recipe: Reader) -> int:
     """The side of the images that the network reads, in pixels."""
     return recipe.size or transfer.backbone(recipe.backbone).size
 
@@ -215,8 +215,8 @@ def _predicted(model: keras.Model, cells: Sequence[Any], size: int, recipe: Reci
 def _on_features(backbone: keras.Model, size: int, recipe: Recipe, task: Task, data: Data) -> Network:
     """The head on cached averages; then, if asked for, the last blocks behind cached feature maps."""
     averages = heads.averages(backbone, recipe.backbone, recipe.head.blocks)
-    frozen = _frozen(averages, size, recipe, data.seed)
-    features, chosen_on = Features(frozen, task.train, recipe.views).array(), Features(frozen, task.choosing).array()
+    kept = _frozen(averages, recipe, data.seed)
+    features, chosen_on = Features(kept, task.train, recipe.views).array(), Features(kept, task.choosing).array()
     rows = training.arrays(features, *_for_all_views(task, recipe))
 
     def candidate(dropout: float) -> tuple[heads.Layers, dict[str, Any]]:
@@ -242,7 +242,7 @@ def _on_features(backbone: keras.Model, size: int, recipe: Recipe, task: Task, d
     model = keras.Model(backbone.input, head(averages.output), name="network")
 
     def logits(cells: Sequence[Any]) -> np.ndarray:
-        found: np.ndarray = runtime.predict(small, Features(frozen, cells).array(), BATCH_ROWS)
+        found: np.ndarray = runtime.predict(small, Features(kept, cells).array(), BATCH_ROWS)
         return found
 
     network = Network(model, logits, choices)
@@ -306,12 +306,12 @@ def _with_block(
         before = task.measure(logits(task.choosing))[task.goal.metric]
         record = _on_pixels(model, stage, size, recipe, task, how, data, factors)
     else:
-        frozen = _frozen(front, size, recipe, data.seed)
-        maps, chosen_on = Features(frozen, task.train, recipe.views), Features(frozen, task.choosing)
+        kept = _frozen(front, recipe, data.seed)
+        maps, chosen_on = Features(kept, task.train, recipe.views), Features(kept, task.choosing)
         targets, weighed = _for_all_views(task, recipe)
 
         def logits(cells: Sequence[Any]) -> np.ndarray:
-            found: np.ndarray = runtime.predict(rear, Features(frozen, cells).batches(BATCH_ROWS), BATCH_ROWS)
+            found: np.ndarray = runtime.predict(rear, Features(kept, cells).batches(BATCH_ROWS), BATCH_ROWS)
             return found
 
         def monitor() -> Mapping[str, float]:
@@ -344,20 +344,23 @@ def _with_block(
     return found, better
 
 
-def _frozen(model: keras.Model, size: int, recipe: Recipe, seed: int) -> Frozen:
-    """A part of the network as it computes features: in the best precision for layers that are not trained."""
+def frozen(model: keras.Model, reader: Reader) -> Frozen:
+    """A network as it computes features that are kept: in the best precision for layers that are not trained."""
     precision = placement().frozen
     return Frozen(
         in_precision(model, precision),
         transfer.weights_hash(model),
-        size,
-        recipe.resize,
+        side(reader),
+        reader.resize,
         BATCH_ROWS,
         precision,
-        recipe.augmentation,
-        seed,
-        recipe.decoder,
+        decoder=reader.decoder,
     )
+
+
+def _frozen(model: keras.Model, recipe: Recipe, seed: int) -> Frozen:
+    """A part of the network whose augmented views are read too."""
+    return replace(frozen(model, recipe), augmentation=recipe.augmentation, seed=seed)
 
 
 def _for_all_views(task: Task, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:

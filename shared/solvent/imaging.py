@@ -9,16 +9,16 @@ import keras
 import numpy as np
 
 from . import augment, finetune, images, saliency, transfer
-from .recipe import Recipe
+from .recipe import Reader, Recipe
 from .solution import JSON, Data, Fitted
 from .transfer import BACKBONES
 
-__all__ = ["facts", "heat_maps", "logits", "loss", "outside", "pixels", "reasons"]
+__all__ = ["facts", "heat_maps", "logits", "loss", "outside", "pixels", "reasons", "stream"]
 
 PATCH = 4  # an image's side holds so many patches of occlusion
 
 
-def outside(recipe: Recipe) -> dict[str, str]:
+def outside(recipe: Reader) -> dict[str, str]:
     """The hash of the backbone's weights, which have to be had, and to fit; nothing where it has none."""
     if recipe.weights == "none":
         return {}
@@ -36,11 +36,12 @@ def loss(recipe: Recipe, *, several: bool) -> keras.losses.Loss:
     return keras.losses.CategoricalCrossentropy(**smooth)
 
 
-def facts(recipe: Recipe, data: Data, network: finetune.Network, meaning: str) -> dict[str, JSON]:
+def facts(recipe: Reader, data: Data, choices: list[JSON], meaning: str) -> dict[str, JSON]:
     """The facts that scoring needs of a network for images.
 
     Args:
-        meaning: what its logits are, for whoever runs it in another program.
+        choices: what was tried on validation rows, and what won.
+        meaning: what its outputs are, for whoever runs it in another program.
     """
     method = images.method(recipe.decoder)
     return {
@@ -48,7 +49,7 @@ def facts(recipe: Recipe, data: Data, network: finetune.Network, meaning: str) -
         "size": finetune.side(recipe),
         "decoder": method,
         "seed": data.seed,
-        "choices": network.choices,
+        "choices": choices,
         "meaning": {
             "model": {
                 "image": "pixels of 0 to 255, whole or not, channels last in the order R, G, B; the backbone's "
@@ -72,14 +73,14 @@ def logits(recipe: Recipe, fitted: Fitted, cells: Sequence[Any], views: int) -> 
     """
     members, errors = [], []
     for name in fitted.models:
-        stream = _stream(recipe, fitted, cells)
-        found = [fitted.predict(iter(stream), name)]
+        read = stream(recipe, fitted, cells)
+        found = [fitted.predict(iter(read), name)]
         for view in range(1, views + 1):
-            again = iter(_stream(recipe, fitted, cells))
+            again = iter(stream(recipe, fitted, cells))
             seen = augment.view_batches(again, cells, view, recipe.augmentation.alone, fitted.facts["seed"])
             found.append(fitted.predict(seen, name))
         members.append(np.stack(found))
-        errors = stream.errors
+        errors = read.errors
     return np.mean(members, axis=0), errors
 
 
@@ -89,9 +90,9 @@ def reasons(fitted: Fitted, cells: Sequence[Any], errors: Sequence[str | None]) 
     return [reason and f"{column}: {images.shown(cell)} {reason}" for cell, reason in zip(cells, errors, strict=True)]
 
 
-def pixels(recipe: Recipe, fitted: Fitted, cells: Sequence[Any]) -> np.ndarray:
+def pixels(recipe: Reader, fitted: Fitted, cells: Sequence[Any]) -> np.ndarray:
     """Images as the network reads them, uint8, shape `(images, size, size, 3)`; at least one, and all readable."""
-    return _stream(recipe, fitted, cells).array()
+    return stream(recipe, fitted, cells).array()
 
 
 def heat_maps(
@@ -123,5 +124,6 @@ def heat_maps(
     return saliency.occlusion(probability, shown, classes, patch=side, stride=max(1, side // 2))
 
 
-def _stream(recipe: Recipe, fitted: Fitted, cells: Sequence[Any]) -> images.Stream:
+def stream(recipe: Reader, fitted: Fitted, cells: Sequence[Any]) -> images.Stream:
+    """Images as the network reads them, batch by batch; once it has run through, it knows which could not be read."""
     return images.Stream(cells, fitted.facts["size"], recipe.resize, fitted.batch_rows, recipe.decoder)

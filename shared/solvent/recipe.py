@@ -1,4 +1,4 @@
-"""How a network for images is put together and trained: sections, and the settings that every domain with images has.
+"""How images are read, and a network for them is put together and trained: the settings of domains with images.
 
 Imports no keras, so that settings stay instant to import; `finetune` does what is said here.
 """
@@ -15,7 +15,7 @@ from .schedule import Training
 from .solution import Decoder, Section
 from .transfer import BACKBONES
 
-__all__ = ["FineTune", "Head", "Recipe", "problems", "refuse"]
+__all__ = ["FineTune", "Head", "Reader", "Recipe", "problems", "refuse"]
 
 
 class Head(Section):
@@ -47,10 +47,8 @@ class FineTune(Section):
     training: Training = Training(epochs=8, batch_size=32, learning_rate=3e-5, patience=3)
 
 
-class Recipe(Section):
-    """The settings that every domain with images has; a domain's own begin with them, by inheriting this section.
-
-    Nothing else gives keys that stand beside a domain's own. What fits together `problems` says, which a domain calls.
+class Reader(Section):
+    """The network that reads the images, and how they reach it: the settings that every domain with images has.
 
     Args:
         backbone: the network that reads the images; `cnn` and `mlp` are small ones, trained from nothing.
@@ -59,26 +57,12 @@ class Recipe(Section):
             takes thousands of images. `cnn` and `mlp` have none.
         size: side of the images that it reads, in pixels; its own where it is not given.
         resize: how an image becomes a square: stretch, crop (the middle) or pad.
-        head: what is trained on top; with weights: none it reads the last block alone.
-        fine_tune: how many of the backbone's blocks are trained too.
-        augmentation: changes that leave the class as it is.
-        views: augmented views of each training image that a frozen backbone reads, beside the image itself. (Networks
-            that are trained from the image on see another view in every epoch.)
-        loss: `focal` lets easy rows count less.
-        label_smoothing: share of the truth that is spread over all classes.
     """
 
     backbone: str = "vgg16"
     weights: str = "imagenet"
     size: int | None = Field(default=None, ge=8, le=2048)
     resize: Literal["stretch", "crop", "pad"] = "stretch"
-    head: Head = Head()
-    fine_tune: FineTune = FineTune()
-    augmentation: Augmentation = Augmentation()
-    views: int = Field(default=0, ge=0, le=64)
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    training: Training = Training(epochs=60, batch_size=64, learning_rate=2e-3, patience=8)
 
     @model_validator(mode="before")
     @classmethod
@@ -97,6 +81,43 @@ class Recipe(Section):
     def decoder(self) -> Decoder | None:
         """Of image files that Pillow doesn't read; a domain that has such says how."""
         return None
+
+    @property
+    def problems(self) -> dict[str, bool]:
+        """What may be wrong with settings that are each right, and whether it is."""
+        about = BACKBONES[self.backbone]
+        return {
+            f"weights: the backbone {self.backbone} is trained from nothing; write weights: none": (
+                about.constructor is None and self.weights != "none"
+            ),
+            f"size: the backbone {self.backbone} takes images of {about.least} pixels and more": (
+                self.size is not None and self.size < about.least
+            ),
+        }
+
+
+class Recipe(Reader):
+    """How a network learns to tell classes of images: settings that a domain's own begin with, by inheriting this.
+
+    Nothing else gives keys that stand beside a domain's own. What fits together `problems` says, which a domain calls.
+
+    Args:
+        head: what is trained on top; with weights: none it reads the last block alone.
+        fine_tune: how many of the backbone's blocks are trained too.
+        augmentation: changes that leave the class as it is.
+        views: augmented views of each training image that a frozen backbone reads, beside the image itself. (Networks
+            that are trained from the image on see another view in every epoch.)
+        loss: `focal` lets easy rows count less.
+        label_smoothing: share of the truth that is spread over all classes.
+    """
+
+    head: Head = Head()
+    fine_tune: FineTune = FineTune()
+    augmentation: Augmentation = Augmentation()
+    views: int = Field(default=0, ge=0, le=64)
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    training: Training = Training(epochs=60, batch_size=64, learning_rate=2e-3, patience=8)
 
     @property
     def trained_from_the_image(self) -> bool:
@@ -121,9 +142,7 @@ def problems(recipe: Recipe, scored_views: int) -> dict[str, bool]:
     mixing = recipe.augmentation != recipe.augmentation.alone
     tuning = recipe.fine_tune.training
     return {
-        f"weights: the backbone {recipe.backbone} is trained from nothing; write weights: none": (
-            about.constructor is None and not nothing
-        ),
+        **recipe.problems,
         f"head.blocks: the backbone {recipe.backbone} has {blocks} blocks": not nothing and recipe.head.blocks > blocks,
         f"fine_tune.blocks: the backbone {recipe.backbone} has {blocks} blocks": recipe.fine_tune.blocks > blocks,
         "fine_tune: with weights: none all blocks are trained; leave it out": nothing and recipe.fine_tune.blocks > 0,
@@ -132,9 +151,6 @@ def problems(recipe: Recipe, scored_views: int) -> dict[str, bool]:
         "views: augmentation is off, so all views would be alike; set some of it": recipe.views > 0 and off,
         "augmentation: a frozen backbone reads each image once, as it is; set views: 4, or leave it out": (
             not off and not whole and not seen
-        ),
-        f"size: the backbone {recipe.backbone} takes images of {about.least} pixels and more": (
-            recipe.size is not None and recipe.size < about.least
         ),
         "augmentation: mixup and cutmix mix images in each step, and a frozen backbone reads each once; leave "
         "them out, or use weights: none": mixing and (not whole or recipe.views > 0),

@@ -236,13 +236,13 @@ def occlusion(
     return found
 
 
-def overlay(image: Pixels, heat: ArrayLike) -> Pixels:
+def overlay(image: Pixels, heat: ArrayLike, most: float | None = None) -> Pixels:
     """Lay a map over its image: the greater the evidence, the warmer and the less transparent.
 
     Args:
         image: RGB, shape `(height, width, 3)`.
-        heat: of any size; brought to the image's bilinearly, and so that its greatest value is 1. What is negative
-            counts as 0.
+        heat: of any size; brought to the image's bilinearly. What is negative counts as 0.
+        most: the value that is as warm as it gets; the map's own greatest one where it is not given.
 
     Returns:
         RGB, shape `(height, width, 3)`.
@@ -252,7 +252,7 @@ def overlay(image: Pixels, heat: ArrayLike) -> Pixels:
     height, width = image.shape[:2]
     positive = np.maximum(np.asarray(heat, np.float32), 0)
     fitted = np.asarray(Image.fromarray(positive).resize((width, height), Image.Resampling.BILINEAR))
-    share = fitted / (fitted.max() or 1.0)
+    share = np.minimum(fitted / ((fitted.max() if most is None else most) or 1.0), 1)
     colours = colormaps["inferno"](0.35 + 0.65 * share)[..., :3] * 255
     opacity = OPAQUE * share[..., None]
     blended: Pixels = np.rint(image * (1 - opacity) + colours * opacity).astype(np.uint8)

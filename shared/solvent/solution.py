@@ -116,6 +116,8 @@ class Column:
         shared: whether many rows may share a text or an image in it, such as the question that they answer: equal ones
             are no copies.
         decoder: of images that Pillow doesn't read.
+        open: of a target with classes: rows of one will do to learn from, and later ones may be of any, as where all
+            others are told by what they are not.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Column:
     shared: bool = False
     decoder: Decoder | None = None
     scored_only: bool = False
+    open: bool = False
     meaning: str = ""
 
 

@@ -41,7 +41,7 @@ def fit(settings: Medical, data: Data) -> Fitted:
         other = finetune.learn(settings, learnt, inner)
         models[f"member-{number}"] = other.model
         tried += [{**choice, "what": f"member {number}: {choice['what']}"} for choice in other.choices]
-    facts = imaging.facts(settings, data, network, asked.meaning)
+    facts = imaging.facts(settings, data, network.choices, asked.meaning)
     facts["choices"] = [*facts["choices"], *tried]
     facts["meaning"] = dict.fromkeys(("model", *models), facts["meaning"]["model"])
     fitted = Fitted(models={"model": network.model, **models}, facts=facts, batch_rows=finetune.BATCH_ROWS)

@@ -1,6 +1,7 @@
 """Data sets that image classification can train on. Imports neither keras nor pandas."""
 
-from solvent import Dataset, Folder, Remote, later
+from solvent import Dataset, Remote, later
+from solvent.steel import HOME, LICENCE, PHOTOS
 
 __all__ = ["DATASETS"]
 
@@ -36,22 +37,10 @@ DATASETS = (
     Dataset(
         name="neu_surface_defects",
         summary="1,800 photos of hot-rolled steel strip, 300 of each of 6 kinds of defect",
-        licence="not stated; cite Song and Yan, Applied Surface Science 285, 2013",
-        home="http://faculty.neu.edu.cn/songkechen/zh_CN/zhym/263269/list/index.htm",
-        files=(
-            Folder(
-                name="neu-steel-surface",
-                ending=".jpg",
-                count=1800,
-                sha256="9cdfa09048520123381d399ff734392ddc3b8fa6dfa8faef52d3b3cdebaadc71",
-                source="computed from the photos in such folders by find . -name '*.jpg' -printf '%P\\n' | "
-                "LC_ALL=C sort | xargs sha256sum | sha256sum",
-                by_hand="Get NEU-DET (the photos are .jpg, 200 by 200) from the home page, and sort them by the first "
-                "part of their names into neu-steel-surface/crazing, inclusion, patches, pitted_surface, "
-                "rolled-in_scale and scratches, training and validation photos together.",
-            ),
-        ),
-        read=later("solvent_vision.public:steel"),
+        licence=LICENCE,
+        home=HOME,
+        files=(PHOTOS,),
+        read=later("solvent.steel:photos"),
         config={
             "columns": {"image": "image", "label": "label", "id": "id"},
             "split": {"by": "stratified", "fractions": [0.64, 0.16, 0.2]},

@@ -37,7 +37,7 @@ def fit(settings: Vision, data: Data) -> Fitted:
     logits = network.logits(list(data.valid["image"]))
     facts = {
         "classes": classes,
-        **imaging.facts(settings, data, network, answers.meaning()),
+        **imaging.facts(settings, data, network.choices, answers.meaning()),
         **answers.calibrated(logits[data.valid.index.get_indexer(rest.index)], rest),
     }
     return Fitted(

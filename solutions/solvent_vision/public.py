@@ -13,27 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["cifar10", "cifar100", "mnist", "steel"]
+__all__ = ["cifar10", "cifar100", "mnist"]
 
 # A part of the published training images is needed to choose by; the published test images stay what they are.
 VALID_SHARE = {"mnist": 6, "cifar": 5}  # one in so many, the last ones
-
-
-def steel(files: Mapping[str, Path]) -> pd.DataFrame:
-    """1,800 photos of steel in class folders; `id` is the path below the folder. Two of them are one file.
-
-    Source: Song and Yan, A noise robust method based on completed local binary patterns for hot-rolled steel strip
-    surface defects, Applied Surface Science 285, 2013.
-    """
-    top = files["neu-steel-surface"].absolute()
-    photos = sorted(top.glob("*/*.jpg"))
-    return pd.DataFrame(
-        {
-            "id": [photo.relative_to(top).as_posix() for photo in photos],
-            "image": [str(photo) for photo in photos],
-            "label": [photo.parent.name for photo in photos],
-        }
-    )
 
 
 def mnist(files: Mapping[str, Path]) -> pd.DataFrame:

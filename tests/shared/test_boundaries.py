@@ -63,7 +63,8 @@ def test_no_class_inherits_but_from_keras_pydantic_and_errors():
     """Law 3: reuse by calling, and by embedding settings sections."""
     allowed = {
         "Section",
-        "Recipe",  # the section of settings that every domain with images begins with, beside its own keys
+        "Reader",  # the section of settings that every domain with images begins with, beside its own keys
+        "Recipe",  # what those that learn classes of images begin with
         "BaseModel",
         "SolventError",
         "Exception",

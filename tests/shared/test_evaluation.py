@@ -224,6 +224,12 @@ def test_the_baseline_is_the_best_rival_on_validation_rows_and_differences_are_p
     assert found["test"]["metrics"]["accuracy"]["value"] == pytest.approx(170 / 180)
 
 
+def test_where_validation_rows_tell_of_no_headline_the_first_rival_is_the_baseline(judge, scored):
+    options = {"outputs": OUTPUTS, "slices": {}, "copied": pd.Index([]), "set_aside": 0, "folds": 0}
+    found = judge.report(scored, {OURS: np.nan, "always hot": np.nan}, {"always hot": 0.1}, **options)
+    assert found["test"]["baseline"]["name"] == "always hot"
+
+
 def test_the_protocol_of_folds_says_that_models_are_pooled(judge, scored):
     protocol = report(judge, scored, folds=5)["protocol"]
     assert protocol.startswith("Out-of-fold scores of 5 models, pooled.")

@@ -201,4 +201,7 @@ def test_an_overlay_leaves_the_rest_of_the_image_alone() -> None:
     np.testing.assert_array_equal(laid[20:, 20:], image[20:, 20:])
     assert np.abs(laid[:3, :3].astype(int) - 90).max() > 50
     np.testing.assert_array_equal(saliency.overlay(image, -heat), image)
+    weak, strong = (saliency.overlay(image, heat, most=most).astype(int) for most in (0.4, 0.1))
+    assert 0 < np.abs(weak - 90).max() < np.abs(laid.astype(int) - 90).max()
+    np.testing.assert_array_equal(strong[:3, :3], laid[:3, :3])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(saliency.png(laid)))), laid)

@@ -1,6 +1,7 @@
 """The scan: what it finds, what it must not find, what it refuses."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,16 @@ def test_one_class_is_refused(part: str) -> None:
     parts[part] = parts[part].assign(target=words(["good"] * len(parts[part])).to_numpy())
     found = named(scan(parts, known, given=False), "one_class")
     assert found.severity == "refusal" and f"{part} rows have the one value 'good'" in found.message
+
+
+def test_an_open_target_may_have_one_class_and_only_what_is_not_measured_is_told() -> None:
+    table, known = loans(300)
+    fields = tuple(replace(field, open=field.name == "target") for field in known.fields)
+    parts = {name: part.assign(target="good") for name, part in parts_of(table).items()}
+    found = named(scan(parts, replace(known, fields=fields), given=False), "one_class")
+    assert found.severity == "warning" and "all 60 test rows are 'good'" in found.message
+    mixed = {**parts, "test": parts_of(table)["test"]}
+    assert not [item for item in scan(mixed, replace(known, fields=fields), given=False) if item.name == "one_class"]
 
 
 @pytest.mark.parametrize("part", ["train", "test"])

@@ -228,6 +228,15 @@ def test_a_class_that_training_did_not_have_makes_its_row_bad():
     assert len(checked(schema, table, targets=False).good) == 4
 
 
+def test_a_target_that_is_open_may_have_any_class_and_training_rows_of_one():
+    columns = Columns(targets=(Column(name="target", kind="category", open=True),), features=("number",))
+    schema = learnt(columns, {"target": "bad"}, pd.DataFrame({"bad": ["no"] * 4, "x": [1, 2, 3, 4]}))
+    table = loans(x=[1, 2, 3, 4]).assign(bad=["yes", "maybe", None, "no"])
+    assert checked(schema, table).bad["reasons"].tolist() == ["bad: is missing"]
+    assert checked(schema, table).good["target"].tolist() == ["yes", "maybe", "no"]
+    assert Schema.from_json(schema.to_json()).field("target").open
+
+
 def test_a_repeated_or_missing_id_makes_the_later_row_bad():
     table = loans(loan=[7, 8, 7, None], x=[1, 2, 3, 4])
     schema = learnt(CREDIT, {"target": "bad", "id": "loan"}, table.assign(loan=[1, 2, 3, 4]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from .wording import humane, shorten
 
-__all__ = ["metric_label", "metric_meaning", "metric_rises", "of_class"]
+__all__ = ["OF_A_CLASS", "metric_label", "metric_meaning", "metric_rises", "of_class"]
 
 # name: (label, meaning, whether higher is better). A domain says what its own mean (`Solution.meanings`).
 _METRICS: dict[str, tuple[str, str, bool | None]] = {
@@ -56,8 +56,8 @@ _METRICS: dict[str, tuple[str, str, bool | None]] = {
     "perplexity": ("Perplexity", "effective number of choices for each token", False),
 }
 
-# Of one class: what {} stands for is its name.
-_OF_A_CLASS = {
+# Of one class: what {} stands for is its name. These have a table of their own.
+OF_A_CLASS = {
     "precision": "share of the rows that we name {} that are",
     "recall": "share of the rows that are {} that we name so",
     "f1": "harmonic mean of the precision and the recall of {}",
@@ -95,7 +95,9 @@ def metric_meaning(
         several: a row may have several of them.
     """
     if found := of_class(name):
-        return _OF_A_CLASS.get(found[0], "").format(shorten(found[1]))
+        if found[0] in OF_A_CLASS:
+            return OF_A_CLASS[found[0]].format(shorten(found[1]))
+        return f"{metric_meaning(found[0], own)}; of {shorten(found[1])} alone"
     base = name.partition("@")[0]
     if base in own:
         return str(own[base]["text"])

@@ -100,7 +100,7 @@ def lists(bundle: Mapping[str, JSON]) -> bool:
 def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """Every metric of every model, the headline first; none where there is no test part.
 
-    Those of single classes, such as `f1 of NAME`, have a table of their own.
+    Those of single classes that `class_table` shows, such as `f1 of NAME`, are not among them.
     """
     test, rivals = bundle["test"], bundle["rivals"]
     if not test:
@@ -128,7 +128,7 @@ def metrics(bundle: Mapping[str, JSON]) -> list[dict[str, JSON]]:
 
 def _of_known_class(name: str, bundle: Mapping[str, JSON]) -> bool:
     found = metric_names.of_class(name)
-    return found is not None and found[1] in classes(bundle)
+    return found is not None and found[0] in metric_names.OF_A_CLASS and found[1] in classes(bundle)
 
 
 def findings(bundle: Mapping[str, JSON], pictures: Sequence[bytes] = ()) -> list[dict[str, JSON]]:

@@ -27,7 +27,7 @@ def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[
         allow: names of findings that the user accepts.
     """
     for field in schema.targets:
-        if field.kind not in ("category", "list") or not field.levels or field.name not in table:
+        if field.kind not in ("category", "list") or field.open or not field.levels or field.name not in table:
             continue
         cells = kinds.read(table[field.name], field.kind).values.reset_index(drop=True)
         if field.kind == "list":  # a cell for each of a row's classes

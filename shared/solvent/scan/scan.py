@@ -165,7 +165,18 @@ def _one_class(parts: Frames, schema: Schema) -> Iterator[Finding]:
             if field.name not in table or field.kind not in ("category", "number"):
                 continue
             counts = table[field.name].value_counts()
-            if len(counts) < 2:
+            if field.open:
+                if part == "test" and len(counts) < 2:
+                    yield Finding(
+                        name="one_class",
+                        severity="warning",
+                        message=f"Column {field.source}: all {many(len(table), 'test row')} are {counts.index[0]!r}. "
+                        "How well others are told from them is not measured: metrics of both have no value.",
+                        cure="Nothing has to be done. With rows of other classes more can be said.",
+                        columns=(field.source,),
+                        count=len(table),
+                    )
+            elif len(counts) < 2:
                 them = many(len(table), f"{part} row")
                 have = (
                     f"all {them} have the one value {counts.index[0]!r}"

@@ -178,7 +178,7 @@ def _checked_labels(field: Field, values: pd.Series, reasons: Reasons) -> pd.Ser
 
 def _check_levels(field: Field, cells: kinds.Cells, reasons: Reasons, notes: dict[str, int]) -> None:
     values, known = cells.values, {*(field.levels or ()), *field.states}
-    if known.issuperset(cells.levels):
+    if field.open or known.issuperset(cells.levels):
         return
     unseen = ~(values.isna() | values.isin(list(known))).to_numpy()
     if field.role == "target":

@@ -176,6 +176,7 @@ def _solutions_fields(columns: Columns, said: Declaration, names: Sequence[str],
                 shared=column.shared,
                 decoder=column.decoder,
                 scored_only=column.scored_only,
+                open=column.open,
                 named=True,
                 meaning=column.meaning,
             )

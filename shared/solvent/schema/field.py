@@ -23,6 +23,7 @@ class Field:
         shared: whether equal texts or images in it are ordinary, and no copies.
         decoder: of images that Pillow doesn't read.
         scored_only: whether only tables that are scored may have it.
+        open: whether a target's classes may be others than those of the training rows.
         named: whether the solution names this column; others have a general role, or are features by their kind.
         allowed: the declared range, both ends included.
         codes: declared cells that mean "no information".
@@ -41,6 +42,7 @@ class Field:
     shared: bool = False
     decoder: Decoder | None = None
     scored_only: bool = False
+    open: bool = False
     named: bool = False
     unit: str | None = None
     meaning: str = ""

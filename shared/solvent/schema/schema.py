@@ -10,10 +10,10 @@ Inside the house a column has its role's name, or its own; messages use the user
 | time | missing | row bad | without a zone, in UTC where the cell names a zone |
 | id | row bad | - | role id: a repeated one makes the later row bad, and it keeps its type; others are strings |
 
-A missing cell makes its row bad where the field is `required`. A target that is missing, or is of a class that
-training did not have, makes its row bad. One bad row makes all rows of its `entity` bad: what is left of a machine's
-series or a patient's images would be another one. Declared codes ("no information") are exempt from ranges and
-statistics; a code that is a word reads as missing in a number column.
+A missing cell makes its row bad where the field is `required`. A target that is missing, or that is not
+`open` and of a class that training did not have, makes its row bad. One bad row makes all rows of its `entity` bad:
+what is left of a machine's series or a patient's images would be another one. Declared codes ("no information") are
+exempt from ranges and statistics; a code that is a word reads as missing in a number column.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ __all__ = ["refuse_lost_classes"]
 
 def refuse_lost_classes(table: pd.DataFrame, cuts: Sequence[Parts], schema: Schema, seed: int) -> None:
     """What `split.refuse_lost_classes` promises."""
-    targets = [field for field in schema.targets if field.kind == "category" and field.name in table]
+    targets = [field for field in schema.targets if field.kind == "category" and not field.open and field.name in table]
     for number, cut in enumerate(cuts, start=1):
         train, valid = table.iloc[cut.train], table.iloc[cut.valid]
         halves = cutting.halves(valid, schema, seed)
