@@ -1,9 +1,9 @@
-"""From an estimate to an interval, the probability of a failure, and an alarm: by errors on machines that chose nothing.
+"""From an estimate to an interval, the probability of a failure and an alarm, by errors on machines that chose nothing.
 
 Errors are measured in units of how large they usually are at such an estimate, which is learnt from some machines; how
 far they reach is then read off other machines, which chose nothing (split conformal prediction). A machine has several
-rows among them, each of which counts as its share of the machine, and one more machine with boundless errors counts too:
-so the promise holds for a row of a new machine, if machines are exchangeable.
+rows among them, each of which counts as its share of the machine, and one more machine with boundless errors counts
+too: so the promise holds for a row of a new machine, if machines are exchangeable.
 
 Source: Lei et al., Distribution-Free Predictive Inference for Regression, 2018 (errors in units of their usual size);
 Lee, Barber and Willett, Distribution-Free Inference with Hierarchical Data, 2023 (several rows of a machine).

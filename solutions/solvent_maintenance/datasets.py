@@ -7,7 +7,7 @@ __all__ = ["DATASETS"]
 DATASETS = (
     Dataset(
         name="drawn_machines",
-        summary="15,400 hours of 240 made pumps that ran to failure: six sensors, two loads",
+        summary="15,760 hours of 240 made pumps that ran to failure: five sensors, two loads",
         licence="Apache-2.0 (drawn by this package)",
         home="this package, sample.py",
         made=True,
@@ -28,10 +28,10 @@ DATASETS = (
     # No address: NASA moves the archive from time to time, and none was found whose files could be compared.
     Dataset(
         name="cmapss_fd001",
-        summary="33,727 cycles of 200 simulated turbofan engines in their published parts, the last 20 training engines "
-        "as validation (NASA C-MAPSS FD001)",
-        licence="public domain (a work of the US government); cite Saxena, Goebel, Simon and Eklund, Damage Propagation "
-        "Modeling for Aircraft Engine Run-to-Failure Simulation, PHM 2008",
+        summary="33,727 cycles of 200 simulated turbofan engines in their published parts, the last 20 training "
+        "engines as validation (NASA C-MAPSS FD001)",
+        licence="public domain (a work of the US government); cite Saxena, Goebel, Simon and Eklund, Damage "
+        "Propagation Modeling for Aircraft Engine Run-to-Failure Simulation, PHM 2008",
         home="NASA Prognostics Center of Excellence, data set repository, Turbofan Engine Degradation Simulation",
         files=(
             Folder(

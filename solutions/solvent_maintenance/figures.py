@@ -59,7 +59,9 @@ def _courses(settings: Maintenance, rows: pd.DataFrame, scored: pd.DataFrame) ->
         axes.plot(steps, np.minimum(steps, settings.cap), color="0.7", linewidth=1, label="truth, up to the cap")
         for place, machine in enumerate(machines):
             own = rows[rows["machine"] == machine].sort_values("cycle")
-            axes.plot(own["rul"], scored.loc[own.index, "prediction"], "o-", color=f"C{place}", markersize=3, label=machine)
+            axes.plot(
+                own["rul"], scored.loc[own.index, "prediction"], "o-", color=f"C{place}", markersize=3, label=machine
+            )
         axes.set(xlabel="cycles before the failure", ylabel="estimate", xlim=(longest, 0), ylim=(0, None))
         axes.legend(fontsize=7)
 
@@ -88,8 +90,8 @@ def _sides(settings: Maintenance, truth: np.ndarray, estimate: np.ndarray, weigh
     share = weight[late >= 0].sum() / weight.sum()
     return Figure(
         title="Too short and too long",
-        caption=f"{share:.0%} of the estimates are too long: acting on them comes too late. Remaining life counts up to "
-        f"{settings.cap:g} cycles; each machine counts as one.",
+        caption=f"{share:.0%} of the estimates are too long: acting on them comes too late. Remaining life counts up "
+        f"to {settings.cap:g} cycles; each machine counts as one.",
         draw=draw,
     )
 

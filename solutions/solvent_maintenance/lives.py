@@ -72,7 +72,7 @@ def checks(settings: Maintenance, rows: pd.DataFrame) -> list[Finding]:
             Finding(
                 name="cycle_twice",
                 severity="refusal",
-                message=f"{len(machines):,} machines have a cycle twice, such as {machines[0]!r}: their rows have no order.",
+                message=f"{len(machines):,} machines, such as {machines[0]!r}, have a cycle twice: no order is known.",
                 cure="Give each row of a machine its own cycle, or leave copied rows out.",
                 columns=("machine", "cycle"),
                 count=len(machines),

@@ -15,8 +15,8 @@ MEANINGS = {
     "auc": Meaning("chance that a machine that fails within the horizon is given a higher probability of it", True),
     "brier": Meaning("mean squared error of the probability of a failure within the horizon", False),
     "cost": Meaning(
-        "mean cost of a decision: of an alarm, the cycles that the machine would still have run; of none, a missed failure "
-        "where it fails within the horizon",
+        "mean cost of a decision: of an alarm, the cycles that the machine would still have run; of none, a missed "
+        "failure where it fails within the horizon",
         False,
     ),
     "missed": Meaning("share of the machines that fail within the horizon and raise no alarm", False),

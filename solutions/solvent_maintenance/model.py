@@ -1,4 +1,4 @@
-"""Fit networks that each leave a fold of the machines out; calibrate by what they made of machines they had not seen."""
+"""Fit networks that each leave a fold of the machines out, and calibrate by what each made of its own fold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +56,14 @@ class Learning:
             choosing = np.isin(at, dealt.choosing)
         reader = Reader.learnt(settings, rows.iloc[dealt.learnt], data.schema, data.seed)
         return cls(
-            settings, data, dealt, reader, reader.read(rows), np.minimum(remaining(settings, rows), settings.cap), at, choosing
+            settings,
+            data,
+            dealt,
+            reader,
+            reader.read(rows),
+            np.minimum(remaining(settings, rows), settings.cap),
+            at,
+            choosing,
         )
 
     @property
@@ -94,9 +101,7 @@ class Learning:
         rows = cases(self.settings, self.data.valid)
         wanted = (rows["score_this"] == "true").to_numpy()
         positions = self.dealt.valid[wanted]
-        told = answers(
-            self.settings, errors, rows.index[wanted], self.dealt.unseen(estimate(positions), positions)
-        )
+        told = answers(self.settings, errors, rows.index[wanted], self.dealt.unseen(estimate(positions), positions))
         return with_context(told, rows.index, wanted)
 
 
@@ -200,9 +205,7 @@ def scorer(settings: Maintenance, fitted: Fitted) -> Score:
     return scoring(settings, errors, estimate)
 
 
-def scoring(
-    settings: Maintenance, errors: Errors, estimate: Callable[[pd.DataFrame, np.ndarray], np.ndarray]
-) -> Score:
+def scoring(settings: Maintenance, errors: Errors, estimate: Callable[[pd.DataFrame, np.ndarray], np.ndarray]) -> Score:
     """A scorer of anything that estimates the remaining life.
 
     Args:

@@ -61,7 +61,9 @@ class Placed(keras.layers.Layer):
     """Adds to each cycle of a window a vector that is learnt for its place, shape `(rows, window, units)`."""
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        self.places = self.add_weight(name="places", shape=shape[1:], initializer=keras.initializers.RandomNormal(0, 0.02))
+        self.places = self.add_weight(
+            name="places", shape=shape[1:], initializer=keras.initializers.RandomNormal(0, 0.02)
+        )
 
     def call(self, tensor: Any) -> Any:
         return tensor + self.places

@@ -29,16 +29,16 @@ SETTINGS: dict[str, Any] = {
     "cap": 60,
     "operating": ["load"],
     "modes": 2,
-    "members": 3,
+    "members": 2,
     "cuts": 5,
     "scoring": {"horizon": 10, "early_cycle": 1, "missed_failure": 40},
-    "training": {"epochs": 8, "batch_size": 64, "learning_rate": 0.004, "ema": 0.98},
+    "training": {"epochs": 6, "batch_size": 32, "learning_rate": 0.005, "ema": 0.98},
 }
 COLUMNS = {"machine": "pump", "cycle": "hours"}
 
 
 def machines(seed: int) -> Sample:
-    return Sample(rows=_drawn(100, seed), settings=SETTINGS, columns=COLUMNS, floor=12.0)
+    return Sample(rows=_drawn(60, seed), settings=SETTINGS, columns=COLUMNS, floor=12.0)
 
 
 def drawn_machines(_: Any) -> pd.DataFrame:

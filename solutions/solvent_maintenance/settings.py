@@ -70,8 +70,8 @@ class Maintenance(Section):
         modes: of operation; sensors are standardised in each. 1 leaves the operating settings out.
         members: networks that each leave out a fold of the machines. Their mean is what scores; the interval comes from
             what each made of the machines that it had not seen.
-        cuts: cycles at which a machine that ran to failure is measured, one at random in each of so many equal stretches
-            of its life; one that had not failed yet is measured at its last. Each machine counts as one.
+        cuts: cycles at which a machine that ran to failure is measured, one at random in each of so many equal
+            stretches of its life; one that had not failed yet is measured at its last. Each machine counts as one.
         coverage: of the intervals: the share of machines whose remaining life, up to the cap, lies in theirs.
         scoring: what a job may replace: horizon and costs.
     """

@@ -12,7 +12,8 @@ counts up to 125 cycles, in training and in the metrics, as in the papers; uncap
 The bars: the mean test RMSE over the seeds is at most 13.5, and the 90 % interval holds 82 to 96 of the 100 engines in
 each. Published LSTMs and CNNs reach 12 to 16; a constant mean 41.6, uncapped.
 
-Source: Saxena, Goebel, Simon and Eklund, Damage Propagation Modeling for Aircraft Engine Run-to-Failure Simulation, 2008.
+Source: Saxena, Goebel, Simon and Eklund, Damage Propagation Modeling for Aircraft Engine Run-to-Failure Simulation,
+2008.
 """
 
 import argparse
@@ -95,7 +96,9 @@ def _tested(model: str, config: Any, folder: Path, seed: int) -> dict[str, Any]:
     measured = {"ours": facts["test"]["metrics"]}
     measured |= {name: rival["metrics"] for name, rival in facts["rivals"].items()}
     row |= {name: {metric: found[metric]["value"] for metric in SHOWN} for name, found in measured.items()}
-    ends = {metric: (measured["ours"][metric]["low"], measured["ours"][metric]["high"]) for metric in ("rmse", "coverage")}
+    ends = {
+        metric: (measured["ours"][metric]["low"], measured["ours"][metric]["high"]) for metric in ("rmse", "coverage")
+    }
     print(f"seed {seed}, {facts['test']['rows']} engines, {row['seconds']} s:", row["ours"], ends, flush=True)
     return row
 
