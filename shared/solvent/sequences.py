@@ -44,12 +44,6 @@ class Series:
         places[rows] = np.arange(len(rows))
         return cls(rows, np.repeat(starts, lengths), places)
 
-    @property
-    def lasts(self) -> NDArray[np.int64]:
-        """The positions in the table of each entity's last row, shape `(entities,)`."""
-        ends = np.append(np.flatnonzero(np.diff(self.begins)), len(self.rows) - 1) if len(self.rows) else []
-        return self.rows[np.asarray(ends, np.int64)]
-
     def filled(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Numbers with gaps closed by the entity's last known number before; 0 where there is none.
 

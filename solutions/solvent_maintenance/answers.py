@@ -50,10 +50,13 @@ class Errors:
         return np.interp(estimate, self.at, self.usual)
 
     def chance_within(self, estimate: np.ndarray, limit: float) -> np.ndarray:
-        """The probability that the truth is at most `limit`, in (0, 1), shape `(rows,)`."""
-        below = np.append(0.0, np.cumsum(self.share))
-        places = np.searchsorted(self.scaled, (limit - estimate) / self.size(estimate), side="right")
-        return below[places] + (1 - below[-1]) / 2  # the one more machine may fail on either side
+        """The probability that the truth is at most `limit`, in (0, 1), shape `(rows,)`.
+
+        Between two errors it is interpolated; the one machine more fails on either side alike.
+        """
+        below = np.cumsum(self.share)
+        middle = below - self.share / 2 + (1 - below[-1]) / 2
+        return np.interp((limit - estimate) / self.size(estimate), self.scaled, middle)
 
     def table(self) -> np.ndarray:
         """What the bundle keeps of the scaled errors, shape `(rows, 2)`."""

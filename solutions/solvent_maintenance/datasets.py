@@ -15,6 +15,7 @@ DATASETS = (
         config={
             "columns": {"machine": "pump", "cycle": "hours"},
             "settings": {
+                "model": "cnn",
                 "network": {"units": 32, "kernel": 3, "layers": 2, "dropout": 0.1},
                 "window": 16,
                 "cap": 60,

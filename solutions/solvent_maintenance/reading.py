@@ -21,7 +21,7 @@ __all__ = ["Reader", "Rows"]
 
 CONSTANT = 1e-9  # of a sensor's size: what varies less is rounding
 FARTHEST = 10.0  # deviations: a sensor that fails must not drown the others
-BATCH = 8192
+BATCH = 1024
 
 
 @dataclass(frozen=True)

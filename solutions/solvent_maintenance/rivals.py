@@ -41,7 +41,7 @@ def boosting(settings: Maintenance, data: Data) -> Score | Refitted:
 
     def fit(learnt: np.ndarray) -> Estimate:
         trees = HistGradientBoostingRegressor(
-            max_iter=150, learning_rate=0.08, max_leaf_nodes=15, min_samples_leaf=40, random_state=data.seed
+            max_iter=100, learning_rate=0.1, max_leaf_nodes=15, min_samples_leaf=40, random_state=data.seed
         )
         trees.fit(statistics(learning.rows, learnt), learning.life[learnt])
         return lambda table, positions: trees.predict(statistics(table, positions))

@@ -24,6 +24,7 @@ SENSORS = {
 UNTOLD = 60  # cycles before failure from which wear shows
 
 SETTINGS: dict[str, Any] = {
+    "model": "cnn",
     "network": {"units": 16, "kernel": 3, "layers": 1, "dropout": 0.1},
     "window": 16,
     "cap": 60,

@@ -32,11 +32,11 @@ class Network(Section):
         layers: one upon the other.
         kernel: of the CNN: how many neighbouring cycles a filter reads.
         heads: of the Transformer.
-        dropout: share of a layer's outputs that each training step leaves out.
+        dropout: share of the last layer's inputs that each training step leaves out.
     """
 
-    units: int = Field(64, ge=2, le=1024)
-    layers: int = Field(2, ge=1, le=12)
+    units: int = Field(32, ge=2, le=1024)
+    layers: int = Field(1, ge=1, le=12)
     kernel: int = Field(5, ge=1, le=64)
     heads: int = Field(4, ge=1, le=32)
     dropout: float = Field(0.2, ge=0, lt=1)
@@ -45,11 +45,11 @@ class Network(Section):
 TRAINING: Mapping[str, Any] = {
     "epochs": 12,
     "batch_size": 256,
-    "learning_rate": 2e-3,
+    "learning_rate": 4e-3,
     "keep": "last",
     "patience": None,
     "clip": 1.0,
-    "ema": 0.99,
+    "ema": 0.98,
     "refit": True,
 }
 
@@ -76,7 +76,7 @@ class Maintenance(Section):
         scoring: what a job may replace: horizon and costs.
     """
 
-    model: Literal["lstm", "gru", "cnn", "transformer"] = "cnn"
+    model: Literal["lstm", "gru", "cnn", "transformer"] = "gru"
     network: Network = Network()
     window: int = Field(30, ge=1, le=4096)
     cap: float = Field(125, gt=0)

@@ -27,16 +27,17 @@ import numpy as np
 from written import write
 
 import solvent
-from solvent import datasets, tables
+from solvent import Data, config, datasets, devices, startup, tables
+from solvent.prepare import prepare
 
 SOLUTION = "solvent_maintenance:SOLUTION"
 SHOWN = ("rmse", "mae", "nasa_score", "rmse_uncapped", "nasa_score_uncapped", "coverage", "width", "auc", "cost")
 MOST_RMSE, COVERED = 13.5, (0.82, 0.96)
 CANDIDATES: dict[str, dict[str, Any]] = {
-    "cnn": {"model": "cnn"},
     "gru": {"model": "gru"},
     "lstm": {"model": "lstm"},
-    "transformer": {"model": "transformer"},
+    "cnn": {"model": "cnn", "network": {"layers": 2}, "training": {"learning_rate": 2e-3}},
+    "transformer": {"model": "transformer", "network": {"layers": 2}, "training": {"learning_rate": 2e-3}},
 }
 
 
@@ -46,6 +47,7 @@ def main() -> None:
     arguments.add_argument("--models", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), help="tried")
     arguments.add_argument("--out", type=Path, default=Path("tests/benchmarks/results/cmapss.json"))
     given = arguments.parse_args()
+    startup.tensorflow()
     about = {item.name: item for item in solvent.find(SOLUTION).datasets}["cmapss_fd001"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -78,20 +80,25 @@ def main() -> None:
     )
 
 
-def _chosen(models: list[str], config: Any, folder: Path) -> tuple[str, list[dict[str, Any]]]:
+def _chosen(models: list[str], about: Any, folder: Path) -> tuple[str, list[dict[str, Any]]]:
     """The candidate with the smallest RMSE on training engines that its networks had not seen."""
+    from solvent_maintenance import model as networks
+
     tried = []
     for model in models:
+        run = config.load(_config(model, about, folder, 0, ("train", "valid")))
+        prepared = prepare(run)
+        data = Data(prepared.part("train"), prepared.part("valid"), prepared.schema, {}, 0, folder / f"choice-{model}")
         started = time.monotonic()
-        bundle = _trained(model, config, folder, folder / f"choice-{model}", seed=0, parts=("train", "valid"))
-        unseen = bundle.facts["facts"]["unseen"]
+        with devices.scope(run.device):
+            unseen = networks.fit(run.settings, data).facts["unseen"]
         tried.append({"model": model, **unseen, "seconds": round(time.monotonic() - started)})
         print("tried on training engines:", tried[-1], flush=True)
     return min(tried, key=lambda row: row["rmse"])["model"], tried
 
 
-def _tested(model: str, config: Any, folder: Path, seed: int) -> dict[str, Any]:
-    bundle = _trained(model, config, folder, folder / f"seed-{seed}", seed, ("train", "valid", "test"))
+def _tested(model: str, about: Any, folder: Path, seed: int) -> dict[str, Any]:
+    bundle = solvent.train(_config(model, about, folder, seed, ("train", "valid", "test")), folder / f"seed-{seed}")
     facts, row = bundle.facts, {"seed": seed, "seconds": round(bundle.facts["seconds"]["fit"])}
     measured = {"ours": facts["test"]["metrics"]}
     measured |= {name: rival["metrics"] for name, rival in facts["rivals"].items()}
@@ -103,16 +110,13 @@ def _tested(model: str, config: Any, folder: Path, seed: int) -> dict[str, Any]:
     return row
 
 
-def _trained(model: str, config: Any, folder: Path, out: Path, seed: int, parts: tuple[str, ...]) -> solvent.Bundle:
-    return solvent.train(
-        {
-            "solution": SOLUTION,
-            "data": {**{part: str(folder / f"{part}.parquet") for part in parts}, "columns": config["columns"]},
-            "settings": {**config["settings"], **CANDIDATES[model]},
-            "device": {"seed": seed},
-        },
-        out,
-    )
+def _config(model: str, about: Any, folder: Path, seed: int, parts: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "solution": SOLUTION,
+        "data": {**{part: str(folder / f"{part}.parquet") for part in parts}, "columns": about["columns"]},
+        "settings": {**about["settings"], **CANDIDATES[model]},
+        "device": {"seed": seed},
+    }
 
 
 if __name__ == "__main__":

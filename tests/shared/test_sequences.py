@@ -16,7 +16,6 @@ def test_rows_of_one_entity_follow_each_other_in_their_order():
     assert series.rows.tolist() == [2, 0, 4, 3, 5, 1]
     assert series.begins.tolist() == [0, 0, 0, 3, 3, 3]
     assert series.rows[series.places].tolist() == [0, 1, 2, 3, 4, 5]
-    assert series.lasts.tolist() == [4, 1]
 
 
 def test_a_window_holds_an_entitys_last_rows_and_says_which_are_there():
@@ -49,4 +48,3 @@ def test_a_gap_takes_the_entitys_last_known_number_and_never_anothers():
 def test_no_rows_have_no_windows(length):
     series = Series.of([], [])
     assert series.windows(np.zeros((0, 3), np.float32), [], length).shape == (0, length, 4)
-    assert series.lasts.tolist() == []

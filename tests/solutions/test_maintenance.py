@@ -164,7 +164,7 @@ def test_intervals_hold_as_many_new_machines_as_promised_and_are_as_wide_as_erro
         width = (told["high"] - told["low"]).to_numpy()
         widths.append(width[new > 70].mean() / width[new < 35].mean())
     assert 0.89 < np.mean(held) < 0.94
-    assert 5 < np.mean(widths) < 15
+    assert 3 < np.mean(widths) < 6  # errors of size 0.8 and 8; none is taken for smaller than 0.02 of the longest
 
 
 def test_with_too_few_machines_the_interval_says_nothing_and_so_does_a_warning():
@@ -183,15 +183,15 @@ def known_errors(reach: float = 1.0) -> answers.Errors:
     return answers.Errors(np.array([50.0]), np.array([2.0]), np.arange(10) - 4.5, np.full(10, 1 / 11), reach)
 
 
-def test_the_probability_of_a_failure_counts_errors_and_half_of_a_machine_more():
+def test_the_probability_of_a_failure_counts_errors_and_half_of_one_machine_more():
     found = known_errors().chance_within(np.array([10.0, 13.0, 500.0, 0.0]), 10)
-    assert found == pytest.approx([5.5 / 11, 3.5 / 11, 0.5 / 11, 10.5 / 11])
+    assert found == pytest.approx([5.5 / 11, 4 / 11, 1 / 11, 10 / 11])
 
 
 def test_an_alarm_comes_where_stopping_is_cheaper():
     settings = Maintenance(scoring={"horizon": 10, "early_cycle": 1, "missed_failure": 25})
     told = answers.answers(settings, known_errors(), pd.RangeIndex(3), np.array([10.0, 13.0, -3.0]))
-    # 25 * 5.5 / 11 = 12.5 against 10 cycles; 25 * 3.5 / 11 = 8.0 against 13
+    # 25 * 5.5 / 11 = 12.5 against 10 cycles; 25 * 4 / 11 = 9.1 against 13
     assert told["alarm"].tolist() == [True, False, True]
     assert told["prediction"].tolist() == [10, 13, 0]
     assert told["low"].tolist() == [8, 11, 0]
