@@ -26,6 +26,7 @@ SOLUTION = Solution(
     metrics=later("solvent_maintenance.measures:metrics"),
     meanings=MEANINGS,
     figures=later("solvent_maintenance.figures:figures"),
+    explain=later("solvent_maintenance.why:explain"),
     sample=later("solvent_maintenance.sample:machines"),
     datasets=DATASETS,
 )
