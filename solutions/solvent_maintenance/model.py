@@ -19,7 +19,7 @@ from .lives import cases, measured, remaining, twice
 from .reading import BATCH, Reader, Rows
 from .settings import Maintenance, headline
 
-__all__ = ["Learning", "fit", "scorer"]
+__all__ = ["Learning", "estimates", "fit", "scorer", "scoring"]
 
 ERRORS = "errors"
 WANTED = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False)}
@@ -200,9 +200,14 @@ def scorer(settings: Maintenance, fitted: Fitted) -> Score:
     errors = Errors.from_json(fitted.facts["interval"], np.asarray(fitted.assets[ERRORS]))
 
     def estimate(table: pd.DataFrame, wanted: np.ndarray) -> np.ndarray:
-        return fitted.facts["longest"] * _shares(fitted, reader.read(table), wanted).mean(axis=1)
+        return estimates(fitted, reader.read(table), wanted)
 
     return scoring(settings, errors, estimate)
+
+
+def estimates(fitted: Fitted, rows: Rows, positions: np.ndarray) -> np.ndarray:
+    """The remaining life in cycles by the mean of all members, shape `(positions,)`."""
+    return float(fitted.facts["longest"]) * _shares(fitted, rows, positions).mean(axis=1)
 
 
 def scoring(settings: Maintenance, errors: Errors, estimate: Callable[[pd.DataFrame, np.ndarray], np.ndarray]) -> Score:

@@ -14,7 +14,7 @@ startup.tensorflow()
 
 import keras  # noqa: E402
 
-from solvent_maintenance import network, rivals  # noqa: E402
+from solvent_maintenance import network, rivals, why  # noqa: E402
 
 ROWS = machines(3).rows
 PUMPS = ROWS["pump"].unique()
@@ -114,6 +114,19 @@ def test_a_machine_is_set_aside_where_it_is_not_clear_what_to_score_or_in_which_
     rows.to_csv(tmp_path / "new.csv", index=False)
     manifest = score(bundle, str(tmp_path / "new.csv"), str(tmp_path / "scores"), chunk_rows=1, max_bad=0.5)
     assert [manifest[f"rows_{what}"] for what in ("scored", "set_aside", "context")] == [4, 60, 116]
+
+
+def test_an_explanation_names_the_sensors_that_move_the_estimate(bundle, monkeypatch):
+    def by_hand(fitted, rows, positions):  # ten cycles less for each deviation of the second sensor, one of the first
+        return 60 - 10 * rows.values[positions, 1] - rows.values[positions, 0]
+
+    monkeypatch.setattr(why, "estimates", by_hand)
+    rows = ROWS[ROWS["pump"] == PUMPS[0]].drop(columns="rul")
+    reader = reading.Reader.from_json(bundle.fitted.facts["reader"])
+    values = reader.read(rows.rename(columns={"pump": "machine", "hours": "cycle"})).values
+    found = bundle.explain(rows)["sensors"].iloc[-1]
+    assert f"vibration {-10 * values[-1, 1]:+.1f}" in found
+    assert "pressure" not in found
 
 
 def test_a_run_to_failure_needs_no_column_of_remaining_life(tmp_path):
