@@ -90,7 +90,9 @@ def _chosen(models: list[str], about: Any, folder: Path) -> tuple[str, list[dict
     """The candidate with the smallest RMSE on training engines that its networks had not seen."""
     from solvent_maintenance import model as networks
 
-    tried = []
+    tried: list[dict[str, Any]] = []
+    if len(models) == 1:
+        return models[0], tried
     for model in models:
         run = config.load(_config(model, about, folder, 0, ("train", "valid")))
         prepared = prepare(run)
