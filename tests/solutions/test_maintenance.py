@@ -139,6 +139,6 @@ def test_a_run_to_failure_needs_no_column_of_remaining_life(tmp_path):
         {"solution": "solvent_maintenance:SOLUTION", "data": data, "settings": settings}, tmp_path / "out"
     )
     assert found.facts["test"]["metrics"]["rmse"]["value"] > 0
-    assert found.facts["facts"]["interval"]["machines"] == {"choosing": 3, "calibrating": 3}
+    assert found.facts["facts"]["interval"]["machines"] == {"choosing": 3, "calibrating": 4}
     measured = run.evaluate(found, rows.drop(columns="rul"))
     assert measured["rows"] == 30 * SETTINGS["cuts"]
