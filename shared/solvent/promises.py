@@ -449,7 +449,7 @@ def is_context(scored: Table) -> np.ndarray:
     Args:
         scored: what a checked scorer returned.
     """
-    return scored[CONTEXT].to_numpy(bool) if CONTEXT in scored else np.zeros(len(scored), dtype=bool)
+    return np.asarray(scored[CONTEXT], dtype=bool) if CONTEXT in scored else np.zeros(len(scored), dtype=bool)
 
 
 def _nothing(column: pd.Series, output: Output) -> np.ndarray:

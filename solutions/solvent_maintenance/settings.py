@@ -78,7 +78,7 @@ class Maintenance(Section):
 
     model: Literal["lstm", "gru", "cnn", "transformer"] = "gru"
     network: Network = Network()
-    window: int = Field(30, ge=1, le=4096)
+    window: int = Field(50, ge=1, le=4096)
     cap: float = Field(125, gt=0)
     runs_to_failure: bool = False
     operating: tuple[str, ...] = ()
