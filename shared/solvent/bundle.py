@@ -207,7 +207,7 @@ class Bundle:
 
         Returns:
             One row for each row of `frame`, with its index: the declared outputs, and `error` where a row
-            could not be scored.
+            could not be scored; `context` too, where some rows were read for others' sake only.
 
         Raises:
             Refused: if a column is missing.
@@ -216,6 +216,8 @@ class Bundle:
         errors = checked.bad["reasons"] if len(checked.bad) else None
         parts = [self._score(checked.good), promises.empty(self.outputs, checked.bad.index, errors)]
         scored = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_index()
+        if promises.CONTEXT in scored and scored[promises.CONTEXT].dtype == object:  # bad rows are no context
+            scored[promises.CONTEXT] = scored[promises.CONTEXT].eq(True)
         return scored.set_axis(frame.index)
 
     def explain(self, frame: Table, folder: str | Path = "") -> Table:

@@ -245,7 +245,9 @@ def score(
         _print(manifest)
     else:
         joined = f"{manifest['rows_joined']} joined to one of these, " if manifest["rows_joined"] else ""
-        click.echo(f"{manifest['rows_scored']} rows scored, {joined}{manifest['rows_set_aside']} set aside: {output}")
+        context = f"{manifest['rows_context']} read as context, " if manifest["rows_context"] else ""
+        counted = f"{manifest['rows_scored']} rows scored, {joined}{context}{manifest['rows_set_aside']} set aside"
+        click.echo(f"{counted}: {output}")
 
 
 @main.command()

@@ -30,7 +30,8 @@ class Scored:
 
     Args:
         by_model: ours stands under `OURS`. Every table has the index of `rows`.
-        failed: cases that some model could not score; they are in none of the tables.
+        failed: cases that some model could not score; they are in none of the tables, and rows that were only read as
+            context are not either.
     """
 
     rows: Table
@@ -40,9 +41,12 @@ class Scored:
     @classmethod
     def of(cls, rows: Table, scorers: Mapping[str, Score]) -> Scored:
         found = {name: score(rows) for name, score in scorers.items()}
-        well = np.logical_and.reduce([table["error"].isna().to_numpy() for table in found.values()])
-        kept = {name: table[well].drop(columns="error") for name, table in found.items()}
-        return cls(rows[well], kept, int((~well).sum()))
+        context = np.logical_or.reduce([promises.is_context(table) for table in found.values()])
+        failed = np.logical_or.reduce([table["error"].notna().to_numpy() for table in found.values()])
+        well = ~(failed | context)
+        beside = ["error", promises.CONTEXT]
+        kept = {name: table[well].drop(columns=beside, errors="ignore") for name, table in found.items()}
+        return cls(rows[well], kept, int((failed & ~context).sum()))
 
     @property
     def ours(self) -> Table:

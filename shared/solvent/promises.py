@@ -36,6 +36,7 @@ from .solution import (
 from .wording import listed, suggestion
 
 __all__ = [
+    "CONTEXT",
     "BrokenPromise",
     "checked_cases",
     "checked_columns",
@@ -52,10 +53,12 @@ __all__ = [
     "checked_unseen",
     "empty",
     "expanded",
+    "is_context",
     "typed",
 ]
 
-ERROR, NOTE, REPORT, TEST_SCORES = "error", "note", "report.html", "test_scores.parquet"
+ERROR, NOTE, CONTEXT = "error", "note", "context"
+REPORT, TEST_SCORES = "report.html", "test_scores.parquet"
 IN_A_BUNDLE = (  # what a bundle's folder holds already
     "MODEL_CARD.md",
     "SHA256SUMS",
@@ -377,7 +380,7 @@ def checked_score(function: Any, score: Any, outputs: Sequence[Output]) -> Score
             raise _broken(function, f"a scorer whose table has {doubled[0]!r} twice", "each declared output once")
         if lacking := sorted(names - set(found.columns)):
             raise _broken(function, f"a scorer whose table lacks {lacking}", f"the declared outputs {sorted(names)}")
-        if extra := sorted(map(str, set(found.columns) - names - {ERROR, NOTE})):
+        if extra := sorted(map(str, set(found.columns) - names - {ERROR, NOTE, CONTEXT})):
             raise _broken(
                 function, f"a scorer whose table also has {extra}", "only what columns() declares; add solvent.Output"
             )
@@ -437,12 +440,14 @@ def checked_usual(function: Any, fitted: Fitted, valid: Table, outputs: Sequence
 
 
 def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.DataFrame:
-    """The outputs in their declared order and types, `error`, and `note` if there is one; rows with an error are null
-    elsewhere.
+    """The outputs in their declared order and types, `error`, and `note` and `context` if there are any; rows with an
+    error are null elsewhere, and so is context.
 
     A row without an error whose cell is null where the output is not `nullable`, or is no finite number, gets one.
     """
     errors = table[ERROR].astype("str") if ERROR in table else pd.Series(None, index=table.index, dtype="str")
+    told = CONTEXT in table and CONTEXT not in {item.name for item in outputs}
+    context = table[CONTEXT].to_numpy(bool) & errors.isna().to_numpy() if told else np.zeros(len(table), dtype=bool)
     columns: dict[str, pd.Series] = {}
     for item in outputs:
         try:
@@ -454,15 +459,25 @@ def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.D
                 f"cells of the declared type {item.type} ({error})",
             ) from error
     for item in outputs:
-        nothing = _nothing(columns[item.name], item)
+        nothing = _nothing(columns[item.name], item) & ~context
         if nothing.any():
             what = "number" if item.type in ("float", "integer") else "value"
             errors = errors.mask(nothing & errors.isna(), f"the model gave no {what} for {item.name}")
-    failed = errors.notna()
-    if failed.any():
-        columns = {name: column.mask(failed) for name, column in columns.items()}
+    unanswered = errors.notna() | context
+    if unanswered.any():
+        columns = {name: column.mask(unanswered) for name, column in columns.items()}
     notes = {NOTE: table[NOTE].astype("str")} if NOTE in table and NOTE not in columns else {}
-    return pd.DataFrame({**columns, ERROR: errors, **notes}, index=table.index)
+    read = {CONTEXT: context} if told else {}
+    return pd.DataFrame({**columns, ERROR: errors, **notes, **read}, index=table.index)
+
+
+def is_context(scored: Table) -> np.ndarray:
+    """Which rows were read for other rows' sake only, shape `(rows,)`.
+
+    Args:
+        scored: what a checked scorer returned.
+    """
+    return np.asarray(scored[CONTEXT], dtype=bool) if CONTEXT in scored else np.zeros(len(scored), dtype=bool)
 
 
 def _nothing(column: pd.Series, output: Output) -> np.ndarray:

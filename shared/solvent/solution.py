@@ -519,7 +519,9 @@ class Solution(Generic[S]):
             them knows already is no case; nothing for validation rows, which a model has seen that was refitted.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
         scorer: its function gives the declared outputs; `error` where a row could not be scored, and why; `note` where
-            it was, and something is worth a word, such as an id that nobody knows: the manifest counts equal ones.
+            it was, and something is worth a word, such as an id that nobody knows: the manifest counts equal ones;
+            `context` true where a row was read for other rows' sake and gets no answer, such as earlier rows of a
+            machine's series: all its outputs are null, it is counted and neither measured nor published.
         recalibrate: facts that were set by validation rows and promise something of scores, such as an operating point,
             set anew by the same rows for another form of the network (`optimize`), which `Fitted.predict` then asks.
             It gets all validation rows with their targets.

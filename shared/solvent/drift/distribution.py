@@ -35,9 +35,10 @@ MOST_SEEN = 11  # as many rows, or more, count as this
 
 def watched(schema: Schema) -> list[Field]:
     """The inputs whose drift is measured: numbers and categories that the model reads, and those that the solution
-    names and keeps from it, such as a site or a device: its promises may end with them all the same."""
+    names and keeps from it, such as a site or a device: its promises may end with them all the same. What training
+    never had can't be compared."""
     kept = [field for field in schema.fields if field.role == "feature" or (field.role == "protected" and field.named)]
-    return [field for field in kept if field.kind in ("number", "category")]
+    return [field for field in kept if field.kind in ("number", "category") and not field.scored_only]
 
 
 def reference(train: pd.DataFrame, schema: Schema, scored: pd.DataFrame) -> dict[str, JSON]:

@@ -73,6 +73,7 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
         "rows_scored": totals.scored,
         "rows_set_aside": totals.set_aside,
         "rows_joined": totals.joined,
+        "rows_context": totals.context,
         "reasons": _most(totals.reasons),
         "notes": _most(totals.notes),
         "counts": counts.to_json(),
@@ -157,6 +158,7 @@ class Totals:
     scored: int
     set_aside: int
     joined: int
+    context: int
     reasons: Counter[str]
     notes: Counter[str]
 
@@ -172,6 +174,7 @@ class Totals:
             scored=sum(entry.scored for entry in entries),
             set_aside=sum(entry.set_aside for entry in entries),
             joined=sum(entry.joined for entry in entries),
+            context=sum(entry.context for entry in entries),
             reasons=reasons,
             notes=notes,
         )

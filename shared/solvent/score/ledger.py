@@ -31,7 +31,7 @@ class Entry:
     """A finished part.
 
     Args:
-        rows: how many were read; `scored`, `set_aside` and `joined` add up to it.
+        rows: how many were read; `scored`, `set_aside`, `joined` and `context` add up to it.
         files: sha256 by name in the run's folder: of the scored rows, then of the rows set aside if there are any.
         without_cells: columns of each file that hold nothing but nulls.
         digest: of the rows as they were read, where the source's files don't tell whether it has changed.
@@ -49,6 +49,7 @@ class Entry:
     notes: Mapping[str, int]
     drift: JSON
     joined: int = 0
+    context: int = 0
 
 
 class Ledger:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from .. import images, tables
 from ..errors import Refused, SolventError
+from ..promises import is_context
 from ..schema import kinds, reason_kinds, without_cells
 from ..solution import Output, Score, Type
 from .repeats import Seen
@@ -126,6 +127,7 @@ class Scored:
         inputs: the scored rows as they were checked, in the house's names.
         outputs: what the scorer said of them.
         joined: rows that another row of their entity stands for; they are in none of the tables.
+        context: rows that were read for others' sake only; they are in none either.
     """
 
     rows: int
@@ -136,6 +138,7 @@ class Scored:
     inputs: pd.DataFrame
     outputs: pd.DataFrame
     joined: int = 0
+    context: int = 0
 
 
 def read_parts(source: Any, rows: int, schema: Schema) -> Generator[Part, None, None]:
@@ -285,7 +288,8 @@ def score_part(
     bad = raw.index[failed]
     if not outputs.index.equals(raw.index[~failed]):
         raise SolventError(f"{label}: of {len(raw)} rows, {len(outputs)} were scored and {len(bad)} set aside.")
-    joined = 0
+    joined, read = 0, is_context(outputs)
+    good, outputs = good[~read], outputs[~read]
     if layout.entity is not None:
         first = ~good[layout.entity].duplicated()
         good, outputs, joined = good[first], outputs[first.to_numpy()], int((~first).sum())
@@ -300,6 +304,7 @@ def score_part(
         inputs=good,
         outputs=outputs[names],
         joined=joined,
+        context=int(read.sum()),
     )
 
 

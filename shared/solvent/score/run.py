@@ -298,6 +298,7 @@ class Run:
                     notes=dict(scored.notes),
                     drift=counted.to_json(),
                     joined=scored.joined,
+                    context=scored.context,
                 )
             )
 

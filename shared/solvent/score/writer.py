@@ -46,7 +46,7 @@ def write_part(folder: Path, number: int, part: Scored) -> PartFiles:
     """Write a part's rows; once this returns, they survive a power cut."""
     name = f"part-{number:05d}.parquet"
     rows, set_aside = part.scored.num_rows, part.set_aside.num_rows
-    if rows + set_aside + part.joined != part.rows:
+    if rows + set_aside + part.joined + part.context != part.rows:
         raise SolventError(f"{name}: {part.rows} rows were read, {rows} scored and {set_aside} set aside.")
     written = {name: part.scored}
     if set_aside:
