@@ -49,7 +49,7 @@ class Pairs:
     weights: np.ndarray
 
     def rows(self) -> training.Rows:
-        return training.Rows(len(self.sources), self._take, self.lengths, by_length=True)
+        return training.Rows(len(self.sources), self._take, self.lengths, by_length=True, counted=np.count_nonzero)
 
     def _take(self, places: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         random = np.random.default_rng(places)
