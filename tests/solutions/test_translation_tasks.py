@@ -25,7 +25,7 @@ from solvent_nlp.translation.texts import Begun, cut
 
 SOLUTION = "solvent_nlp.translation:SOLUTION"
 SMALL = {"vocabulary": 350, "layers": 1, "width": 48, "inner": 48, "heads": 2, "dropout": 0.0}
-QUICK = {"batch_size": 1024, "learning_rate": 1e-2, "patience": None, "ema": None}
+QUICK = {"batch_size": 400, "learning_rate": 1e-2, "patience": None, "ema": None}
 START, END = text.Vocabulary.start, text.Vocabulary.end
 
 
@@ -58,7 +58,7 @@ def summaries(tmp_path_factory) -> Bundle:
         {"source": ["\n".join(each) for each in texts], "target": [" or ".join(each) for each in found]}
     )
     folder = tmp_path_factory.mktemp("summaries")
-    return trained(folder, rows, task="summarise", training={**QUICK, "epochs": 8})
+    return trained(folder, rows, task="summarise", training={**QUICK, "epochs": 6})
 
 
 def test_summaries_are_measured_by_rouge_beside_the_first_three_sentences(summaries):
@@ -127,7 +127,7 @@ def texts(tmp_path_factory) -> Bundle:
     rest = [None if place % 50 == 7 else each for place, each in enumerate(rest)]
     rows = pd.DataFrame({"source": begun, "target": rest})
     folder = tmp_path_factory.mktemp("texts")
-    return trained(folder, rows, task="generate", training={**QUICK, "epochs": 8})
+    return trained(folder, rows, task="generate", training={**QUICK, "epochs": 10})
 
 
 def test_texts_are_measured_by_perplexity_beside_counts_of_the_same_subwords(texts):

@@ -2,8 +2,9 @@
 
 from solvent import Solution, later
 
+from .columns import MEANINGS, columns, headline, rivals
 from .datasets import DATASETS
-from .settings import MEANINGS, Translation, columns, headline, rivals, split
+from .settings import Translation, split
 
 __all__ = ["SOLUTION"]
 

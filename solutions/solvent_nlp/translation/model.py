@@ -12,13 +12,14 @@ from solvent.split import halves
 from solvent.words import seen_words
 
 from . import network, quality, reading, writing
+from .columns import headline
 from .memory import Match, Memory
 from .metric import chrf_of
 from .outcome import judged
 from .protecting import Protector
 from .reading import read
 from .rouge import rouge_of
-from .settings import KINDS, WRITTEN, Scoring, Translation, headline
+from .settings import KINDS, WRITTEN, Scoring, Translation
 from .translator import Said, Translator, asked
 
 __all__ = ["EMPTY", "fit", "glossary", "scorer", "translator"]

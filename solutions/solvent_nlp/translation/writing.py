@@ -16,9 +16,10 @@ from solvent.solution import Score
 from solvent.words import seen_words
 
 from . import network
+from .columns import headline
 from .decoding import NONE
 from .outcome import perplexities
-from .settings import Translation, headline
+from .settings import Translation
 from .texts import Lines, cut, learnt, rows_of, texts_in
 from .translator import asked, searched
 
