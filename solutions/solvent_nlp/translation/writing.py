@@ -27,6 +27,7 @@ __all__ = ["fit", "judge", "scorer", "written"]
 
 MONITORED = 2000  # validation rows that an epoch is judged by, at most
 BATCH_ROWS = 64
+TOGETHER = 8192  # subwords that are judged at once, at most: for each there are as many numbers as the vocabulary has
 SLACK, QUANTILE = 10, 0.999  # how much longer than almost all texts of training one that is written may be
 
 
@@ -111,11 +112,8 @@ def written(
         given = np.stack([beginnings[place] for place in same]).astype(np.int32)
         found = predict(search, (given, np.full(len(same), most, np.int32)))
         for row, place in enumerate(same):
-            lines = vocabulary.decode(found["tokens"][row, :, length:])
-            scores = found["score"][row]
-            answers[place] = [
-                (line, float(score)) for line, score in zip(lines, scores, strict=True) if score > NONE / 2
-            ]
+            both = zip(vocabulary.decode(found["tokens"][row, :, length:]), found["score"][row], strict=True)
+            answers[place] = [(line, float(score)) for line, score in both if score > NONE / 2]
     return answers
 
 
@@ -126,16 +124,16 @@ def judge(settings: Translation, fitted: Fitted, table: pd.DataFrame) -> pd.Data
     there = table["target"].notna().to_numpy() if "target" in table else np.zeros(len(table), bool)
     begun = rows_of(settings, vocabulary, table[there])
     pieces, owner = cut(begun, settings.longest)
-    working = replace(fitted, forms={"model": _judging(fitted.models["model"])})
+    rows = max(1, min(fitted.batch_rows, TOGETHER // settings.longest))
+    working = replace(fitted, forms={"model": _judging(fitted.models["model"])}, batch_rows=rows)
 
     def arrange(some: Sequence[np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:
-        return text.padded([piece[:, 0] for piece in some], length), text.padded(
-            [piece[:, 1] for piece in some], length
-        )
+        given, wanted = (text.padded([piece[:, side] for piece in some], length) for side in (0, 1))
+        return given, wanted
 
     found = pd.DataFrame({"surprise": np.nan, "subwords": pd.array([None] * len(table), "Int64")}, index=table.index)
     if len(pieces):
-        nats = text.in_buckets(working.predict, pieces, arrange, fitted.batch_rows, settings.longest)[:, 0]
+        nats = text.in_buckets(working.predict, pieces, arrange, rows, settings.longest)[:, 0]
         found.loc[there, "surprise"] = np.bincount(owner, nats.astype(np.float64), minlength=int(there.sum()))
         found.loc[there, "subwords"] = [len(tokens) + 1 for tokens in begun.texts]
     return found
