@@ -36,8 +36,8 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         self.clip, self.accumulate = clip, accumulate
         self.factors: dict[str, float] = {}
         self._adding = False
-        self._sums: list[tf.Variable] = []
-        self._added: tf.Variable | None = None
+        self._sums: list[Any] = []
+        self._added: Any = None  # how many batches
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
