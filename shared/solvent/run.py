@@ -325,7 +325,7 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
     # What is said of validation rows must come from models that had not seen them.
     unseen = {OURS: promises.checked_unseen(solution.fit, scorers[OURS], fitted.valid, settings, outputs)}
     rivals = Clock()
-    for name, rival in solution.rivals.items():
+    for name, rival in solution.rivals_of(settings).items():
         log.info("rival: %s", name)
         with clock("rivals"), rivals(name):
             found = rival(settings, data)

@@ -52,6 +52,9 @@ class Training(Section):
         max_minutes: a stage stops once it has trained for so long, after the epoch under way; such a run can be
             resumed, but not repeated.
         batch_size: rows in a step, over all replicas.
+        accumulate: a step takes the mean gradient of so many batches, as if they were one, where that would not fit
+            into memory: each counts what it holds, rows or, in batches by length, what their losses are means of. An
+            epoch's last step takes what is left. Layers and losses that compare a batch's rows see each batch alone.
         learning_rate: of Adam, after the warm-up; `auto` looks for it by a range test.
         schedule: `cosine` and `linear` fall to 0 over `epochs`; `inverse_square_root` falls slowly from the warm-up on,
             whatever `epochs` is, so that training may stop anywhere; `plateau` starts without warm-up and halves the
@@ -72,6 +75,7 @@ class Training(Section):
     epochs: int = Field(default=50, ge=1)
     max_minutes: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=128, ge=1)
+    accumulate: int = Field(default=1, ge=1)
     learning_rate: Annotated[float | Literal["auto"], PlainValidator(_rate)] = 1e-3
     schedule: Literal["constant", "cosine", "linear", "inverse_square_root", "plateau"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)

@@ -530,6 +530,7 @@ class Solution(Generic[S]):
             (`optimize`). What its networks learnt stays.
         slices: by a name, the level that each test case belongs to, same index, missing where it is in none. The
             headline is also measured in each level: those of a categorical in its order, others sorted.
+        rivals: by their names; or a function of the settings that gives them, where they are others for other settings.
         meanings: by a metric's name, without its "@", what it means; of metrics that are not named it is the suite's.
     """
 
@@ -541,7 +542,7 @@ class Solution(Generic[S]):
     headline: Callable[[S], Goal]
     fit: Callable[[S, Data], Fitted]
     scorer: Callable[[S, Fitted], Score]
-    rivals: Mapping[str, Callable[[S, Data], Score | Refitted]]
+    rivals: Mapping[str, Callable[[S, Data], Score | Refitted]] | Callable[[S], Mapping[str, Callable[..., Any]]]
     metrics: Callable[[S, Table, Table], Mapping[str, float | Sums | Weighted]]
     sample: Callable[[int], Sample]
     cases: Callable[..., Table] = _all_rows
@@ -558,3 +559,7 @@ class Solution(Generic[S]):
     explain: Callable[[S, Fitted, Table], Table] | None = None
     datasets: Sequence[Dataset] = ()
     contract_version: int = CONTRACT_VERSION
+
+    def rivals_of(self, settings: S) -> Mapping[str, Callable[[S, Data], Score | Refitted]]:
+        """The rivals of a training with these settings."""
+        return self.rivals(settings) if callable(self.rivals) else self.rivals

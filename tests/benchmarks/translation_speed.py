@@ -6,12 +6,16 @@
 Multi30k's test sentences, or with --made sentences of the made grammar for a bundle of the demo, greedy, float32, one
 run after the other on the same sentences: (1) the public example's way: each sentence alone, and for each token the
 whole network on all tokens so far, called as it is; (2) the same in a graph, in the batches that we make; (3) ours;
-(4) ours with a beam. The first is measured on --slow of the sentences, spread over them, since it takes long. How many
-sentences (2) and (3) write otherwise is counted. Without --bundle a network is trained for one epoch: speed depends on
-how long translations are, so the tokens are told too. Bars: 30 times (1), 4 times (2).
+(4) ours with a beam; (5) CTranslate2 with the same weights and batches (the extra `bench`; the script refuses where it
+is not installed, unless --without-ctranslate2 is given). The first is measured on --slow of the sentences, spread over
+them, since it takes long. How many sentences (1), (2) and (5) write otherwise than (3) is counted. Without --bundle a
+network is trained for one epoch: speed depends on how long translations are, so the tokens are told too. Bars: 30 times
+(1), 4 times (2).
 """
 
 import argparse
+import importlib.util
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,6 +36,7 @@ from solvent_nlp.translation.reading import cleaned
 
 START, END = text.Vocabulary.start, text.Vocabulary.end
 EXAMPLE, UNCACHED = 30.0, 4.0
+CONVERTED = "CTranslate2, greedy"
 BATCH = 64
 Batch = tuple[np.ndarray, int]
 Way = Callable[[np.ndarray, int], np.ndarray]
@@ -44,8 +49,12 @@ def main() -> None:
     arguments.add_argument("--sentences", type=int, default=1000)
     arguments.add_argument("--slow", type=int, default=100)
     arguments.add_argument("--beam", type=int, default=5)
+    arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="of CTranslate2")
+    arguments.add_argument("--without-ctranslate2", action="store_true")
     arguments.add_argument("--out", type=Path, default=Path("tests/benchmarks/results/translation_speed.json"))
     given = arguments.parse_args()
+    if not given.without_ctranslate2 and importlib.util.find_spec("ctranslate2") is None:
+        arguments.error("ctranslate2 is not installed: pip install 'solvent-suite[bench]', or --without-ctranslate2")
     with tempfile.TemporaryDirectory() as folder:
         bundle = solvent.Bundle.load(given.bundle) if given.bundle else trained(Path(folder, "bundle"))
     model = bundle.fitted.models["model"]
@@ -57,6 +66,12 @@ def main() -> None:
         "ours, greedy": (ours(model, Search()), BATCH, sources),
         f"ours, beam {given.beam}": (ours(model, Search(given.beam)), BATCH, sources),
     }
+    with tempfile.TemporaryDirectory() as folder:
+        if not given.without_ctranslate2:
+            from translation_converted import Converted
+
+            vocabulary = text.Vocabulary(bytes(bundle.fitted.assets["vocabulary"]))
+            ways[CONVERTED] = (Converted(model, vocabulary, Path(folder), given.threads), BATCH, sources)
     speed: dict[str, dict[str, float]] = {}
     written: dict[str, list[np.ndarray]] = {}
     for name, (way, rows, some) in ways.items():
@@ -81,6 +96,12 @@ def main() -> None:
     spread = greedy[:: max(1, len(sources) // given.slow)][: given.slow]
     singly = sum(not np.array_equal(*pair) for pair in zip(spread, alone, strict=True))
     print(f"{singly} of {len(alone)} differ from those written alone")
+    differ = {"batches, all tokens anew": other, "alone, all tokens anew": singly}
+    if CONVERTED in written:
+        differ[CONVERTED] = sum(not np.array_equal(*pair) for pair in zip(greedy, written[CONVERTED], strict=True))
+        times = speed["ours, greedy"]["tokens"] / speed[CONVERTED]["tokens"]
+        print(f"{differ[CONVERTED]} of {len(greedy)} sentences differ from those of {CONVERTED}")
+        print(f"{times:8.2f} times the tokens a second of {CONVERTED}")
     against = speed["ours, greedy"]["sentences"]
     bars = {"alone, all tokens anew": EXAMPLE, "batches, all tokens anew": UNCACHED}
     for name, least in bars.items():
@@ -92,10 +113,10 @@ def main() -> None:
         "slow": len(few),
         "batch": BATCH,
         "bundle": str(given.bundle),
-        "differ": other,
+        "threads": given.threads,
     }
-    versions = {name: version(name) for name in ("keras", "tensorflow")}
-    differ = {"batches, all tokens anew": other, "alone, all tokens anew": singly}
+    packages = ("keras", "tensorflow", *(["ctranslate2"] if CONVERTED in written else []))
+    versions = {name: version(name) for name in packages}
     write(given.out, protocol, versions, speed=speed, differ=differ, parameters=model.count_params())
 
 

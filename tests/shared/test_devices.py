@@ -156,7 +156,7 @@ def test_xla_gives_the_same_within_rounding(tmp_path: Path, recwarn: pytest.Warn
 
 # TensorFlow must be told of logical CPUs before it starts, so this needs a process of its own.
 MIRRORED = """
-import json, sys, tempfile
+import json, math, sys, tempfile
 from pathlib import Path
 import numpy as np
 from solvent import Data, Goal, Training, startup
@@ -195,9 +195,10 @@ def run(strategy, **settings):
 found = {}
 for name, settings, batch in [
     ("averaged, clipped, decaying", {"ema": 0.9, "clip": 0.5, "weight_decay": 0.1}, 16),
+    ("three batches a step, the last of two", {"accumulate": 3, "clip": 0.5, "ema": 0.9}, 8),
     ("an odd batch, made even, and a plateau", {"schedule": "plateau", "patience": 3}, 15),
 ]:
-    single = run("cpu", **settings, batch_size=16)
+    single = run("cpu", **settings, batch_size=math.ceil(batch / 2) * 2)
     mirrored = run("mirrored", **settings, batch_size=batch)
     found[name] = {
         "replicas": mirrored[0],
@@ -213,7 +214,7 @@ def test_two_mirrored_devices_train_as_one() -> None:
     ran = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, env={**os.environ})
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert len(found) == 2
+    assert len(found) == 3
     for name, item in found.items():
         assert item["replicas"] == 2
         assert item["moved"] > 0.1, name

@@ -547,6 +547,65 @@ def test_batches_by_length_cost_the_same_and_hold_each_row_of_an_epoch(tmp_path:
     assert first != second
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_several_batches_whose_gradients_are_averaged_train_as_one_large_batch(tmp_path: Path, schedule: str) -> None:
+    def trained(**batches: int) -> tuple[dict[str, Any], list[np.ndarray]]:
+        keras.utils.set_random_seed(5)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)])
+        how = {"schedule": schedule, "warmup": 0.4, "clip": 0.5, "ema": 0.5, "weight_decay": 0.1, "patience": 3}
+        record = fit(model, tmp_path / str(batches), scripted(*[9] + 9 * [1]), epochs=4, **how, **batches)
+        return record, weights(model)
+
+    whole, expected = trained(batch_size=24)  # two steps an epoch
+    for batches in ({"batch_size": 8, "accumulate": 3}, {"batch_size": 24, "accumulate": 1}):
+        record, found = trained(**batches)
+        assert record["history"]["learning_rate"] == pytest.approx(whole["history"]["learning_rate"], rel=1e-6)
+        assert record["history"]["loss"] == pytest.approx(whole["history"]["loss"], rel=1e-5)
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_batches_by_length_count_in_an_average_what_they_hold(tmp_path: Path) -> None:
+    """One step an epoch, of batches of 20, 5, 5, 4 and 4 rows, against one of all rows."""
+    lengths = np.repeat([2, 8, 10], [20, 10, 8])
+
+    def take(positions: np.ndarray) -> Any:
+        tokens = lengths[positions].astype(np.float32)
+        return X[positions], np.column_stack([Y[positions], tokens]), tokens / tokens.mean()
+
+    def first(truth: Any, found: Any) -> Any:
+        return keras.ops.square(truth[:, 0] - found[:, 0])
+
+    def trained(name: str, rows: training.Rows, **batches: int) -> list[np.ndarray]:
+        keras.utils.set_random_seed(5)
+        model = linear()
+        how = Training(epochs=6, learning_rate=0.1, warmup=0, **batches)
+        work = data(tmp_path / name)
+        training.fit(model, rows, stage="run", training=how, loss=first, monitor=None, goal=SCORE, data=work)
+        return weights(model)
+
+    counted = training.Rows(38, take, lengths, by_length=True, counted=lambda targets: targets[:, 1].sum())
+    found = trained("parts", counted, batch_size=40, accumulate=9)
+    whole = trained("whole", training.Rows(38, take), batch_size=38)
+    for ours, theirs in zip(found, whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_killed_training_of_several_batches_a_step_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    def trained(work: Path) -> list[np.ndarray]:
+        keras.utils.set_random_seed(3)
+        model = noisy()
+        how = {"schedule": "cosine", "warmup": 0.2, "ema": 0.8, "clip": 1.0, "keep": "last", "patience": None}
+        fit(model, work, epochs=4, batch_size=16, accumulate=2, **how)
+        return weights(model)
+
+    undisturbed = trained(tmp_path / "whole")  # three batches an epoch: a step of two and one of what is left
+    with pytest.raises(contract.Killed), contract._killed(2, written=True):
+        trained(tmp_path / "killed")
+    for ours, theirs in zip(trained(tmp_path / "killed"), undisturbed, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 class Killed(Exception):
     pass
 

@@ -52,6 +52,8 @@ _METRICS: dict[str, tuple[str, str, bool | None]] = {
     "bleu": ("BLEU", "n-gram overlap with the reference, 0 to 100", True),
     "chrf": ("chrF", "character n-gram overlap with the reference, 0 to 100", True),
     "ter": ("TER", "edits needed to reach the reference", False),
+    "rouge_1": ("ROUGE-1", "words in common with the reference", True),
+    "rouge_2": ("ROUGE-2", "pairs of words in common with the reference", True),
     "rouge_l": ("ROUGE-L", "longest common subsequence with the reference", True),
     "perplexity": ("Perplexity", "effective number of choices for each token", False),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +30,15 @@ class Rows:
         by_length: `batch_size` counts rows times their length, so that a step costs the same whether its sequences are
             short or long. Rows of one length are then in one batch, so there should be few lengths: those of buckets.
             `take` may pad to others.
+        counted: targets of a batch -> of how many things its loss is a mean, such as tokens; None for its rows. Only
+            asked where the gradients of several batches are averaged.
     """
 
     count: int
     take: Callable[[np.ndarray], tuple[Any, Any, np.ndarray]]
     lengths: np.ndarray | None = None
     by_length: bool = False
+    counted: Callable[[Any], float] | None = None
 
 
 def arrays(inputs: Any, targets: Any, weights: np.ndarray | None = None) -> Rows:
@@ -58,9 +62,11 @@ class Feed:
         batch_size: rows in a step, over all replicas; fewer where there are fewer rows. Where the rows go `by_length`,
             rows times their length.
         orders: the seed of each epoch's order.
+        accumulate: batches whose gradients make a step together: their weights are what each of them counts beside the
+            others, with mean 1.
     """
 
-    def __init__(self, rows: Rows, batch_size: int, orders: Iterable[Any]) -> None:
+    def __init__(self, rows: Rows, batch_size: int, orders: Iterable[Any], accumulate: int = 1) -> None:
         import keras
         import tensorflow as tf
 
@@ -68,7 +74,8 @@ class Feed:
         replicas = strategy.num_replicas_in_sync
         self.rows: Rows | None = rows
         self.orders = orders
-        self.batch, self.steps = shape(rows, batch_size, replicas)
+        self.batch, self.batches = shape(rows, batch_size, replicas)
+        self.accumulate, self.steps = accumulate, math.ceil(self.batches / accumulate)
         self.rows_of = _rows_of_lengths(rows, batch_size, replicas)
         self.error: Exception | None = None
         signature = keras.tree.map_structure(
@@ -93,13 +100,24 @@ class Feed:
             for seed in self.orders:
                 random = np.random.default_rng(seed)
                 order = random.permutation(count)
-                for places in self._cut(order, random):
+                cut = self._cut(order, random)
+                while together := list(itertools.islice(cut, self.accumulate)):
                     if self.rows is None:
                         return
-                    yield self.rows.take(places)
+                    yield from self._taken(self.rows, together)
         except Exception as error:
             self.error = error  # TensorFlow would show it as a page of its own
             raise
+
+    def _taken(self, rows: Rows, together: Sequence[np.ndarray]) -> Iterator[Any]:
+        """The batches of a step."""
+        if len(together) == 1:
+            yield rows.take(together[0])
+            return
+        taken = [rows.take(places) for places in together]
+        held = np.array([rows.counted(given[1]) if rows.counted else len(given[2]) for given in taken], np.float64)
+        for (inputs, targets, weights), share in zip(taken, held / held.mean(), strict=True):
+            yield inputs, targets, (weights * share).astype(weights.dtype)
 
     def _cut(self, order: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
         """The positions of each batch of an epoch. A last batch is filled up from the start: no row is left out."""
@@ -111,10 +129,10 @@ class Feed:
                 found += list(np.resize(same, (math.ceil(len(same) / batch), batch)))
             yield from (found[place] for place in random.permutation(len(found)))
             return
-        padded = np.resize(order, self.steps * self.batch)
+        padded = np.resize(order, self.batches * self.batch)
         if lengths is not None:
             padded = _alike(padded, lengths, self.batch, random)
-        yield from padded.reshape(self.steps, self.batch)
+        yield from padded.reshape(self.batches, self.batch)
 
 
 def shape(rows: Rows, batch_size: int, replicas: int = 1) -> tuple[int, int]:

@@ -31,6 +31,8 @@ from .track import require, tracking
 if TYPE_CHECKING:
     import keras
 
+    from .optimizer import ClippedAdam
+
 __all__ = ["Candidate", "choose", "find_learning_rate", "fit", "row_weights", "stages"]
 
 log = logging.getLogger("solvent")
@@ -151,19 +153,21 @@ def _train(
     if state is None:
         rate = training.learning_rate
         if rate == "auto":
-            rate = find_learning_rate(model, rows, training.batch_size, loss, seed=_seed(data.seed, stage, -1))
+            seed = _seed(data.seed, stage, -1)
+            rate = find_learning_rate(model, rows, training.batch_size, loss, seed=seed, accumulate=training.accumulate)
         state = State(learning_rate=rate)
     orders = (_seed(data.seed, stage, epoch) for epoch in range(state.epoch, training.epochs))
     with (
-        closing(Feed(rows, training.batch_size, orders)) as feed,
+        closing(Feed(rows, training.batch_size, orders, training.accumulate)) as feed,
         progress.bar(training.epochs, f"training {stage}", start=state.epoch) as bar,
         tracking(training, data.work, stage) as track,
     ):
-        _compile(model, adam(training, state.learning_rate, feed.steps, model.trainable_variables, factors), loss)
+        made = adam(training, state.learning_rate, feed.steps, model.trainable_variables, factors)
+        _compile(model, made, loss)
         optimizer, random_states = model.optimizer, _random_states(model)
         variables = [*model.variables, *optimizer.variables]
         store.restore(variables)
-        steps = Steps(model, feed, placement().xla)
+        steps = Steps(model, made, feed, placement().xla)
         while state.stopped is None:
             started = time.monotonic()
             _seed_layers(random_states, data.seed, stage, state.epoch)
@@ -238,29 +242,42 @@ def stages(work: Path) -> list[dict[str, Any]]:
 
 
 class Steps:
-    """Training steps of a compiled model, many in one call of a graph: for small models the calls cost most."""
+    """Training steps of a compiled model, many in one call of a graph: for small models the calls cost most.
 
-    def __init__(self, model: keras.Model, feed: Feed, xla: bool) -> None:
+    Args:
+        optimizer: the model's, or what that wraps.
+    """
+
+    def __init__(self, model: keras.Model, optimizer: ClippedAdam, feed: Feed, xla: bool) -> None:
         import tensorflow as tf
 
         strategy = tf.distribute.get_strategy()
-        step = tf.function(model.train_step, jit_compile=True) if xla else model.train_step
+        # Two of them: in the one gradients are only added up.
+        step, add = (tf.function(model.train_step, jit_compile=True) if xla else model.train_step for _ in range(2))
 
         @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-        def run(iterator: Any, count: Any) -> None:
+        def run(iterator: Any, count: Any, place: Any) -> None:
+            def more(number: Any) -> Any:
+                with optimizer.adding():  # around all replicas, which are traced in threads
+                    strategy.run(add, args=(iterator.get_next(),))
+                return (number + 1,)
+
             def body(done: Any) -> Any:
+                if feed.accumulate > 1:
+                    others = tf.minimum(feed.accumulate, feed.batches - (place + done) * feed.accumulate) - 1
+                    tf.while_loop(lambda number: number < others, more, [tf.constant(0)])
                 strategy.run(step, args=(iterator.get_next(),))
                 return (done + 1,)
 
             tf.while_loop(lambda done: done < count, body, [tf.constant(0)])
 
-        self.model, self.feed = model, feed
+        self.model, self.feed, self.optimizer = model, feed, optimizer
         # A concrete function: TensorFlow takes one tf.function for each stage for a mistake, and warns.
-        self._run = run.get_concrete_function(feed.iterator, tf.TensorSpec((), tf.int32))
-        self._at_once = 1
+        self._run = run.get_concrete_function(feed.iterator, *[tf.TensorSpec((), tf.int32)] * 2)
+        self._at_once, self._place = 1, 0
 
     def run(self, count: int, say: Callable[[int], None] = lambda done: None) -> float:
-        """Train so many steps; their mean loss. Every second or so `say` is told how many are done."""
+        """Train so many steps of one epoch; their mean loss. Every second or so `say` is told how many are done."""
         import tensorflow as tf
 
         self.model.reset_metrics()
@@ -268,13 +285,16 @@ class Steps:
         while done < count:
             began = time.monotonic()
             now = min(self._at_once, count - done)
+            if self._place == 0 and self.feed.accumulate > 1:
+                self.optimizer.forget()
             try:
-                self._run(self.feed.iterator, tf.constant(now))
+                self._run(self.feed.iterator, tf.constant(now), tf.constant(self._place))
             except tf.errors.OpError:
                 if self.feed.error is not None:
                     raise self.feed.error from None
                 raise
             done += now
+            self._place = (self._place + now) % self.feed.steps
             if time.monotonic() - began < SECONDS_A_CALL / 2:
                 self._at_once *= 2
             say(done)
@@ -309,21 +329,24 @@ def _seed_layers(states: Sequence[Any], seed: int, stage: str, epoch: int) -> No
         state.assign(np.array([_seed(seed, f"{stage}/{index}", epoch)[0] >> 1, 0], np.uint32))
 
 
-def find_learning_rate(model: keras.Model, rows: Rows, batch_size: int, loss: Any, *, seed: list[int]) -> float:
+def find_learning_rate(
+    model: keras.Model, rows: Rows, batch_size: int, loss: Any, *, seed: list[int], accumulate: int = 1
+) -> float:
     """Look for a learning rate by a range test; the model's weights are left as they were.
 
     The rate climbs from 1e-6 to 1 in a hundred steps; chosen is a tenth of the rate at which the smoothed loss was
     lowest. A loss that never falls tells nothing: then it is 1e-3.
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
     """
-    import keras
+    from .optimizer import ClippedAdam
 
     before = [variable.numpy() for variable in model.variables]
-    _compile(model, keras.optimizers.Adam(1e-6), loss)
+    optimizer = ClippedAdam(1e-6, accumulate=accumulate > 1)
+    _compile(model, optimizer, loss)
     _seed_layers(_random_states(model), seed[0], "learning rate", 0)
     rates, losses, smooth = np.geomspace(1e-6, 1.0, 100), [], 0.0
-    with closing(Feed(rows, batch_size, itertools.repeat(seed))) as feed:
-        steps = Steps(model, feed, xla=False)
+    with closing(Feed(rows, batch_size, itertools.repeat(seed), accumulate)) as feed:
+        steps = Steps(model, optimizer, feed, xla=False)
         for step, rate in enumerate(rates):
             model.optimizer.learning_rate = rate
             value = steps.run(1)

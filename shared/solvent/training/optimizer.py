@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -20,14 +21,48 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
     Keras's own `global_clipnorm` cuts each replica's part for itself, before the parts are added: with two replicas
     the same setting cuts at another norm than with one.
 
+    Nor does its `gradient_accumulation_steps` do here: the schedule and the average of the weights go on with each
+    batch there, and what is added up at the end of an epoch would belong into the checkpoint.
+
     Args:
         clip: the largest norm; None for no cut.
+        accumulate: gradients of several batches are added up, see `adding`, before one step takes their mean.
     """
 
-    def __init__(self, learning_rate: Any = 1e-3, clip: float | None = None, **options: Any) -> None:
+    def __init__(
+        self, learning_rate: Any = 1e-3, clip: float | None = None, accumulate: bool = False, **options: Any
+    ) -> None:
         super().__init__(learning_rate, **options)
-        self.clip = clip
+        self.clip, self.accumulate = clip, accumulate
         self.factors: dict[str, float] = {}
+        self._adding = False
+        self._sums: list[Any] = []
+        self._added: Any = None  # how many batches
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        if self.accumulate:
+            # Each replica adds up its own; they meet in the step. No variables of the optimizer: a checkpoint, which
+            # lies between two steps, needs none of them.
+            own = {"synchronization": tf.VariableSynchronization.ON_READ, "aggregation": tf.VariableAggregation.SUM}
+            self._sums = [tf.Variable(tf.zeros(v.shape, v.dtype), trainable=False, **own) for v in variables]
+            self._added = tf.Variable(0.0, trainable=False, **own)
+
+    @contextmanager
+    def adding(self) -> Iterator[None]:
+        """Inside, as a step is traced, gradients are added up and no weight changes."""
+        self._adding = True
+        try:
+            yield
+        finally:
+            self._adding = False
+
+    def forget(self) -> None:
+        """Begin anew. In half precision gradients that are not finite may have kept an epoch's last step from being."""
+        for variable in [*self._sums, self._added]:
+            variable.assign(tf.zeros(variable.shape, variable.dtype))
 
     def slow(self, variables: Sequence[keras.Variable], factors: Mapping[str, float]) -> None:
         """Multiply the learning rate of some variables.
@@ -42,6 +77,10 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         super().update_step(gradient, variable, learning_rate * factor)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        if self.accumulate:
+            grads = self._summed(grads)
+            if self._adding:
+                return
         if self.clip is not None:
             whole = list(grads)
             replica = tf.distribute.get_replica_context()
@@ -51,8 +90,21 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
             grads, _ = tf.clip_by_global_norm(list(grads), self.clip, use_norm=tf.linalg.global_norm(whole))
         super().apply(grads, trainable_variables)
 
+    def _summed(self, grads: Sequence[Any]) -> list[Any]:
+        """Add gradients up; at the step give their mean, and begin anew."""
+        known = [pair for pair in zip(self._sums, grads, strict=True) if pair[1] is not None]
+        for total, gradient in known:
+            total.assign_add(tf.convert_to_tensor(gradient))
+        self._added.assign_add(1.0)
+        if self._adding:
+            return list(grads)
+        means = iter([total.read_value() / self._added for total, _ in known])
+        found = [None if gradient is None else next(means) for gradient in grads]
+        self.forget()
+        return found
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "clip": self.clip}
+        return {**super().get_config(), "clip": self.clip, "accumulate": self.accumulate}
 
 
 @keras.saving.register_keras_serializable(package="solvent")
@@ -114,12 +166,13 @@ def adam(
 
     Args:
         rate: the learning rate after the warm-up.
-        steps: in an epoch.
+        steps: in an epoch; each may be of several batches.
         factors: of the learning rate, by a variable's path.
     """
     made = ClippedAdam(
         _schedule(training, rate, steps * training.epochs),
         training.clip,
+        training.accumulate > 1,
         # None also spares the pass over all weights that a decay of 0 takes.
         weight_decay=training.weight_decay or None,
         use_ema=training.ema is not None,

@@ -2,8 +2,9 @@
 
 from solvent import Solution, later
 
+from .columns import MEANINGS, columns, headline, rivals
 from .datasets import DATASETS
-from .settings import Translation, columns, headline, split
+from .settings import Translation, split
 
 __all__ = ["SOLUTION"]
 
@@ -16,13 +17,11 @@ SOLUTION = Solution(
     split=split,
     fit=later("solvent_nlp.translation.model:fit"),
     scorer=later("solvent_nlp.translation.model:scorer"),
-    rivals={
-        "nearest source": later("solvent_nlp.translation.rivals:nearest_source"),
-        "word by word": later("solvent_nlp.translation.rivals:word_by_word"),
-    },
+    rivals=rivals,
     metrics=later("solvent_nlp.translation.outcome:metrics"),
     slices=later("solvent_nlp.translation.slices:slices"),
     checks=later("solvent_nlp.translation.cleaning:checks"),
+    meanings=MEANINGS,
     figures=later("solvent_nlp.translation.figures:figures"),
     sample=later("solvent_nlp.translation.sample:pairs"),
     datasets=DATASETS,

@@ -43,7 +43,12 @@ def _foreign(texts: pd.Series) -> pd.Series:
 
 
 def checks(settings: Translation, table: pd.DataFrame) -> list[Finding]:
-    """A finding for each way in which pairs look wrong, and one for sources that are translated in several ways."""
+    """A finding for each way in which pairs look wrong, and one for sources that are translated in several ways.
+
+    None of it is wrong with summaries, in the language of their texts and much shorter, nor with texts that go on.
+    """
+    if settings.task != "translate":
+        return []
     found = []
     rows = suspects(table)
     what = "They are left out of training." if settings.clean else "They are trained on: settings.clean is false."

@@ -44,6 +44,23 @@ DATASETS = (
         },
     ),
     Dataset(
+        name="made_orders",
+        summary="1,770 made business sentences of one clause, English to German: for a first look",
+        licence="Apache-2.0, as Solvent",
+        home="solvent_nlp.translation.grammar",
+        made=True,
+        read=later("solvent_nlp.translation.sample:orders"),
+        config={
+            "columns": {"source": "english", "target": "german"},
+            "split": BY_PART,
+            "settings": {
+                "subword_sampling": None,
+                "network": {"vocabulary": 700, "layers": 2, "width": 96, "inner": 192, "heads": 4, "dropout": 0.05},
+                "training": {"epochs": 20, "batch_size": 512, "patience": None, "ema": 0.98},
+            },
+        },
+    ),
+    Dataset(
         name="multi30k",
         summary="31,014 captions of photos, English to German, in their published parts (Multi30k, task 1)",
         licence="research and education; cite Elliott et al., Multi30K: Multilingual English-German Image "

@@ -52,6 +52,8 @@ def decoder(model: keras.Model, search: Search) -> Form:
     may have `(texts,)`, the same for all. It gives `tokens` `(texts, beam, limit)` and, of shape `(texts, beam)`,
     `score` (the sum of the logarithms over the length to `length_penalty`; NONE where there is no translation), `mean`
     and `lowest` of the logarithms. A translation ends by itself; one that does not is cut, and ranks behind the others.
+    A network without an encoder is given what its texts begin with in place of a source, equally many tokens of each:
+    they stand at the beginning of its `tokens`, and count neither in the scores nor in what it may write.
     """
     kept = _compiled.setdefault(model, {})
     if search not in kept:
@@ -79,15 +81,30 @@ class Steps:
     def __init__(self, model: keras.Model) -> None:
         self.parts = {layer.name: layer for layer in model.layers}
         self.layers = sum(f"decoder_{number}_self" in self.parts for number in range(len(self.parts)))
-        self.encoder = keras.Model(model.inputs[0], self.parts["encoder_norm"].output)
+        reads = "encoder_norm" in self.parts
+        self.encoder = keras.Model(model.inputs[0], self.parts["encoder_norm"].output) if reads else None
 
     def read(self, source: Any, beam: int) -> tuple[list[Any], list[Any], Any]:
         """What stays the same of the source (keys and values of each layer), the empty caches, where tokens are."""
-        memory = self.encoder(source, training=False)
-        fixed = [self.parts[f"decoder_{number}_source"].kept(memory) for number in range(self.layers)]
+        fixed: list[Any] = [None] * self.layers
+        if self.encoder is not None:
+            memory = self.encoder(source, training=False)
+            fixed = [self.parts[f"decoder_{number}_source"].kept(memory) for number in range(self.layers)]
         attention = self.parts["decoder_0_self"]
         shape = (tf.shape(source)[0] * beam, attention.heads, 0, attention.width // attention.heads)
-        return fixed, [(tf.zeros(shape, memory.dtype),) * 2 for _ in fixed], tf.not_equal(source, 0)
+        return fixed, [(tf.zeros(shape, attention.compute_dtype),) * 2 for _ in fixed], tf.not_equal(source, 0)
+
+    def begun(self, source: Any) -> Any:
+        """How many tokens each text begins with that are given."""
+        return tf.shape(source)[1] if self.encoder is None else 0
+
+    def given(self, chance: Any, source: Any, place: Any, beam: int) -> Any:
+        """Logarithms of the probabilities, where a text's beginning is given: nothing else may stand there."""
+        if self.encoder is not None:
+            return chance
+        known = tf.pad(source, [[0, 0], [0, 1]])[:, tf.minimum(place, tf.shape(source)[1])]
+        only = tf.one_hot(tf.repeat(known, beam), tf.shape(chance)[1], on_value=0.0, off_value=NONE)
+        return tf.where(place < tf.shape(source)[1], only, chance)
 
     def next(self, tokens: Any, place: Any, fixed: Any, caches: Any, there: Any) -> tuple[Any, list[Any]]:
         """Logits of what comes behind tokens `(texts, beam)` at a place, `(texts * beam, subwords)`, and the caches."""
@@ -101,11 +118,12 @@ class Steps:
             keys, values = (tf.concat(both, 2) for both in zip(cache, layer.kept(normal), strict=True))
             grown.append((keys, values))
             states += layer.mixed(layer.weights_of(layer.queries(normal), keys), values)
-            # The translations of one text look at the same source: for this part they are its places.
-            normal = tf.reshape(self.parts[f"decoder_{number}_source_norm"](states), side_by_side)
-            layer = self.parts[f"decoder_{number}_source"]
-            weights = layer.weights_of(layer.queries(normal), source[0], there[:, None, None, :])
-            states += tf.reshape(layer.mixed(weights, source[1]), tf.shape(states))
+            if source is not None:
+                # The translations of one text look at the same source: for this part they are its places.
+                normal = tf.reshape(self.parts[f"decoder_{number}_source_norm"](states), side_by_side)
+                layer = self.parts[f"decoder_{number}_source"]
+                weights = layer.weights_of(layer.queries(normal), source[0], there[:, None, None, :])
+                states += tf.reshape(layer.mixed(weights, source[1]), tf.shape(states))
             normal = self.parts[f"decoder_{number}_inner_norm"](states)
             states += self.parts[f"decoder_{number}_inner_narrow"](self.parts[f"decoder_{number}_inner_wide"](normal))
         logits = self.parts["subwords"](self.parts["decoder_norm"](states), reverse=True)
@@ -137,16 +155,17 @@ def _chances(logits: Any, history: Any, search: Search) -> Any:
 
 def _greedy(network: Steps, search: Search, source: Any, limit: Any) -> dict[str, Any]:
     """The likeliest next token each time."""
-    rows = tf.shape(source)[0]
+    rows, begun = tf.shape(source)[0], network.begun(source)
+    limit += begun
     fixed, caches, there = network.read(source, 1)
     tokens = tf.fill((rows, 1), Vocabulary.start)
 
     def body(place: Any, tokens: Any, caches: Any, total: Any, lowest: Any, length: Any, done: Any) -> Any:
         logits, caches = network.next(tokens[:, -1:], place, fixed, caches, there)
-        chance = _chances(logits, tokens, search)
+        chance = network.given(_chances(logits, tokens, search), source, place, 1)
         best = tf.argmax(chance, axis=1, output_type=tf.int32)
         said = tf.where(done, 0.0, tf.reduce_max(chance, axis=1))
-        length += tf.cast(~done, tf.int32)
+        length += tf.cast(~done & (place >= begun), tf.int32)
         tokens = tf.concat([tokens, tf.where(done, Vocabulary.padding, best)[:, None]], 1)
         return (
             place + 1,
@@ -188,7 +207,8 @@ def _beam(network: Steps, search: Search, source: Any, limit: Any) -> dict[str, 
 
     A translation ends if its end is among the `beam` best next steps; so with a beam of 1 this is what `_greedy` does.
     """
-    beam, twice, rows = search.beam, 2 * search.beam, tf.shape(source)[0]
+    beam, twice, rows, begun = search.beam, 2 * search.beam, tf.shape(source)[0], network.begun(source)
+    limit += begun
     fixed, caches, there = network.read(source, beam)
     tokens = tf.fill((rows, beam, 1), Vocabulary.start)
     total = tf.tile([[0.0] + [NONE] * (beam - 1)], (rows, 1))  # all beginnings are the same at first: one counts
@@ -198,6 +218,7 @@ def _beam(network: Steps, search: Search, source: Any, limit: Any) -> dict[str, 
     def body(place: Any, tokens: Any, caches: Any, total: Any, lowest: Any, ended: Ended) -> Any:
         logits, caches = network.next(tokens[:, :, -1], place, fixed, caches, there)
         chance = _chances(logits, tf.reshape(tokens, (rows * beam, -1)), search)
+        chance = network.given(chance, source, place, beam)
         chance, which = tf.math.top_k(chance, twice)
         chance, which = (tf.reshape(each, (rows, beam, twice)) for each in (chance, which))
         sums = tf.reshape(total[:, :, None] + chance, (rows, -1))
@@ -211,7 +232,7 @@ def _beam(network: Steps, search: Search, source: Any, limit: Any) -> dict[str, 
         history = tf.gather(tokens, parents, batch_dims=1)
         full = tf.reduce_all(ended.rank > NONE / 2, axis=1, keepdims=True)
         ends = (said == Vocabulary.end) & (tf.range(twice) < beam)[None] & ~full & (sums > NONE / 2)
-        ended = _best(ended, _finished(search, history, sums, low, place + 1, ends), beam)
+        ended = _best(ended, _finished(search, history, sums, low, place + 1 - begun, ends), beam)
         ended = ended._replace(tokens=tf.pad(ended.tokens, [[0, 0], [0, 0], [0, 1]]))
         total, alive = tf.math.top_k(tf.where(said == Vocabulary.end, NONE, sums), beam)
         parents, said, low = (tf.gather(each, alive, batch_dims=1) for each in (parents, said, low))
@@ -229,7 +250,7 @@ def _beam(network: Steps, search: Search, source: Any, limit: Any) -> dict[str, 
     place, tokens, _, total, lowest, ended = tf.while_loop(
         goes_on, body, [tf.constant(0), tokens, caches, total, tf.zeros((rows, beam)), ended], shape_invariants=shapes
     )
-    cut = _finished(search, tokens, total, lowest, place, total > NONE / 2)
+    cut = _finished(search, tokens, total, lowest, tf.maximum(place - begun, 1), total > NONE / 2)
     ended = _best(ended, cut._replace(rank=cut.rank + CUT), beam)
     return {
         "tokens": tf.pad(ended.tokens[:, :, 1:], [[0, 0], [0, 0], [0, limit - place]]),

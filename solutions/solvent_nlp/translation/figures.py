@@ -9,9 +9,10 @@ import pandas as pd
 from solvent import Figure, Fitted, Marked, Texts, text
 
 from .model import glossary
-from .overlap import sentence_chrf, signatures
-from .reading import cleaned
-from .settings import Translation
+from .outcome import judged
+from .overlap import signatures
+from .reading import read
+from .settings import WRITTEN, Translation
 
 __all__ = ["alignment", "figures"]
 
@@ -23,31 +24,57 @@ def figures(
     settings: Translation, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame
 ) -> Iterator[Figure | Texts]:
     """Examples, the worst first; estimated and reached quality; an alignment."""
-    reached = sentence_chrf(scored["translation"].tolist(), rows["target"].tolist())
+    if settings.task == "generate":
+        yield _expected(rows, scored)
+        return
+    name, metric = WRITTEN[settings.task], {"translate": "chrF", "summarise": "ROUGE-L"}[settings.task]
+    reached = judged(settings)(scored[name].tolist(), rows["target"].tolist())
     ranked = np.argsort(reached, kind="stable")
-    signed = "; ".join(f"{name}: {signature}" for name, signature in signatures().items())
+    signed = "Metrics as rouge-score computes them, without stemming, on words of any script."
+    if settings.task == "translate":
+        signed = "; ".join(f"{name}: {signature}" for name, signature in signatures().items())
+        signed = f"Metrics as sacreBLEU computes them: {signed}."
+    many = {"translate": "translations", "summarise": "summaries"}[settings.task]
     for title, places, what in (
-        ("Worst translations", ranked[:SHOWN], "those of the lowest chrF, which may be wrong references"),
-        ("Other translations", ranked[len(ranked) // 2 :][:SHOWN], "those in the middle"),
+        (f"Worst {many}", ranked[:SHOWN], f"those of the lowest {metric}, which may be wrong references"),
+        (f"Other {many}", ranked[len(ranked) // 2 :][:SHOWN], "those in the middle"),
     ):
         yield Texts(
             title=title,
-            caption=f"{len(places)} of {len(rows)} test texts: {what}. Metrics as sacreBLEU computes them: {signed}.",
-            items=tuple(_shown(rows.iloc[place], scored.iloc[place], reached[place]) for place in places),
+            caption=f"{len(places)} of {len(rows)} test texts: {what}. {signed}",
+            items=tuple(
+                _shown(rows.iloc[at], scored.iloc[at], scored[name].iloc[at], metric, reached[at]) for at in places
+            ),
             unseen=True,
         )
-    yield _quality(scored, reached)
+    yield _quality(scored, reached, metric)
     short = rows["source"].str.len().rank(method="first").sub(len(rows) / 2).abs().to_numpy().argmin()
-    yield _aligned(settings, fitted, cleaned(rows["source"].iloc[short]), scored["translation"].iloc[short])
+    yield _aligned(settings, fitted, read(settings, rows["source"].iloc[short]), scored[name].iloc[short])
 
 
-def _shown(row: pd.Series, said: pd.Series, reached: float) -> Marked:
-    told = f"chrF {reached:.0f}, estimated {said['quality']:.0f} · source: {row['source']} · reference: {row['target']}"
-    return Marked(pieces=((str(said["translation"]), 0.0),), caption=told)
+def _shown(row: pd.Series, scored: pd.Series, said: str, metric: str, reached: float) -> Marked:
+    told = f"{metric} {reached:.0f}, estimated {scored['quality']:.0f}"
+    told = f"{told} · source: {row['source']} · reference: {row['target']}"
+    return Marked(pieces=((said, 0.0),), caption=told)
 
 
-def _quality(scored: pd.DataFrame, reached: np.ndarray) -> Figure:
-    """The mean chrF of rows of like estimated quality."""
+def _expected(rows: pd.DataFrame, scored: pd.DataFrame) -> Texts:
+    """The texts that the network expected least."""
+    known = scored["surprise"].notna().to_numpy()
+    each = (scored["surprise"] / scored["subwords"].astype("float64")).to_numpy()[known]
+    places = np.flatnonzero(known)[np.argsort(-each, kind="stable")][:SHOWN]
+    items = []
+    for at in places:
+        begun = rows["source"].iloc[at] if "source" in rows and isinstance(rows["source"].iloc[at], str) else ""
+        told = f"{scored['surprise'].iloc[at] / scored['subwords'].iloc[at]:.2f} nats a subword"
+        told = f"{told} · begun: {begun or 'with nothing'} · the network goes on: {scored['text'].iloc[at]}"
+        items.append(Marked(pieces=((str(rows["target"].iloc[at]), 0.0),), caption=told))
+    caption = f"{len(items)} of {int(known.sum())} test texts: those that the network expected least."
+    return Texts(title="Least expected texts", caption=caption, items=tuple(items), unseen=True)
+
+
+def _quality(scored: pd.DataFrame, reached: np.ndarray, metric: str) -> Figure:
+    """What rows of like estimated quality reached in the mean."""
     order = np.argsort(scored["quality"].to_numpy(), kind="stable")
     parts = [part for part in np.array_split(order, min(BANDS, len(order))) if len(part)]
     told = [scored["quality"].to_numpy()[part].mean() for part in parts]
@@ -58,11 +85,11 @@ def _quality(scored: pd.DataFrame, reached: np.ndarray) -> Figure:
     def draw(axes: Any) -> None:
         axes.plot([0, 100], [0, 100], color="C7", linewidth=0.8)
         axes.plot(told, found, marker="o")
-        axes.set(xlabel="estimated quality", ylabel="mean chrF of the texts", xlim=(0, 100), ylim=(0, 100))
+        axes.set(xlabel="estimated quality", ylabel=f"mean {metric} of the texts", xlim=(0, 100), ylim=(0, 100))
 
     return Figure(
         title="Is the quality known?",
-        caption=f"Test texts in {len(parts)} groups of like estimates. Mean chrF of the {int(flagged.sum())} that "
+        caption=f"Test texts in {len(parts)} groups of like estimates. Mean {metric} of the {int(flagged.sum())} that "
         f"are to be reviewed: {both[0]}; of all others: {both[1]}.",
         draw=draw,
         unseen=True,
@@ -99,7 +126,7 @@ def _aligned(settings: Translation, fitted: Fitted, source: str, translation: st
     masked = glossary(settings, fitted.assets).masked(source).text
     # As it was read: what is kept stands as a mark. In the translation it stands as itself.
     ours, theirs = vocabulary.encode([masked, translation])
-    ours, theirs = ours[: settings.longest], theirs[: settings.longest]
+    ours, theirs = ours[: settings.longest - 1], theirs[: settings.longest]
     weights = alignment(fitted, np.append(ours, np.int32(vocabulary.end)), theirs)[:, :-1]
 
     def draw(axes: Any) -> None:

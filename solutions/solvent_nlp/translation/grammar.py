@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["sentence"]
+__all__ = ["item", "sentence"]
 
 
 class Noun(NamedTuple):
@@ -149,8 +149,8 @@ def _phrase(
     ours = [article, english, english_noun]
     theirs = [word, german + ending if german else "", name]
     if items and random.random() < 0.3:
-        item = _item(random)
-        ours, theirs = [*ours, item], [*theirs, item]
+        kept = item(random)
+        ours, theirs = [*ours, kept], [*theirs, kept]
     return " ".join(part for part in ours if part), " ".join(part for part in theirs if part)
 
 
@@ -158,7 +158,7 @@ def _plural(word: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
-def _item(random: np.random.Generator) -> str:
+def item(random: np.random.Generator) -> str:
     """What stays as it is in every language."""
     number = int(random.integers(10, 100_000))
     kinds = [

@@ -11,13 +11,15 @@ from solvent.solution import Score
 from solvent.split import halves
 from solvent.words import seen_words
 
-from . import network, quality, reading
+from . import network, quality, reading, writing
+from .columns import headline
 from .memory import Match, Memory
 from .metric import chrf_of
-from .overlap import sentence_chrf
+from .outcome import judged
 from .protecting import Protector
-from .reading import cleaned
-from .settings import Scoring, Translation, headline
+from .reading import read
+from .rouge import rouge_of
+from .settings import KINDS, WRITTEN, Scoring, Translation
 from .translator import Said, Translator, asked
 
 __all__ = ["EMPTY", "fit", "glossary", "scorer", "translator"]
@@ -25,13 +27,18 @@ __all__ = ["EMPTY", "fit", "glossary", "scorer", "translator"]
 MONITORED = 500  # validation rows that an epoch is judged by, at most
 BATCH_ROWS = 64
 EMPTY = {"source": pd.Series(dtype="str"), "target": pd.Series(dtype="str")}
+KEPT = Protector(KINDS, {})
 
 
 def fit(settings: Translation, data: Data) -> Fitted:
-    """Epochs are chosen by the chrF of greedy translations of one half of the validation rows; the estimate of quality
-    is learnt on the other half."""
+    """Epochs are chosen by the headline of greedy translations, or summaries, of one half of the validation rows; the
+    estimate of quality is learnt on the other half. For texts that go on see `writing`."""
+    if settings.task != "translate" and data.side:
+        raise Refused(f"data.side.{min(data.side)}: only translations have side tables; leave it out.")
     if unknown := set(data.side) - {"glossary", "memory"}:
         raise Refused(f"data.side.{min(unknown)}: translation knows the side tables glossary and memory.")
+    if settings.task == "generate":
+        return writing.fit(settings, data)
     choosing, rest = halves(data.valid, data.schema, data.seed)
     protector = Protector.of(settings.protect, data.side.get("glossary", pd.DataFrame(EMPTY)))
     pairs, facts, findings = reading.learnt(settings, data.train, protector)
@@ -47,9 +54,11 @@ def fit(settings: Translation, data: Data) -> Fitted:
     watched = choosing.iloc[:MONITORED]
 
     def monitor() -> dict[str, float]:
-        said = translator(quick, fitted, retry=False).translate(watched["source"].map(cleaned).tolist())
-        measured = chrf_of([each.text for each in said], watched["target"].tolist(), watched.get("weight"))
-        return {"chrf": point(measured)}
+        said = translator(quick, fitted, retry=False).translate(texts_of(settings, watched))
+        given = [each.text for each in said], watched["target"].tolist(), watched.get("weight")
+        if settings.task == "summarise":
+            return {"rouge_l": point(rouge_of(*given)["rouge_l"])}
+        return {"chrf": point(chrf_of(*given))}
 
     record = training.fit(
         made,
@@ -61,8 +70,8 @@ def fit(settings: Translation, data: Data) -> Fitted:
         goal=headline(settings),
         data=data,
     )
-    said = translator(settings, fitted).translate(rest["source"].map(cleaned).tolist())
-    reached = sentence_chrf([each.text for each in said], rest["target"].tolist())
+    said = translator(settings, fitted).translate(texts_of(settings, rest))
+    reached = judged(settings)([each.text for each in said], rest["target"].tolist())
     facts = {
         "reading": facts,
         "quality": quality.learnt(quality.features(said), reached, settings.review_share),
@@ -70,8 +79,8 @@ def fit(settings: Translation, data: Data) -> Fitted:
             {
                 "what": "epoch",
                 "won": record["best_epoch"],
-                "tried": [{"value": record["best_epoch"], "chrf": record["best"]}],
-                "metric": "chrf",
+                "tried": [{"value": record["best_epoch"], headline(settings).metric: record["best"]}],
+                "metric": headline(settings).metric,
                 "chosen_on": f"{len(watched)} validation rows, choosing half, greedy",
             }
         ],
@@ -92,6 +101,10 @@ def _personal(data: Data) -> frozenset[str]:
     return frozenset({"memory"} if "memory" in data.side else ())  # approved texts may name people
 
 
+def texts_of(settings: Translation, table: pd.DataFrame) -> list[str]:
+    return [read(settings, cell) for cell in table["source"]]
+
+
 def glossary(settings: Translation, assets: Mapping[str, Any]) -> Protector:
     """What a bundle keeps in its translations."""
     return Protector.of(settings.protect, assets["glossary"])
@@ -110,12 +123,14 @@ def translator(settings: Translation, fitted: Fitted, *, retry: bool = True) -> 
 
 
 def scorer(settings: Translation, fitted: Fitted) -> Score:
-    """Translate checked texts: those of the memory by it, all others by the network."""
+    """Translate checked texts: those of the memory by it, all others by the network. Summarise them, or go on."""
+    if settings.task == "generate":
+        return writing.scorer(settings, fitted)
     working = translator(settings, fitted)
     memory = Memory.of(fitted.assets["memory"], working.protector, settings.scoring.fuzzy)
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        texts = table["source"].map(cleaned).tolist()
+        texts = texts_of(settings, table)
         known = memory.find(texts)
         open_ = [place for place, match in enumerate(known) if match is None]
         said = dict(zip(open_, working.translate([texts[place] for place in open_]), strict=True))
@@ -152,18 +167,24 @@ def _approved(settings: Translation, protector: Protector, given: str, match: Ma
 def _written(
     settings: Translation, protector: Protector, given: str, said: Said, sure: float, below: float
 ) -> dict[str, Any]:
-    lost = protector.lost(given, said.text)
+    lost = protector.lost(given, said.text) if settings.task == "translate" else made_up(given, said.text)
     if not said.text:
         lost = [*lost, "nothing was written"]
-    terms = "; ".join(f"{source} = {target}" for source, target in dict.fromkeys(protector.used(given)))
     found: dict[str, Any] = {
-        "translation": said.text,
+        WRITTEN[settings.task]: said.text,
         "quality": sure,
         "review": bool(lost) or sure < below,
-        "origin": "model",
         "problems": "; ".join(lost),
-        "terms": terms,
     }
+    if settings.task == "translate":
+        terms = dict.fromkeys(protector.used(given))
+        found |= {"origin": "model", "terms": "; ".join(f"{source} = {target}" for source, target in terms)}
     if settings.alternatives:
         found["alternatives"] = [f"{each.score:.3f} {each.text}" for each in said.others[: settings.alternatives]]
     return found
+
+
+def made_up(given: str, summary: str) -> list[str]:
+    """What of the kinds that a translation keeps stands in a summary, but not in its text."""
+    known = set(KEPT.items(given))
+    return [f"not in the text: {item}" for item in dict.fromkeys(KEPT.items(summary)) if item not in known]

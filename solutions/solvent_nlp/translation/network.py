@@ -12,7 +12,7 @@ from .settings import Network
 __all__ = ["Smoothed", "build"]
 
 
-def build(about: Network, vocabulary: int) -> keras.Model:
+def build(about: Network, vocabulary: int, *, reads: bool = True) -> keras.Model:
     """The network, untrained: (source tokens, translation's tokens so far) -> logits of the token behind each.
 
     Tokens are int32, `(texts, length)`, 0 behind the end; logits are float32, `(texts, length, vocabulary)`. Everything
@@ -21,6 +21,7 @@ def build(about: Network, vocabulary: int) -> keras.Model:
 
     Args:
         vocabulary: subwords.
+        reads: a source; else it is a decoder alone: tokens of a text so far -> logits of the token behind each.
     """
     source = keras.Input((None,), dtype="int32", name="source")
     target = keras.Input((None,), dtype="int32", name="target")
@@ -51,18 +52,22 @@ def build(about: Network, vocabulary: int) -> keras.Model:
     def read(name: str, vectors: Any) -> Any:
         return Attention(about.width, about.heads, name=name)(vectors, memory, there)
 
-    memory = Dropout(about.dropout, name="source_dropout")(positions(subwords(source)))
-    for number in range(about.layers):
+    memory = Dropout(about.dropout, name="source_dropout")(positions(subwords(source))) if reads else None
+    for number in range(about.layers if reads else 0):
         memory = added(f"encoder_{number}_self", memory, itself)
         memory = added(f"encoder_{number}_inner", memory, inner)
-    memory = keras.layers.LayerNormalization(epsilon=1e-6, name="encoder_norm")(memory)
+    if reads:
+        memory = keras.layers.LayerNormalization(epsilon=1e-6, name="encoder_norm")(memory)
     states = Dropout(about.dropout, name="target_dropout")(positions(subwords(target)))
     for number in range(about.layers):
         states = added(f"decoder_{number}_self", states, before)
-        states = added(f"decoder_{number}_source", states, read)
+        if reads:
+            states = added(f"decoder_{number}_source", states, read)
         states = added(f"decoder_{number}_inner", states, inner)
     states = keras.layers.LayerNormalization(epsilon=1e-6, name="decoder_norm")(states)
     logits = ops.cast(subwords(states, reverse=True), "float32")
+    if not reads:
+        return keras.Model(target, logits, name="writer")
     return keras.Model((source, target), logits, name="translator")
 
 

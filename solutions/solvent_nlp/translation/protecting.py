@@ -79,6 +79,10 @@ class Protector:
         terms = {upper(source): upper(target) for source, target in rows.itertuples(index=False)}
         return cls(kinds, {**terms, **dict(rows.itertuples(index=False))})
 
+    def items(self, text: str) -> list[str]:
+        """What a text has of it, as it stands there."""
+        return [match[0] for match in self._spans(text)]
+
     def masked(self, text: str) -> Masked:
         """The text with marks."""
         spans = [(*match.span(), self._value(match)) for match in self._spans(text)][: len(MARKS)]

@@ -15,7 +15,7 @@ from .dictionary import Dictionary
 from .protecting import MARKS, Protector, filled
 from .settings import Translation
 
-__all__ = ["Pairs", "cleaned", "learnt"]
+__all__ = ["Pairs", "cleaned", "learnt", "most", "read"]
 
 KEPT = 0.9  # share of the times in which what is kept of a pair stands as a mark; else as it is
 SLACK, QUANTILE = 10, 0.999  # how much longer than almost all of training a translation may be
@@ -26,6 +26,18 @@ def cleaned(cell: str) -> str:
     """A text in the form NFC, without blanks around its lines."""
     lines = unicodedata.normalize("NFC", str(cell)).split("\n")
     return "\n".join(" ".join(line.split()) for line in lines).strip()
+
+
+def read(settings: Translation, cell: str) -> str:
+    """A text as the network reads it: a translation goes line by line, what is summarised or continued has none."""
+    found = cleaned(cell)
+    return found if settings.task == "translate" else found.replace("\n", " ")
+
+
+def most(settings: Translation) -> int:
+    """Subwords of a source, at most, its end among them."""
+    # Marks, and subwords that are drawn at random, may be more than those of the text itself, but not so many.
+    return 2 * settings.longest if settings.task == "translate" else settings.longest
 
 
 @dataclass(frozen=True)
@@ -49,12 +61,13 @@ class Pairs:
     weights: np.ndarray
 
     def rows(self) -> training.Rows:
-        return training.Rows(len(self.sources), self._take, self.lengths, by_length=True)
+        return training.Rows(len(self.sources), self._take, self.lengths, by_length=True, counted=np.count_nonzero)
 
     def _take(self, places: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         random = np.random.default_rng(places)
         pairs = [self._masked(place, random) for place in places]
         source, target = (self._cut([pair[side] for pair in pairs], random) for side in (0, 1))
+        source = [tokens[: most(self.settings) - 1] for tokens in source]
         end, start = np.array([self.vocabulary.end], np.int32), np.array([self.vocabulary.start], np.int32)
         said = [np.concatenate([tokens, end]) for tokens in target]
         length = [self._width(max(map(len, tokens)) + 1) for tokens in (source, target)]
@@ -111,11 +124,13 @@ def learnt(
             f"All {len(rows):,} training pairs look wrong (see the findings of the scan), so none is left to train on. "
             "Look whether source and target are mapped to the right columns, or set settings.clean: false."
         )
-    sources, targets = (kept[name].map(cleaned).tolist() for name in ("source", "target"))
+    sources, targets = (kept[name].map(lambda cell: read(settings, cell)).tolist() for name in ("source", "target"))
     vocabulary = text.train_vocabulary(
         [*sources, *targets], settings.network.vocabulary, fold_case=False, as_written=True, symbols=MARKS
     )
     ours, theirs = (np.array([len(tokens) + 1 for tokens in vocabulary.encode(side)]) for side in (sources, targets))
+    if settings.task == "summarise":  # of longer texts the beginning is read
+        ours = np.minimum(ours, settings.longest)
     lengths = np.maximum(ours, theirs)
     fits = np.flatnonzero(lengths <= settings.longest)
     if not len(fits):

@@ -10,10 +10,12 @@ from solvent import Sample
 
 from .grammar import sentence
 
-__all__ = ["business", "pairs"]
+__all__ = ["business", "orders", "pairs"]
 
 ROWS, WORDS = 700, 4
-PARTS = {"train": (5000, 2), "valid": (200, 2), "test": (200, 2), "longer": (50, 4)}  # pairs; clauses at most
+# Pairs; clauses at most.
+BUSINESS = {"train": (5000, 2), "valid": (200, 2), "test": (200, 2), "longer": (50, 4)}
+ORDERS = {"train": (1500, 1), "valid": (120, 1), "test": (150, 1)}
 
 
 def pairs(seed: int, *, items: bool = False) -> Sample:
@@ -39,10 +41,19 @@ def pairs(seed: int, *, items: bool = False) -> Sample:
 def business(files: Mapping[str, Path]) -> pd.DataFrame:
     """Made pairs, columns `english`, `german`, `part` and `length`: `as in training` (up to two clauses) or `longer`
     (three and four), which only test rows are."""
+    return _drawn(BUSINESS)
+
+
+def orders(files: Mapping[str, Path]) -> pd.DataFrame:
+    """Made pairs of one clause each, columns `english`, `german` and `part`."""
+    return _drawn(ORDERS).drop(columns="length")
+
+
+def _drawn(parts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
     random = np.random.default_rng(0)
     known: set[str] = set()
     rows = []
-    for name, (count, clauses) in PARTS.items():
+    for name, (count, clauses) in parts.items():
         longer = name == "longer"
         while count:
             english, german = sentence(random, int(random.integers(3 if longer else 1, clauses + 1)))

@@ -1,13 +1,13 @@
-"""What a user may set for translation, and what it reads and writes. Imports neither keras nor pandas."""
+"""What a user may set for translation. Imports neither keras nor pandas."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from solvent import Column, Columns, Goal, Output, Section, Split, Training
+from solvent import Section, Split, Training
 
-__all__ = ["KINDS", "Network", "Scoring", "Translation", "columns", "headline", "split"]
+__all__ = ["KINDS", "WRITTEN", "Network", "Scoring", "Translation", "split"]
 
 KINDS = ("placeholders", "tags", "addresses", "codes", "numbers")
 Kind = Literal["placeholders", "tags", "addresses", "codes", "numbers"]
@@ -66,6 +66,20 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "small": {"layers": 4, "width": 256, "inner": 1024, "heads": 4},
     "base": {"layers": 6, "width": 512, "inner": 2048, "heads": 8},
 }
+# What only translations have is off where something else is written.
+OF_TASK: Mapping[str, Mapping[str, Any]] = {
+    "translate": {},
+    "summarise": {"clean": False, "protect": (), "masked_words": 0.0, "longest": 512},
+    "generate": {
+        "clean": False,
+        "protect": (),
+        "masked_words": 0.0,
+        "longest": 256,
+        "subword_sampling": None,
+        "label_smoothing": 0.0,
+    },
+}
+WRITTEN: Mapping[str, str] = {"translate": "translation", "summarise": "summary", "generate": "text"}
 TRAINING: Mapping[str, Any] = {
     "epochs": 40,
     "batch_size": 4096,
@@ -81,13 +95,15 @@ class Translation(Section):
     """Settings of translation.
 
     Args:
+        task: what is written: a translation, a summary in the same language, or a text that goes on from its beginning.
         preset: size of the network.
         network: of it, what is to be another than the preset's.
         subword_sampling: how much likelier ways to cut a text into subwords are preferred in training, where each text
             is cut anew in each epoch; null for always the likeliest way.
         label_smoothing: share of the probability that training wants to see spread over all subwords.
         longest: subwords of a text that is translated at once; longer ones are cut into sentences, and left out of
-            training.
+            training. Of a text to be summarised so many are read, and a text to be learnt from, or to be judged, is cut
+            into pieces of so many.
         clean: leave pairs out of training that look wrong: see the findings of the scan.
         protect: what comes out as it went in.
         masked_words: share of training pairs in which a word and its translation become a placeholder, so that the
@@ -100,6 +116,7 @@ class Translation(Section):
         training: `batch_size` counts subwords, with padding.
     """
 
+    task: Literal["translate", "summarise", "generate"] = "translate"
     preset: Literal["tiny", "small", "base"] = "tiny"
     network: Network = Network()
     subword_sampling: float | None = Field(0.2, ge=0, le=10)
@@ -123,6 +140,12 @@ class Translation(Section):
         network = given.get("network", {})
         return {**given, "network": {**PRESETS[preset], **network}} if isinstance(network, Mapping) else given
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_task_has_it(cls, given: Any) -> Any:
+        task = given.get("task") if isinstance(given, Mapping) else None
+        return {**OF_TASK[task], **given} if isinstance(task, str) and task in OF_TASK else given
+
     @field_validator("protect")
     @classmethod
     def _each_once(cls, protect: tuple[Kind, ...]) -> tuple[Kind, ...]:
@@ -130,7 +153,15 @@ class Translation(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        other = self.task != "translate"
+        only = f"only translations have it; with task: {self.task} leave it out"
         problems = {
+            **{f"{name}: {only}": other and bool(getattr(self, name)) for name in ("clean", "protect", "masked_words")},
+            f"joined: {only}": other and self.joined > 0,
+            f"scoring.fuzzy: {only}": other and self.scoring.fuzzy is not None,
+            "scoring.review_below: texts that go on have no quality; leave it out": (
+                self.task == "generate" and self.scoring.review_below is not None
+            ),
             f"alternatives: a beam of {self.scoring.beam} has {self.scoring.beam - 1} further translations at most": (
                 self.alternatives >= self.scoring.beam
             ),
@@ -140,40 +171,6 @@ class Translation(Section):
         if found := [message for message, wrong in problems.items() if wrong]:
             raise ValueError("; ".join(found))
         return self
-
-
-def columns(settings: Translation) -> Columns:
-    outputs = [
-        Output(name="translation", type="string", meaning="the text in the other language"),
-        Output(
-            name="quality", type="float", meaning="what chrF a person's translation would give it, estimated, 0 to 100"
-        ),
-        Output(name="review", type="boolean", meaning="whether a person should look at it"),
-        Output(
-            name="origin",
-            type="string",
-            meaning="where it is from: the model, the memory, or a similar text of the memory (fuzzy)",
-        ),
-        Output(
-            name="problems",
-            type="string",
-            meaning="what of the text was not kept, such as a number; empty where all was",
-        ),
-        Output(name="terms", type="string", meaning="the glossary's terms that were used; empty where there are none"),
-    ]
-    if settings.alternatives:
-        outputs.append(
-            Output(name="alternatives", type="list", meaning="further translations, the best first, with their scores")
-        )
-    return Columns(
-        inputs=(Column(name="source", kind="text", meaning="what is translated"),),
-        targets=(Column(name="target", kind="text", meaning="its translation by a person"),),
-        outputs=tuple(outputs),
-    )
-
-
-def headline(settings: Translation) -> Goal:
-    return Goal("chrf")
 
 
 split = Split(by="random")

@@ -11,7 +11,7 @@ from solvent import Fitted, Refused, text
 from . import sentences
 from .decoding import NONE, Search, decoder
 from .protecting import Masked, Protector
-from .reading import SLACK
+from .reading import SLACK, most
 from .settings import Scoring, Translation
 
 __all__ = ["Piece", "Said", "Translator", "asked", "searched"]
@@ -63,7 +63,7 @@ class Translator:
     retry: bool = True
 
     def translate(self, texts: Sequence[str]) -> list[Said]:
-        """Translate texts, each as if it were alone."""
+        """Translate texts, or summarise them, each as if it were alone."""
         cut = [self._cut(each) for each in texts]
         flat = [sentence for each in cut for sentence, _ in each]
         found = iter(self._sentences(flat))
@@ -77,6 +77,8 @@ class Translator:
 
     def _cut(self, given: str) -> list[tuple[str, str]]:
         """Lines; sentences, where a line is longer than training's sources; halves of what is longer than `longest`."""
+        if self.settings.task == "summarise":
+            return [(given, "")]
         lines = sentences.pieces(given, every=False)
         if all(self._long(line) <= self.facts["longest_source"] for line, _ in lines):
             return lines
@@ -111,8 +113,8 @@ class Translator:
     def _decoded(self, given: Sequence[str], masked: Sequence[Masked], search: Search) -> list[list[Piece]]:
         encoded = self.vocabulary.encode([each.text for each in masked])
         end = np.array([self.vocabulary.end], np.int32)
-        tokens = [np.concatenate([each[: self._most() - 1], end]) for each in encoded]
-        lengths = np.array([text.bucket(len(each), self._most()) for each in tokens], np.intp)
+        tokens = [np.concatenate([each[: most(self.settings) - 1], end]) for each in encoded]
+        lengths = np.array([text.bucket(len(each), most(self.settings)) for each in tokens], np.intp)
         answers: list[list[Piece]] = [[] for _ in given]
         for length in np.unique(lengths):
             # Those of like length end at like times, and a batch goes on until all have.
@@ -128,9 +130,6 @@ class Translator:
         usual = int(np.ceil((length + SLACK) * self.facts["longest_ratio"])) + SLACK
         limit = min(usual, self.settings.scoring.longest or usual)
         return text.padded(tokens, length), np.full(len(tokens), limit, np.int32)
-
-    def _most(self) -> int:
-        return 2 * self.settings.longest  # marks may be more subwords than what they stand for, but not so many
 
     def _checked(
         self, given: str, masked: Masked, lines: Sequence[str], found: dict[str, np.ndarray], row: int
