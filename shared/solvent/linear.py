@@ -47,8 +47,7 @@ def learn(
     """
     from . import finetune  # whose heads are such lines too
 
-    every = [*task.train, *task.choosing]
-    train, choosing = np.split(finetune.frozen_features(recipe, every, seed), [len(task.train)])
+    train = finetune.frozen_features(recipe, task.train, seed)
     scaler = StandardScaler().fit(train)
     scaled = scaler.transform(train)
 
@@ -57,6 +56,7 @@ def learn(
         return lambda features: np.asarray(scaler.transform(features) @ kernel + bias)
 
     if len(train) > MANY:
+        choosing = finetune.frozen_features(recipe, task.choosing, seed)
         best = min(map(fitted, STRENGTHS), key=lambda logits: _worse(task, logits(choosing)))
     else:
         dealt = folds()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -73,17 +73,25 @@ def open_to(histories: Histories, usable: np.ndarray, *, seen: bool) -> np.ndarr
     return found
 
 
-def standards(parts: Mapping[str, Part], histories: Histories, open_items: np.ndarray) -> dict[str, np.ndarray]:
+def standards(
+    parts: Mapping[str, Part], histories: Histories, open_items: np.ndarray, finding: Collection[str]
+) -> dict[str, np.ndarray]:
     """The standard scores of each part. One that ranks again does so with the best 100 of each of the others, so that
-    what it takes to score a pair doesn't grow with the catalogue; elsewhere it has none.
+    what it takes to score a pair doesn't grow with the catalogue; elsewhere it has none. A part that knows nothing of a
+    user finds nothing for them: to it all items are equal.
 
     Args:
         open_items: what `open_to` gives.
+        finding: the parts that it ranks again the best of: those that were there when its weight was chosen.
     """
     found = {name: standard(part.scores(histories)) for name, part in parts.items() if part.again is None}
     if len(found) == len(parts):
         return found
-    tops = [best(np.where(open_items & ~np.isnan(each), each, -np.inf), CANDIDATES) for each in found.values()]
+    tops = []
+    for name in finding:
+        if name in found:
+            told = open_items & ~np.isnan(found[name]) & np.nan_to_num(found[name]).any(axis=1)[:, None]
+            tops.append(best(np.where(told, found[name], -np.inf), CANDIDATES))
     rows = np.concatenate(tops, axis=1)
     places = [np.unique(row[row >= 0]) for row in rows]
     again = {name: standard(part.again(histories, places)) for name, part in parts.items() if part.again is not None}

@@ -129,7 +129,7 @@ def _by_scores(engine: Engine, usable: np.ndarray, first: np.ndarray) -> Callabl
 
     def ranked(histories: Histories) -> Ranked:
         open_items = hybrid.open_to(histories, usable, seen=engine.settings.scoring.seen)
-        standards = hybrid.standards(engine.parts, histories, open_items)
+        standards = hybrid.standards(engine.parts, histories, open_items, engine.settings.parts)
         total, brought = hybrid.combined(engine.weights, standards, histories, engine.like)
         total[~open_items] = -np.inf
         found = _chosen(engine, first, total, histories)

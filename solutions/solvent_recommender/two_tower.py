@@ -117,12 +117,16 @@ def taste(had: scipy.sparse.csr_array, content_of: np.ndarray) -> np.ndarray:
     return np.asarray((had @ content_of) / np.maximum(count, 1)[:, None], np.float32)
 
 
-def _some(history: np.ndarray, items: int, dropout: float, random: np.random.Generator) -> scipy.sparse.csr_array:
-    """What is left of padded histories, as `taste` reads it. A mean over all items of a user but the one that is asked
-    for would tell which one that is: whoever knows the user's mean subtracts."""
+def _some(
+    history: np.ndarray, items: int, dropout: float = 0.0, random: np.random.Generator | None = None
+) -> scipy.sparse.csr_array:
+    """Padded histories, as `taste` reads them; in training what is left of them. A mean over all items of a user but
+    the one that is asked for would tell which one that is: whoever knows the user's mean subtracts."""
     row, column = np.nonzero(history)
-    kept = random.random(len(row)) >= dropout
-    row, item = row[kept], history[row, column][kept] - 1
+    item = history[row, column] - 1
+    if random is not None:
+        kept = random.random(len(row)) >= dropout
+        row, item = row[kept], item[kept]
     shape = (len(history), items)
     return scipy.sparse.csr_array((np.ones(len(row), np.float32), (row, item)), shape=shape)
 
@@ -188,6 +192,7 @@ def fit(
     content_of = topics(assets, catalogue)[: len(known.items)]
     width = content_of.shape[1]
     read, about = (width if content_of.any() else 0), (0 if known.people is None else known.people.width)
+    assets["taste"] = np.array([bool(read) and not ordered])
     users = (
         sequence_tower(len(known.items), settings.towers)
         if ordered
@@ -223,7 +228,7 @@ def load(name: str, assets: Mapping[str, np.ndarray], catalogue: Catalogue, pred
     number = np.where(place <= catalogue.known, place, 0).astype(np.int32)
     vectors = predict({"item": number, "content": content_of}, f"{name}_items")
     unknown = (number == 0) & ~content_of.any(axis=1)
-    reads_content = name == "two_tower" and bool(content_of[: catalogue.known].any())
+    reads_content = bool(np.any(assets.get("taste", False)))
     length = int(assets["length"][0])
     told = bool(np.any(assets.get("told", False)))  # users without a history are read by what is known about them
 
@@ -231,7 +236,8 @@ def load(name: str, assets: Mapping[str, np.ndarray], catalogue: Catalogue, pred
         asked = padded(histories, np.arange(len(histories)), catalogue.known, length)
         inputs, something = {"history": asked}, asked.any(axis=1)
         if reads_content:
-            inputs["taste"] = taste(histories.matrix(len(content_of)), content_of)
+            newest = padded(histories, np.arange(len(histories)), len(content_of), length)
+            inputs["taste"] = taste(_some(newest, len(content_of)), content_of)
             something |= inputs["taste"].any(axis=1)
         if name == "two_tower" and histories.about is not None:
             inputs["about"] = histories.about

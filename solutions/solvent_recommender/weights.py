@@ -163,7 +163,7 @@ def _trial(
         rows = np.arange(begin, min(begin + AT_ONCE, len(histories)))
         asked = histories.take(rows)
         usable = open_to(asked, catalogue.offered, seen=seen)
-        scored = [with_new(each, asked, like) for each in standards(parts, asked, usable).values()]
+        scored = [with_new(each, asked, like) for each in standards(parts, asked, usable, parts).values()]
         tops = [best(np.where(usable & ~np.isnan(found), found, -np.inf), CANDIDATES) for found in scored]
         for row in range(len(rows)):
             places = np.unique(np.concatenate([top[row] for top in tops]))

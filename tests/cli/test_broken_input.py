@@ -107,7 +107,7 @@ def test_an_unknown_solution_lists_the_installed_ones(project):
     project.write_config(solution="kredit")
     said = project.refused()
     assert "solution: There is no solution 'kredit'. Did you mean 'credit'?" in said
-    assert "Installed: credit, medical, recommender, sentiment" in said
+    assert "Installed: credit, inspection, maintenance, medical, recommender, sentiment" in said
 
 
 @pytest.mark.parametrize("change", ["settings.training.epochs", "=5", "settings..epochs=5"])

@@ -119,7 +119,7 @@ def test_an_unknown_origin_lists_the_known_ones(tmp_path):
     done = new("acme", "--like", "credits", "--to", tmp_path / "x")
     assert done.exit_code == 2
     assert "Did you mean 'credit'?" in done.output
-    assert "credit, medical, recommender, sentiment" in done.output
+    assert "credit, inspection, maintenance, medical, recommender, sentiment" in done.output
 
 
 def test_an_origin_that_is_not_a_name_of_an_installed_solution_is_refused(tmp_path):

@@ -90,8 +90,11 @@ def test_what_ranks_again_scores_only_the_best_of_the_other_parts_that_a_user_ma
 
     parts = {"second": Part(None, None, "", "", again=again), "first": Part(lambda _: ahead, None, "", "")}
     usable = np.array([True, True, True, True, False])
-    found = hybrid.standards(parts, histories, hybrid.open_to(histories, usable, seen=False))
-    assert list(found) == ["second", "first"]
+    parts["equal"] = Part(lambda _: np.ones((2, 5), np.float32), None, "", "")  # it knows nothing of anybody
+    parts["beside"] = Part(lambda _: ahead[:, ::-1], None, "", "")  # it only parts what is equal
+    open_items = hybrid.open_to(histories, usable, seen=False)
+    found = hybrid.standards(parts, histories, open_items, ("second", "first", "equal"))
+    assert list(found) == ["second", "first", "equal", "beside"]
     assert [own.tolist() for own in asked] == [[0, 1], [1, 2]]  # 3 was had, 4 is off offer
     np.testing.assert_allclose(found["second"][0], [1, -1, np.nan, np.nan, np.nan])
     np.testing.assert_allclose(found["second"][1], [np.nan, 1, -1, np.nan, np.nan])
@@ -109,7 +112,7 @@ def test_the_second_stage_alone_scores_all_items(bundle):
     )
     histories, _ = made.known.asked(pd.DataFrame({"user": ["U000"]}), made.catalogue.ids)
     open_items = hybrid.open_to(histories, made.catalogue.offered, seen=False)
-    assert not np.isnan(hybrid.standards(made.parts, histories, open_items)["ranking"]).any()
+    assert not np.isnan(hybrid.standards(made.parts, histories, open_items, PARTS)["ranking"]).any()
 
 
 def test_lists_by_ratings_without_ratings_are_refused():

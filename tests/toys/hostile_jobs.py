@@ -170,7 +170,7 @@ def _run(file: JobFile, check_too: bool, source: Path) -> str | None:
     )
     before = running.load_bundle, checking.load_bundle, running.time
     running.load_bundle = checking.load_bundle = lambda *_: engine
-    running.time = SimpleNamespace(sleep=lambda _: None, time=before[2].time)
+    running.time = SimpleNamespace(sleep=lambda _: None, time=before[2].time, monotonic=before[2].monotonic)
     try:
         if check_too:
             checking.check(file, DAY)

@@ -167,6 +167,8 @@ class Destination:
             others = sorted((path for path in whole if path != current), key=_age, reverse=True)
             for path in (*others[keep - 1 :], *self.runs.glob(f"*{STAGED}"), *self.unfinished()):
                 shutil.rmtree(path)
+            for path in self.runs.glob("*.link"):
+                path.unlink()
         except OSError as error:
             log.warning("%s: old runs could not be removed: %s", self.runs, error)
 

@@ -104,20 +104,23 @@ class Feed:
                 while together := list(itertools.islice(cut, self.accumulate)):
                     if self.rows is None:
                         return
-                    yield from self._taken(self.rows, together)
+                    yield from self._taken(together)
         except Exception as error:
             self.error = error  # TensorFlow would show it as a page of its own
             raise
 
-    def _taken(self, rows: Rows, together: Sequence[np.ndarray]) -> Iterator[Any]:
-        """The batches of a step."""
-        if len(together) == 1:
-            yield rows.take(together[0])
-            return
+    def _taken(self, together: Sequence[np.ndarray]) -> list[Any]:
+        """The batches of a step. No generator: one that waits would hold the rows."""
+        rows = self.rows
+        assert rows is not None
         taken = [rows.take(places) for places in together]
+        if len(taken) == 1:
+            return taken
         held = np.array([rows.counted(given[1]) if rows.counted else len(given[2]) for given in taken], np.float64)
-        for (inputs, targets, weights), share in zip(taken, held / held.mean(), strict=True):
-            yield inputs, targets, (weights * share).astype(weights.dtype)
+        return [
+            (inputs, targets, (weights * share).astype(weights.dtype))
+            for (inputs, targets, weights), share in zip(taken, held / held.mean(), strict=True)
+        ]
 
     def _cut(self, order: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
         """The positions of each batch of an epoch. A last batch is filled up from the start: no row is left out."""

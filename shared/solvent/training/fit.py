@@ -264,6 +264,7 @@ class Steps:
 
             def body(done: Any) -> Any:
                 if feed.accumulate > 1:
+                    strategy.run(optimizer.forget)
                     others = tf.minimum(feed.accumulate, feed.batches - (place + done) * feed.accumulate) - 1
                     tf.while_loop(lambda number: number < others, more, [tf.constant(0)])
                 strategy.run(step, args=(iterator.get_next(),))
@@ -271,7 +272,7 @@ class Steps:
 
             tf.while_loop(lambda done: done < count, body, [tf.constant(0)])
 
-        self.model, self.feed, self.optimizer = model, feed, optimizer
+        self.model, self.feed = model, feed
         # A concrete function: TensorFlow takes one tf.function for each stage for a mistake, and warns.
         self._run = run.get_concrete_function(feed.iterator, *[tf.TensorSpec((), tf.int32)] * 2)
         self._at_once, self._place = 1, 0
@@ -285,8 +286,6 @@ class Steps:
         while done < count:
             began = time.monotonic()
             now = min(self._at_once, count - done)
-            if self._place == 0 and self.feed.accumulate > 1:
-                self.optimizer.forget()
             try:
                 self._run(self.feed.iterator, tf.constant(now), tf.constant(self._place))
             except tf.errors.OpError:

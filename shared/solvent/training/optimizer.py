@@ -60,7 +60,7 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
             self._adding = False
 
     def forget(self) -> None:
-        """Begin anew. In half precision gradients that are not finite may have kept an epoch's last step from being."""
+        """Begin a step anew: in half precision gradients that are not finite may have kept the last one from being."""
         for variable in [*self._sums, self._added]:
             variable.assign(tf.zeros(variable.shape, variable.dtype))
 
@@ -91,7 +91,7 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         super().apply(grads, trainable_variables)
 
     def _summed(self, grads: Sequence[Any]) -> list[Any]:
-        """Add gradients up; at the step give their mean, and begin anew."""
+        """Add gradients up; at the step give their mean."""
         known = [pair for pair in zip(self._sums, grads, strict=True) if pair[1] is not None]
         for total, gradient in known:
             total.assign_add(tf.convert_to_tensor(gradient))
@@ -99,9 +99,7 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         if self._adding:
             return list(grads)
         means = iter([total.read_value() / self._added for total, _ in known])
-        found = [None if gradient is None else next(means) for gradient in grads]
-        self.forget()
-        return found
+        return [None if gradient is None else next(means) for gradient in grads]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "clip": self.clip, "accumulate": self.accumulate}
