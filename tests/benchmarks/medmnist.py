@@ -17,12 +17,12 @@ smoothed by 0.2, ten epochs, the last one kept) and eight views, of those admiss
 in scoring, were taken by five-fold cross-validation among the training and validation images of splits 0 and 1 (mean
 AUC 0.921; a line without views 0.900; hidden layers of 256 and 1,024, dropout 0.1 to 0.7, smoothing, mixup, weight
 decay and 4, 8 and 16 views were tried). No test image of these two splits was looked at for that; since ten splits
-overlap, test images of the other eight, and of the published split, are among those that chose. Six test parts had been measured with earlier
-networks, a line with and without a trained block; that these were not clearly better than their rival is why a head
-was looked for. A first run with this head, the rival's C chosen by 39 validation images as it was then, gave 0.929
-and 0.893, a difference of +0.036 (-0.008 to +0.080): C was a matter of chance (0.80 in one split), so it is chosen by
-more images now. No block of the backbone is trained: that would take a minute or more an epoch, and few validation
-images say by chance what of it to keep.
+overlap, test images of the other eight, and of the published split, are among those that chose. Six test parts had
+been measured with earlier networks, a line with and without a trained block; that these were not clearly better than
+their rival is why a head was looked for. A first run with this head, the rival's C chosen by 39 validation images as
+it was then, gave 0.929 and 0.893, a difference of +0.036 (-0.008 to +0.080): C was a matter of chance (0.80 in one
+split), so it is chosen by more images now. No block of the backbone is trained: that would take a minute or more an
+epoch, and few validation images say by chance what of it to keep.
 
 The bar: the interval of the mean difference lies above 0.
 
