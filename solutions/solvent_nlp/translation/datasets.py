@@ -39,7 +39,7 @@ DATASETS = (
                     "heads": 4,
                     "dropout": 0.05,
                 },
-                "training": {"epochs": 6, "batch_size": 768, "patience": None, "ema": 0.99},
+                "training": {"epochs": 9, "batch_size": 768, "patience": None, "ema": 0.99},
             },
         },
     ),
