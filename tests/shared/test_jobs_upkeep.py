@@ -84,6 +84,16 @@ def test_metrics_of_a_run_can_be_read_by_prometheus(job):
     assert not any(name.startswith("solvent_job_rows") for name, _ in failed)
 
 
+def test_the_rows_of_a_run_add_up():
+    counts = {"read": 31, "scored": 16, "set_aside": 8, "joined": 4, "context": 3}
+    manifest = {f"rows_{name}": count for name, count in counts.items()}
+    manifest |= {"drift": {"alarms": []}, "solution": "loans", "bundle_sha256": "5" * 64}
+    outcome = {"job": "nightly", "date": "2026-01-02", "exit_code": 0, "manifest": manifest}
+    found = {name: value for (name, _), value in samples(prometheus.text(outcome, 1.0, 2.0)).items()}
+    rows = {name: value for name, value in found.items() if name.startswith("solvent_job_rows_")}
+    assert rows.pop("solvent_job_rows_read") == sum(rows.values()) == 31
+
+
 def test_labels_are_escaped():
     outcome = {"job": 'a"b\\c\nd', "date": "2026-01-02", "exit_code": 1, "manifest": None}
     assert ("solvent_job_exit_code", 'job="a\\"b\\\\c\\nd"') in samples(prometheus.text(outcome, 1.0, 2.0))
