@@ -237,6 +237,27 @@ def test_the_command_says_it_for_people_and_programs(job) -> None:
     assert (runs[0]["date"], runs[0]["rows"]) == ("2026-01-02", 800)
 
 
+def test_the_history_grows_only_by_what_is_new(job) -> None:
+    file, (first, second) = job
+    path, both = file.base / ".nightly.yaml.history.jsonl", pd.concat([first, second])
+    join(file, both, "labels.csv")
+    before = path.read_bytes()
+    running.run(file, [date(2026, 1, 2)])
+    join(file, both, "labels.csv")
+    assert path.read_bytes() == before
+    join(file, both[:-1], "labels.csv")  # another number of labels for the second day alone
+    assert len(path.read_bytes().split()) > len(before.split())
+    assert len([line for line in path.read_text().splitlines() if line]) == 5
+    assert history.earlier(file, "nightly", date(2026, 1, 4))[0]["outputs"]["chance"]["labelled"] == 799
+    # a run between has taken the first one's place, and its labels are entered again
+    manifest = {"rows_read": 1, "drift": {"expected": {"chance": {"measures": {}}}}}
+    day, identity = date(2026, 1, 2), history.runs(file, "nightly")[date(2026, 1, 2)]
+    for each in ("another", identity):
+        history.enter(file, "nightly", day, {**manifest, "identity": each})
+    join(file, both, "labels.csv")
+    assert history.earlier(file, "nightly", date(2026, 1, 3))[0]["outputs"]["chance"]["labelled"] == 800
+
+
 def test_labels_that_fit_no_run_are_refused_with_the_cure(job) -> None:
     file, (first, _) = job
     with pytest.raises(Refused, match="has no column 'Bad'"):
