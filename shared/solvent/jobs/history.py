@@ -40,7 +40,10 @@ def fewest(file: JobFile, job: str, day: date, share: float) -> int:
 
 
 def enter(file: JobFile, job: str, day: date, manifest: Mapping[str, JSON]) -> None:
-    """Append a published run, unless the last one of its day was the same. What goes wrong with that is logged: the scores are published all the same."""
+    """Append a published run, unless the last one of its day was the same.
+
+    What goes wrong with that is logged: the scores are published all the same.
+    """
     expected = (manifest.get("drift") or {}).get("expected") or {}
     entry = {
         "job": job,
