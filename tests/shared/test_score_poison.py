@@ -15,7 +15,7 @@ import pytest
 
 from solvent import SolventError
 from solvent.score import poison, score
-from solvent.score.parts import Part
+from solvent.score.parts import Layout, Part, score_part
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 
@@ -107,6 +107,22 @@ def test_only_deaths_are_marked(tmp_path: Path) -> None:
     with poison.marked(tmp_path) as mark:
         assert mark.begin(5) == 0
     assert not (tmp_path / "scoring").exists()
+
+
+def test_a_row_that_repeats_the_id_of_one_that_kills_is_bad_as_ever() -> None:
+    """So that no healthy row's fate hangs on another's death, wherever the two stand."""
+    raw = pd.DataFrame({"loan": ["L1", "L2", "L2", "L3", "L3"], "branch": "01", "income": [20, 30, 40, 50, 60]})
+    made = bundle(Path())
+    layout = Layout.of(made.schema, made.outputs, raw)
+
+    def fate(deadly: dict[Any, str]) -> tuple[list[str], list[int]]:
+        part = Part(raw, deadly=deadly)
+        found = score_part(part, made.schema, by_income, layout, label="loans", folder=Path())
+        return found.scored["loan"].to_pylist(), found.set_aside["row"].to_pylist()
+
+    assert fate({}) == (["L1", "L2", "L3"], [3, 5])
+    assert fate({1: "kills"}) == (["L1", "L3"], [2, 3, 5])
+    assert fate({4: "kills"}) == (["L1", "L2", "L3"], [3, 5])
 
 
 class Pretended:
