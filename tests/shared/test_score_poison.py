@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ class Pretended:
         return "SIGKILL" if self.kills(part.raw.index.tolist()) else None
 
 
-def look(rows: int, kills: Callable[[list[int]], bool], machines: str = "") -> tuple[list[Any], int]:
+def look(rows: int, kills: Callable[[list[int]], bool], machines: Sequence[Any] = "") -> tuple[list[Any], int]:
     raw = pd.DataFrame({"loan": range(rows), "income": 20, **({"machine": list(machines)} if machines else {})})
     children = Pretended(kills)
     columns = {"entity": "machine"} if machines else {"id": "loan"}
@@ -154,6 +154,7 @@ def test_bisection_finds_each_row_that_kills_and_asks_few_children() -> None:
 
 def test_an_entity_is_never_cut() -> None:
     assert look(6, lambda rows: 3 in rows, "aabbcc")[0] == [2, 3]
+    assert look(6, lambda rows: 3 in rows, [1, 1, 2, "2.0", "2", None])[0] == [2, 3, 4, 5]  # one, however it is spelled
 
 
 def test_rows_that_kill_only_together_and_a_scorer_that_always_dies_are_no_rows_to_set_aside() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..schema import Schema
 
-__all__ = ["UNWRITABLE", "Layout", "Part", "Scored", "read_parts", "score_part"]
+__all__ = ["UNWRITABLE", "Layout", "Part", "Scored", "entity_keys", "read_parts", "score_part"]
 
 ROW, REASONS, ERROR, NOTE = "row", "reasons", "error", "note"
 MASKED = "***"
@@ -171,7 +171,7 @@ def _lie_together(source: Any, rows: int, entities: Sequence[str]) -> bool:
     for raw in tables.chunks(source, rows):
         if not len(raw) or any(name not in raw for name in entities):
             continue  # Schema.rename refuses it
-        keys = _keys(raw, entities, last)
+        keys = entity_keys(raw, entities, last)
         starts = _starts(keys, last)
         together &= not (starts.duplicated().any() or seen.add(starts).any())
         last, count = keys.iloc[-1], count + len(raw)
@@ -194,7 +194,7 @@ def _whole_entities(chunks: Iterator[pd.DataFrame], rows: int, entities: Sequenc
     seen, last = Seen(), None
     for raw in chunks:
         if len(raw) and all(name in raw for name in entities):
-            keys = _keys(raw, entities, last)
+            keys = entity_keys(raw, entities, last)
             starts = _starts(keys, last)
             if starts.duplicated().any() or seen.add(starts).any():
                 raise SolventError(
@@ -211,7 +211,7 @@ def _whole_entities(chunks: Iterator[pd.DataFrame], rows: int, entities: Sequenc
         yield held
 
 
-def _keys(raw: pd.DataFrame, entities: Sequence[str], last: Any) -> pd.Series:
+def entity_keys(raw: pd.DataFrame, entities: Sequence[str], last: Any = None) -> pd.Series:
     """What tells the entity of each row; one that is missing, and so a bad row, goes with the entity before it."""
     cells = [kinds.read(raw[name], "category").values for name in entities]
     joined = cells[0].astype(object)

@@ -26,7 +26,7 @@ import pandas as pd
 
 from ..errors import SolventError
 from ..schema import Schema
-from .parts import Part, score_part
+from .parts import Part, entity_keys, score_part
 
 __all__ = ["DEATHS", "Children", "Mark", "deadly", "marked", "serve"]
 
@@ -126,8 +126,8 @@ def _units(raw: pd.DataFrame, schema: Schema) -> list[list[Hashable]]:
     entities = [each.source for each in schema.by_role("entity") if each.source in raw]
     if not entities:
         return [[index] for index in raw.index]
-    keys = raw[entities].astype("str").agg("\0".join, axis=1)
-    return [list(rows) for rows in raw.index.to_series().groupby(keys.to_numpy(), sort=False).agg(list)]
+    keys = entity_keys(raw, entities).to_numpy()  # as parts are cut: 1 and 1.0 are one machine
+    return [list(rows) for rows in raw.index.to_series().groupby(keys, sort=False).agg(list)]
 
 
 def _only(part: Part, indexes: Sequence[Hashable]) -> Part:
