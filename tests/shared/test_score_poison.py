@@ -136,12 +136,14 @@ class Pretended:
         return "SIGKILL" if self.kills(part.raw.index.tolist()) else None
 
 
-def look(rows: int, kills: Callable[[list[int]], bool], machines: Sequence[Any] = "") -> tuple[list[Any], int]:
+def look(
+    rows: int, kills: Callable[[list[int]], bool], machines: Sequence[Any] = "", before: pd.DataFrame | None = None
+) -> tuple[list[Any], int]:
     raw = pd.DataFrame({"loan": range(rows), "income": 20, **({"machine": list(machines)} if machines else {})})
     children = Pretended(kills)
     columns = {"entity": "machine"} if machines else {"id": "loan"}
     schema = bundle(Path(), columns).schema
-    found = poison.deadly(Part(raw), schema, children, lambda: None)  # type: ignore[arg-type]
+    found = poison.deadly(Part(raw), schema, children, lambda: None, before)  # type: ignore[arg-type]
     return sorted(found), children.asked
 
 
@@ -162,5 +164,18 @@ def test_rows_that_kill_only_together_and_a_scorer_that_always_dies_are_no_rows_
         look(100, lambda rows: len(rows) > 60)
     with pytest.raises(SolventError, match="More than 20 rows kill"):
         look(100, lambda rows: True)
+    for rows in (2, 12, 20):
+        with pytest.raises(SolventError, match=f"All of {rows} rows kill whoever scores them: that is not the rows"):
+            look(rows, lambda rows: True)
     once = iter([True] * 7)  # of 64, 32, 16, 8, 4, 2 rows and then of the one: asked once more, it survives
     assert look(64, lambda rows: 5 in rows and next(once, False))[0] == []
+
+
+def test_a_single_row_of_a_part_is_set_aside_only_if_others_are_survived() -> None:
+    before = pd.DataFrame({"loan": range(90, 93), "income": 20}, index=range(90, 93))
+    assert look(1, lambda rows: rows != [91], before=before[1:2])[0] == [0]
+    assert look(1, lambda rows: rows != [91], before=before)[0] == [0]  # a row of these may be a deadly one itself
+    assert look(1, lambda rows: rows == [0])[0] == [0]  # nothing before it: the scorer lives through no row
+    for others in (before, None):
+        with pytest.raises(SolventError, match="All of 1 row kill whoever scores them: that is not the rows"):
+            look(1, lambda rows: True, before=others)

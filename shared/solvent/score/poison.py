@@ -26,13 +26,15 @@ import pandas as pd
 
 from ..errors import SolventError
 from ..schema import Schema
+from ..wording import many
 from .parts import Part, entity_keys, score_part
 
-__all__ = ["DEATHS", "Children", "Mark", "deadly", "marked", "serve"]
+__all__ = ["CONTROLS", "DEATHS", "Children", "Mark", "deadly", "marked", "serve"]
 
 log = logging.getLogger("solvent")
 MARK, WIDTH, MOST_MARKED = "scoring", 256, 8
 DEATHS = 2  # at one part, before its rows are looked at
+CONTROLS = 3  # rows of the part before
 MOST = 20  # rows or entities of a part; where there are more, it is not the rows
 BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from solvent.score.poison import serve; serve()"
@@ -76,16 +78,20 @@ def marked(folder: Path) -> Iterator[Mark]:
         (folder / MARK).unlink(missing_ok=True)
 
 
-def deadly(part: Part, schema: Schema, children: Children, go_on: Callable[[], None]) -> dict[Hashable, str]:
+def deadly(
+    part: Part, schema: Schema, children: Children, go_on: Callable[[], None], before: pd.DataFrame | None = None
+) -> dict[Hashable, str]:
     """The rows of a part that kill whoever scores them, and why they are set aside, by index.
 
     Rows of one entity are never parted: an entity kills as a whole.
 
     Args:
         go_on: raises SolventError where the run has to end now; asked between children.
+        before: rows of the part before, or None. If all of a part kill, and these do too, it is not the rows; if there
+            are none, the scorer has to live through an empty part.
 
     Raises:
-        SolventError: if no row kills alone, and together they do; or if far too many kill.
+        SolventError: if no row kills alone, and together they do; or if far too many kill, or all that there are.
     """
     units = _units(part.raw, schema)
     found: dict[int, str] = {}
@@ -107,12 +113,19 @@ def deadly(part: Part, schema: Schema, children: Children, go_on: Callable[[], N
         elif (killed := dies(some)) is not None:
             found[some[0]] = f"scoring it kills the process ({killed}), alone and once more"
         if len(found) > MOST:
-            raise SolventError(
-                f"More than {MOST} rows kill whoever scores them: that is not the rows. Look at memory and at the "
-                "packages of this machine, then resume by the same command."
-            )
+            raise _not_the_rows(f"More than {MOST} rows kill whoever scores them")
+
+    def lives_through_others() -> bool:
+        others = [Part(before[place : place + 1]) for place in range(len(before))] if before is not None else []
+        for other in others or [Part(part.raw[:0])]:
+            go_on()
+            if children.score(other) is None:
+                return True
+        return False
 
     look(range(len(units)))
+    if found and len(found) == len(units) and (len(units) > 1 or not lives_through_others()):
+        raise _not_the_rows(f"All of {many(len(part.raw), 'row')} kill whoever scores them")
     rest = [unit for unit in range(len(units)) if unit not in found]
     if rest and rest not in [list(each) for each in survived] and (killed := dies(rest)) is not None:
         raise SolventError(
@@ -120,6 +133,13 @@ def deadly(part: Part, schema: Schema, children: Children, go_on: Callable[[], N
             "does alone: is the memory too small? Give smaller parts: --chunk-rows, in a job chunk_rows."
         )
     return {index: why for unit, why in sorted(found.items()) for index in units[unit]}
+
+
+def _not_the_rows(what: str) -> SolventError:
+    return SolventError(
+        f"{what}: that is not the rows. Look at memory and at the packages of this machine, then resume by the same "
+        "command."
+    )
 
 
 def _units(raw: pd.DataFrame, schema: Schema) -> list[list[Hashable]]:
