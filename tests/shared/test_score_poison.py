@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ def look(
     children = Pretended(kills)
     columns = {"entity": "machine"} if machines else {"id": "loan"}
     schema = bundle(Path(), columns).schema
-    found = poison.deadly(Part(raw), schema, children, lambda: None, before)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        asked = poison.Asked(Path(folder), "part 0")
+        found = poison.deadly(Part(raw), schema, children, lambda: None, asked, before)  # type: ignore[arg-type]
     return sorted(found), children.asked
 
 
@@ -179,3 +182,40 @@ def test_a_single_row_of_a_part_is_set_aside_only_if_others_are_survived() -> No
     for others in (before, None):
         with pytest.raises(SolventError, match="All of 1 row kill whoever scores them: that is not the rows"):
             look(1, lambda rows: True, before=others)
+
+
+class Gone(BaseException):
+    """The whole process, as the test sees it: nothing below tidies up."""
+
+
+def test_bisection_goes_on_where_a_child_takes_its_parent_with_it(tmp_path: Path) -> None:
+    """As where memory runs out in a cgroup that is killed as a whole: each process asks on behind the ones before."""
+    raw = pd.DataFrame({"loan": range(64), "income": 20})
+    seen: list[list[int]] = []
+
+    def kills(rows: list[int]) -> bool:
+        seen.append(rows)
+        if 5 in rows:
+            raise Gone
+        return False
+
+    def start(about: str = "part 3") -> dict[Any, str]:
+        asked = poison.Asked(tmp_path, about)
+        children: Any = Pretended(kills)
+        return poison.deadly(Part(raw), bundle(Path()).schema, children, lambda: None, asked)
+
+    for _ in range(8):  # 64, 32, 16, 8, 4, 2 rows, and the one twice
+        with pytest.raises(Gone):
+            start()
+    assert start() == {5: "scoring it kills the process (with its parent), alone and once more"}
+    assert seen.count([5]) == 2 and len([rows for rows in seen if 5 in rows]) == 8
+    assert len({tuple(rows) for rows in seen}) == len(seen) - 1  # nothing else was asked twice
+    assert not (tmp_path / "asked").exists()  # who dies at the part from here on has it asked anew
+    with pytest.raises(Gone):
+        start()
+    with pytest.raises(Gone):
+        start("part 3 of other rows")
+    assert seen[-1] == seen[-2] == list(range(64))
+    with pytest.raises(SolventError, match="x"), poison.marked(tmp_path):
+        raise SolventError("x")  # an orderly end
+    assert not (tmp_path / "asked").exists()
