@@ -94,7 +94,8 @@ def test_nineteen_of_twenty_runs_lie_within_their_interval() -> None:
         inside.append([found[name]["low"] <= truth[name] <= found[name]["high"] for name in MEASURES])
     # 95 of 100 to be expected; 88 or less has a chance of 1 in 200
     assert (np.sum(inside, axis=0) >= 89).all()
-    assert np.sum(inside, axis=0).max() <= 100
+    # and no interval is so wide that all lie in it: the mean over the metrics
+    assert np.mean(inside) <= 0.99
 
 
 def test_under_concept_drift_it_is_wrong_and_the_report_says_that_it_would_be() -> None:
@@ -236,12 +237,40 @@ def test_the_command_says_it_for_people_and_programs(job) -> None:
     assert (runs[0]["date"], runs[0]["rows"]) == ("2026-01-02", 800)
 
 
+def test_the_history_grows_only_by_what_is_new(job) -> None:
+    file, (first, second) = job
+    path, both = file.base / ".nightly.yaml.history.jsonl", pd.concat([first, second])
+    join(file, both, "labels.csv")
+    before = path.read_bytes()
+    running.run(file, [date(2026, 1, 2)])
+    join(file, both, "labels.csv")
+    assert path.read_bytes() == before
+    join(file, both[:-1], "labels.csv")  # another number of labels for the second day alone
+    assert len(path.read_bytes().split()) > len(before.split())
+    assert len([line for line in path.read_text().splitlines() if line]) == 5
+    assert history.earlier(file, "nightly", date(2026, 1, 4))[0]["outputs"]["chance"]["labelled"] == 799
+    # a run between has taken the first one's place, and its labels are entered again
+    manifest = {"rows_read": 1, "drift": {"expected": {"chance": {"measures": {}}}}}
+    day, identity = date(2026, 1, 2), history.runs(file, "nightly")[date(2026, 1, 2)]
+    for each in ("another", identity):
+        history.enter(file, "nightly", day, {**manifest, "identity": each})
+    join(file, both, "labels.csv")
+    assert history.earlier(file, "nightly", date(2026, 1, 3))[0]["outputs"]["chance"]["labelled"] == 800
+
+
 def test_labels_that_fit_no_run_are_refused_with_the_cure(job) -> None:
     file, (first, _) = job
     with pytest.raises(Refused, match="has no column 'Bad'"):
         join(file, first.rename(columns={"Bad": "bad"}), "labels.csv")
     with pytest.raises(Refused, match=r"\['L2000'\] has two labels"):
         join(file, pd.concat([first[:1].assign(Bad="no"), first[:1].assign(Bad="yes")]), "labels.csv")
+    with pytest.raises(
+        Refused, match=r"labels\.csv: Bad is 'YES', which the model does not know.*Expected 'no', 'yes'"
+    ):
+        join(file, first.assign(Bad=first["Bad"].replace("yes", "YES")), "labels.csv")
+    assert (
+        join(file, first.assign(Bad=first["Bad"].mask(first["Bad"] == "no")), "l")[0].outputs["chance"]["labelled"] > 0
+    )
     none = join(file, first[:0], "labels.csv")
     assert [each.sentence.partition(": ")[2] for each in none] == ["none of its rows has a label"] * 2
     (file.base / "out-2026-01-02").unlink()

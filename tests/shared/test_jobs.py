@@ -763,7 +763,10 @@ def test_units_are_called_by_the_job_files_folder_and_name(path, name):
 def test_a_run_that_its_clock_ends_is_not_started_again_by_systemd(write):
     file = load(write(schedule={"at": "03:30"}, limits={"max_minutes": 60}))
     assert "\nRestart=on-abnormal\n" in definition(file, "systemd")
-    assert "\nRestart=on-failure\n" in definition(load(write(schedule={"at": "03:30"})), "systemd")
+    text = definition(load(write(schedule={"at": "03:30"})), "systemd")
+    assert "\nRestart=on-failure\n" in text
+    # else the first child that runs out of memory, where a deadly row is looked for, would end its parent too
+    assert "\nOOMPolicy=continue\n" in text[text.index("[Service]") : text.index("[Timer]")]
 
 
 def test_a_time_that_the_clocks_jump_over_is_noted(write):

@@ -84,6 +84,16 @@ def test_metrics_of_a_run_can_be_read_by_prometheus(job):
     assert not any(name.startswith("solvent_job_rows") for name, _ in failed)
 
 
+def test_the_rows_of_a_run_add_up():
+    counts = {"read": 31, "scored": 16, "set_aside": 8, "joined": 4, "context": 3}
+    manifest = {f"rows_{name}": count for name, count in counts.items()}
+    manifest |= {"drift": {"alarms": []}, "solution": "loans", "bundle_sha256": "5" * 64}
+    outcome = {"job": "nightly", "date": "2026-01-02", "exit_code": 0, "manifest": manifest}
+    found = {name: value for (name, _), value in samples(prometheus.text(outcome, 1.0, 2.0)).items()}
+    rows = {name: value for name, value in found.items() if name.startswith("solvent_job_rows_")}
+    assert rows.pop("solvent_job_rows_read") == sum(rows.values()) == 31
+
+
 def test_labels_are_escaped():
     outcome = {"job": 'a"b\\c\nd', "date": "2026-01-02", "exit_code": 1, "manifest": None}
     assert ("solvent_job_exit_code", 'job="a\\"b\\\\c\\nd"') in samples(prometheus.text(outcome, 1.0, 2.0))
@@ -140,3 +150,24 @@ def test_what_is_under_way_or_not_ours_is_never_removed(job):
     # without a run that is published nothing is removed: the newest good one stays, however old it is
     assert [outcome.exit_code for outcome in running.run(file, [DAY])] == [1]
     assert (out / f"{old[2]}.csv").exists()
+
+
+@pytest.mark.parametrize("form", ["%d", "%u", "%j", "%m-%d", "%V-%u", "%Y-%d", "%Y-%V"])
+def test_keep_days_is_refused_where_names_come_round_again(job, form):
+    with pytest.raises(Refused, match=r"keep_days: the sink has one name for .* and others between.* \{date:%Y%m%d\}"):
+        job(sink=f"out/{{date:{form}}}.csv", keep_days=7)
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y/%j", "%G-%V", "%Y-%m", "%G-%V-%u"])
+def test_keep_days_is_accepted_where_they_do_not(job, form):
+    assert job(sink=f"out/{{date:{form}}}.csv", keep_days=7).jobs["nightly"].keep_days == 7
+
+
+def test_a_day_that_is_run_again_removes_no_newer_one(job):
+    """Not even where the names come round again: of day 15, days 16 to 20 are those of a month before, too."""
+    days = [date(2026, 1, number) for number in range(12, 21)]
+    file = job(sink="out/{date:%d}.csv")
+    run_for(file, *days)
+    removed = remove_old(file.jobs["nightly"].model_copy(update={"keep_days": 2}), date(2026, 1, 15), file.base)
+    assert removed == 0
+    assert {path.stem for path in (file.base / "out").glob("*.csv")} == {f"{day:%d}" for day in days}

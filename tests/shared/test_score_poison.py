@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from solvent import SolventError
 from solvent.score import poison, score
-from solvent.score.parts import Part
+from solvent.score.parts import Layout, Part, score_part
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 
@@ -109,6 +110,22 @@ def test_only_deaths_are_marked(tmp_path: Path) -> None:
     assert not (tmp_path / "scoring").exists()
 
 
+def test_a_row_that_repeats_the_id_of_one_that_kills_is_bad_as_ever() -> None:
+    """So that no healthy row's fate hangs on another's death, wherever the two stand."""
+    raw = pd.DataFrame({"loan": ["L1", "L2", "L2", "L3", "L3"], "branch": "01", "income": [20, 30, 40, 50, 60]})
+    made = bundle(Path())
+    layout = Layout.of(made.schema, made.outputs, raw)
+
+    def fate(deadly: dict[Any, str]) -> tuple[list[str], list[int]]:
+        part = Part(raw, deadly=deadly)
+        found = score_part(part, made.schema, by_income, layout, label="loans", folder=Path())
+        return found.scored["loan"].to_pylist(), found.set_aside["row"].to_pylist()
+
+    assert fate({}) == (["L1", "L2", "L3"], [3, 5])
+    assert fate({1: "kills"}) == (["L1", "L3"], [2, 3, 5])
+    assert fate({4: "kills"}) == (["L1", "L2", "L3"], [3, 5])
+
+
 class Pretended:
     """Children that die of some rows, without a process."""
 
@@ -120,12 +137,16 @@ class Pretended:
         return "SIGKILL" if self.kills(part.raw.index.tolist()) else None
 
 
-def look(rows: int, kills: Callable[[list[int]], bool], machines: str = "") -> tuple[list[Any], int]:
+def look(
+    rows: int, kills: Callable[[list[int]], bool], machines: Sequence[Any] = "", before: pd.DataFrame | None = None
+) -> tuple[list[Any], int]:
     raw = pd.DataFrame({"loan": range(rows), "income": 20, **({"machine": list(machines)} if machines else {})})
     children = Pretended(kills)
     columns = {"entity": "machine"} if machines else {"id": "loan"}
     schema = bundle(Path(), columns).schema
-    found = poison.deadly(Part(raw), schema, children, lambda: None)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        asked = poison.Asked(Path(folder), "part 0")
+        found = poison.deadly(Part(raw), schema, children, lambda: None, asked, before)  # type: ignore[arg-type]
     return sorted(found), children.asked
 
 
@@ -138,6 +159,7 @@ def test_bisection_finds_each_row_that_kills_and_asks_few_children() -> None:
 
 def test_an_entity_is_never_cut() -> None:
     assert look(6, lambda rows: 3 in rows, "aabbcc")[0] == [2, 3]
+    assert look(6, lambda rows: 3 in rows, [1, 1, 2, "2.0", "2", None])[0] == [2, 3, 4, 5]  # one, however it is spelled
 
 
 def test_rows_that_kill_only_together_and_a_scorer_that_always_dies_are_no_rows_to_set_aside() -> None:
@@ -145,5 +167,55 @@ def test_rows_that_kill_only_together_and_a_scorer_that_always_dies_are_no_rows_
         look(100, lambda rows: len(rows) > 60)
     with pytest.raises(SolventError, match="More than 20 rows kill"):
         look(100, lambda rows: True)
-    once = iter([True] * 7)  # a child that is killed by hand, each time that a row is asked for the first time
-    assert look(64, lambda rows: 5 in rows and next(once, False) and len(rows) > 1)[0] == []
+    for rows in (2, 12, 20):
+        with pytest.raises(SolventError, match=f"All of {rows} rows kill whoever scores them: that is not the rows"):
+            look(rows, lambda rows: True)
+    once = iter([True] * 7)  # of 64, 32, 16, 8, 4, 2 rows and then of the one: asked once more, it survives
+    assert look(64, lambda rows: 5 in rows and next(once, False))[0] == []
+
+
+def test_a_single_row_of_a_part_is_set_aside_only_if_others_are_survived() -> None:
+    before = pd.DataFrame({"loan": range(90, 93), "income": 20}, index=range(90, 93))
+    assert look(1, lambda rows: rows != [91], before=before[1:2])[0] == [0]
+    assert look(1, lambda rows: rows != [91], before=before)[0] == [0]  # a row of these may be a deadly one itself
+    assert look(1, lambda rows: rows == [0])[0] == [0]  # nothing before it: the scorer lives through no row
+    for others in (before, None):
+        with pytest.raises(SolventError, match="All of 1 row kill whoever scores them: that is not the rows"):
+            look(1, lambda rows: True, before=others)
+
+
+class Gone(BaseException):
+    """The whole process, as the test sees it: nothing below tidies up."""
+
+
+def test_bisection_goes_on_where_a_child_takes_its_parent_with_it(tmp_path: Path) -> None:
+    """As where memory runs out in a cgroup that is killed as a whole: each process asks on behind the ones before."""
+    raw = pd.DataFrame({"loan": range(64), "income": 20})
+    seen: list[list[int]] = []
+
+    def kills(rows: list[int]) -> bool:
+        seen.append(rows)
+        if 5 in rows:
+            raise Gone
+        return False
+
+    def start(about: str = "part 3") -> dict[Any, str]:
+        asked = poison.Asked(tmp_path, about)
+        children: Any = Pretended(kills)
+        return poison.deadly(Part(raw), bundle(Path()).schema, children, lambda: None, asked)
+
+    for _ in range(8):  # 64, 32, 16, 8, 4, 2 rows, and the one twice
+        with pytest.raises(Gone):
+            start()
+    assert start() == {5: "scoring it kills the process (with its parent), alone and once more"}
+    assert seen.count([5]) == 2 and len([rows for rows in seen if 5 in rows]) == 8
+    assert len({tuple(rows) for rows in seen}) == len(seen) - 1  # nothing else was asked twice
+    assert not (tmp_path / "asked").exists()  # who dies at the part from here on has it asked anew
+    with pytest.raises(Gone):
+        start()
+    with pytest.raises(Gone):
+        start("part 3 of other rows")
+    assert seen[-1] == seen[-2] == list(range(64))
+    with pytest.raises(SolventError, match="x"), poison.marked(tmp_path):
+        raise SolventError("x")  # an orderly end
+    assert not (tmp_path / "asked").exists()

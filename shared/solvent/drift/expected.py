@@ -47,8 +47,9 @@ def chances(outputs: Sequence[Output], schema: Schema, rows: pd.DataFrame, score
         scored: the declared outputs for them.
 
     Returns:
-        By the output's name: `target` (under the user's own name), `positive`, `decided_by`, `calibration`: intercept,
-        slope and their covariance, how probabilities have to be corrected in the log odds, and the rows that say so.
+        By the output's name: `target` (under the user's own name), its `levels` (None where any may come), `positive`,
+        `decided_by`, `calibration`: intercept, slope and their covariance, how probabilities have to be corrected in
+        the log odds, and the rows that say so.
     """
     found: dict[str, JSON] = {}
     for output in outputs:
@@ -58,8 +59,10 @@ def chances(outputs: Sequence[Output], schema: Schema, rows: pd.DataFrame, score
         truth = (rows.loc[known, output.chance_of] == output.positive).to_numpy(np.float64)
         weight = row_weights(rows.loc[known, "weight"] if "weight" in rows else None, len(truth))
         if weight.sum() > 0:
+            target = schema.field(output.chance_of)
             found[output.name] = {
-                "target": schema.field(output.chance_of).source,
+                "target": target.source,
+                "levels": None if target.open or target.levels is None else list(target.levels),
                 "positive": output.positive,
                 "decided_by": output.decided_by,
                 "calibration": _correction(truth, scored.loc[known, output.name].to_numpy(np.float64), weight),
@@ -103,7 +106,8 @@ class Expected:
 
     Args:
         output: its name.
-        target: the user's own name of what it is the probability of, `positive` the class.
+        target: the user's own name of what it is the probability of, `positive` the class, `levels` all of its
+            classes, where they are known.
         rows: that were scored, with a probability and a decision.
         measures: by a metric's name its value, low and high, None where it is not defined; `rate` is the share of
             rows of the positive class.
@@ -116,6 +120,7 @@ class Expected:
     rows: int
     measures: Mapping[str, Mapping[str, float | None]]
     calibration: Mapping[str, JSON]
+    levels: Sequence[str] | None = None
 
     @property
     def sentence(self) -> str:
@@ -166,7 +171,7 @@ def expected(name: str, facts: Mapping[str, JSON], counts: ChanceCounts) -> Expe
                 low, high = np.quantile(defined, [0.025, 0.975])
                 measures[each] |= {"low": float(low), "high": float(high)}
     given = {key: facts[key] for key in ("target", "positive", "decided_by", "calibration")}
-    return Expected(output=name, rows=total, measures=measures, **given)
+    return Expected(output=name, rows=total, measures=measures, levels=facts.get("levels"), **given)
 
 
 def _measures(rows: np.ndarray, positives: np.ndarray) -> dict[str, np.ndarray]:

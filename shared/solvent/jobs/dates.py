@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from ..errors import Refused
 
-__all__ = ["day_of", "mistakes", "named", "rendered"]
+__all__ = ["comes_again", "day_of", "mistakes", "named", "rendered"]
 
 # Nothing but digits and separators can come of it, so that it is safe in paths and in SQL.
 DATE = re.compile(r"\{date(-\d{1,4})?(?::((?:%[YmdjVGu]|[-_/.])+))?\}")
@@ -44,6 +44,18 @@ def rendered(value: Any, day: date) -> Any:
 def named(value: Any) -> bool:
     """Whether a text of the value names `{date}`."""
     return any(DATE.search(text) for _, text in _texts(value, ()))
+
+
+def comes_again(text: str, days: Sequence[date]) -> tuple[date, date] | None:
+    """Two of the days that give one text though a day between them gives another: the first such two, or None."""
+    last: dict[str, date] = {}
+    before = ""
+    for day in days:
+        written = str(rendered(text, day))
+        if written != before and written in last:
+            return last[written], day
+        last[written], before = day, written
+    return None
 
 
 def mistakes(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:

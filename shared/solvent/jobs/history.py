@@ -40,7 +40,10 @@ def fewest(file: JobFile, job: str, day: date, share: float) -> int:
 
 
 def enter(file: JobFile, job: str, day: date, manifest: Mapping[str, JSON]) -> None:
-    """Append a published run. What goes wrong with that is logged: the scores are published all the same."""
+    """Append a published run, unless the last one of its day was the same.
+
+    What goes wrong with that is logged: the scores are published all the same.
+    """
     expected = (manifest.get("drift") or {}).get("expected") or {}
     entry = {
         "job": job,
@@ -56,7 +59,7 @@ def enter(file: JobFile, job: str, day: date, manifest: Mapping[str, JSON]) -> N
 
 
 def enter_labels(file: JobFile, job: str, day: date, identity: str, labels: Mapping[str, JSON]) -> None:
-    """Append what labels said of a run; a later entry takes the place of an earlier one.
+    """Append what labels said of a run, unless it is known; a later entry takes the place of an earlier one.
 
     Args:
         labels: by the output: `labelled`, `expected`, `realised`, `outside`.
@@ -107,11 +110,25 @@ def earlier(file: JobFile, job: str, day: date) -> list[dict[str, JSON]]:
 
 
 def _append(file: JobFile, entry: Mapping[str, JSON]) -> None:
+    if _last(file, entry) == json.loads(json.dumps(entry)):
+        return  # the same run started again, or the same labels: the file would grow with each
     with _path(file).open("ab") as lines:
         # a line of its own, whatever a killed run has left of the last one
         lines.write(b"\n" + json.dumps(entry, ensure_ascii=False).encode() + b"\n")
         lines.flush()
         os.fsync(lines.fileno())
+
+
+def _last(file: JobFile, entry: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+    """The last entry of the same job, day and sort; None if one of another run stands behind it."""
+    last: Mapping[str, JSON] | None = None
+    for day, each in _entries(_path(file), str(entry["job"]), lambda found: found):
+        if day.isoformat() == entry["date"]:
+            if ("labels" in each) == ("labels" in entry):
+                last = each
+            elif each.get("identity") != entry["identity"]:
+                last = None
+    return last
 
 
 def refuse_unwritable(file: JobFile) -> None:

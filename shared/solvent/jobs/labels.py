@@ -80,7 +80,8 @@ def join(file: JobFile, table: pd.DataFrame, name: str) -> list[Labelled]:
         name: of the table, for messages.
 
     Raises:
-        Refused: if a column is missing, an id has two labels, or no run is there to be joined to.
+        Refused: if a column is missing, a label is none of the target's, an id has two labels, or no run is there to be
+            joined to.
         SolventError: if the history can't be read or written.
     """
     found = [each for job in file.jobs for each in _of_job(file, job, table, name)]
@@ -148,6 +149,13 @@ def _joined(
                 f"target as the scored tables name them: {listed([*ids, target])}."
             )
     truth = kinds.read(table[target], "category").values
+    levels = facts.get("levels")  # a run of an earlier release has written none
+    if levels and (strange := sorted(set(truth.dropna()) - set(levels))):
+        raise Refused(
+            f"{label}: {target} is {listed(map(repr, strange))}, which the model does not know."
+            f"{suggestion(strange[0], levels)} Expected {listed(map(repr, levels))}, spelled as in training, or a "
+            "blank where there is no label."
+        )
     known = _keys(table[truth.notna().to_numpy()], ids).assign(truth=(truth.dropna() == facts["positive"]).to_numpy())
     known = known.drop_duplicates()
     if (twice := known.duplicated(ids)).any():

@@ -26,6 +26,7 @@ GAUGES: Mapping[str, str] = {
     "solvent_job_rows_scored": "Rows that the last run scored.",
     "solvent_job_rows_set_aside": "Rows that the last run put into quarantine.",
     "solvent_job_rows_joined": "Rows of the last run that another row of their entity stands for.",
+    "solvent_job_rows_context": "Rows of the last run that were read for others' sake only.",
     "solvent_job_drift_alarms": "Columns that raised a drift alarm in the last run.",
     "solvent_job_expected": "What the decisions of the last run may be expected to reach, before labels are known.",
     "solvent_job_bundle_info": "1, with the sha256 of the bundle that the last run scored with.",
@@ -80,7 +81,7 @@ def _samples(
         yield SUCCESS, {}, float(success[1])
     if manifest is None:
         return
-    for name in ("read", "scored", "set_aside", "joined"):
+    for name in ("read", "scored", "set_aside", "joined", "context"):
         yield f"solvent_job_rows_{name}", {}, manifest[f"rows_{name}"]
     drift = manifest["drift"]
     yield "solvent_job_drift_alarms", {}, len(drift["alarms"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = ["load"]
 
 SEVERAL = ("jobs", "schedule")  # the keys at the top of a file with several jobs
 SOME_DAY = date(2026, 1, 2)
+SOME_DAYS = tuple(SOME_DAY + timedelta(days=number) for number in range(4000))  # years of 52 and of 53 weeks
 
 
 def load(path: str | Path) -> JobFile:
@@ -88,6 +89,12 @@ def _dates(job: Job) -> Iterator[tuple[Place, str]]:
         yield (
             ("keep_days",),
             "it needs a sink with a path that names {date}. Of a folder without, keep says how many runs stay.",
+        )
+    elif job.keep_days is not None and (again := dates.comes_again(job.sink.path, SOME_DAYS)):
+        yield (
+            ("keep_days",),
+            f"the sink has one name for {again[0]} and for {again[1]}, and others between, so that what is old can't "
+            "be told from what is new. Name the year, the month and the day: {date}, or {date:%Y%m%d}.",
         )
     if dates.named(job.bundle):
         yield ("bundle",), "no date is filled in here. Name a link, and promote a bundle by ln -sfn."

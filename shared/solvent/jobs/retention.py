@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ..errors import Locked, Refused
@@ -32,7 +32,9 @@ def remove_old(job: Job, day: date, base: Path) -> int:
     """
     if job.keep_days is None or job.sink.path is None:
         return 0
-    kept = {_path(job, day - timedelta(days=each), base) for each in range(job.keep_days + 1)}
+    # a day before newer ones may be run again, and these stay whatever the sink's names have in common
+    newer = max((datetime.now(UTC).date() - day).days + 1, 0)  # today may be tomorrow by the job's own clock
+    kept = {_path(job, day + timedelta(days=each), base) for each in range(-job.keep_days, newer + 1)}
     removed = 0
     for age in range(job.keep_days + 1, LOOKED_BACK):
         old = day - timedelta(days=age)

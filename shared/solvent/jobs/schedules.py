@@ -30,6 +30,8 @@ CRON = """\
 # Add these lines to your crontab:   crontab -e
 # or at once:   (crontab -l; {command} job schedule {job} --for cron) | crontab -
 {exits}
+# Cron starts nothing again: after a kill the next start is tomorrow's, for its own day. Run that day by hand:
+#   {command} job run {job} --date DAY
 # The log is {log}. Cron's PATH is short: give notify.command an absolute path, or put it beside the job file.
 {variables}\
 # cronie reads CRON_TZ, for all lines below it. Debian's and Ubuntu's cron ignores it and takes the system's time zone:
@@ -64,6 +66,9 @@ User={user}
 ExecStart={line}
 # SIGTERM lets the part under way be finished and entered; the next start goes on behind it.
 KillMode=mixed
+# Where memory runs out, only the process that took it ends: a row that does so is looked for in processes of their own,
+# and systemd would end the whole service with the first of them.
+OOMPolicy=continue
 TimeoutStopSec=15min
 {restart}
 RestartSec=2min

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..schema import Schema
 
-__all__ = ["UNWRITABLE", "Layout", "Part", "Scored", "read_parts", "score_part"]
+__all__ = ["UNWRITABLE", "Layout", "Part", "Scored", "entity_keys", "read_parts", "score_part"]
 
 ROW, REASONS, ERROR, NOTE = "row", "reasons", "error", "note"
 MASKED = "***"
@@ -171,7 +171,7 @@ def _lie_together(source: Any, rows: int, entities: Sequence[str]) -> bool:
     for raw in tables.chunks(source, rows):
         if not len(raw) or any(name not in raw for name in entities):
             continue  # Schema.rename refuses it
-        keys = _keys(raw, entities, last)
+        keys = entity_keys(raw, entities, last)
         starts = _starts(keys, last)
         together &= not (starts.duplicated().any() or seen.add(starts).any())
         last, count = keys.iloc[-1], count + len(raw)
@@ -194,7 +194,7 @@ def _whole_entities(chunks: Iterator[pd.DataFrame], rows: int, entities: Sequenc
     seen, last = Seen(), None
     for raw in chunks:
         if len(raw) and all(name in raw for name in entities):
-            keys = _keys(raw, entities, last)
+            keys = entity_keys(raw, entities, last)
             starts = _starts(keys, last)
             if starts.duplicated().any() or seen.add(starts).any():
                 raise SolventError(
@@ -211,7 +211,7 @@ def _whole_entities(chunks: Iterator[pd.DataFrame], rows: int, entities: Sequenc
         yield held
 
 
-def _keys(raw: pd.DataFrame, entities: Sequence[str], last: Any) -> pd.Series:
+def entity_keys(raw: pd.DataFrame, entities: Sequence[str], last: Any = None) -> pd.Series:
     """What tells the entity of each row; one that is missing, and so a bad row, goes with the entity before it."""
     cells = [kinds.read(raw[name], "category").values for name in entities]
     joined = cells[0].astype(object)
@@ -227,13 +227,22 @@ def _starts(keys: pd.Series, last: Any) -> pd.Series:
 
 def _repeated(raw: pd.DataFrame, schema: Schema, seen: Mapping[str, Seen]) -> dict[Hashable, str]:
     """Rows with an id that was seen in an earlier part; adds this part's ids."""
+    return _there_already(raw, schema, lambda name, ids: seen[name].add(ids))
+
+
+def _there_already(raw: pd.DataFrame, schema: Schema, known: Callable[[str, pd.Series], Any]) -> dict[Hashable, str]:
+    """Why rows are bad whose id is known.
+
+    Args:
+        known: gives for the name of a field and its ids, none missing, which of them are, shape `(rows,)`.
+    """
     found: dict[Hashable, str] = {}
     for each in schema.by_role("id"):
         if each.source not in raw:
             continue  # Schema.rename refuses it
         cells = kinds.read(raw[each.source], each.kind or "category")
         ids = cells.values[~(cells.missing | cells.unreadable)]
-        for index in ids.index[seen[each.name].add(ids)]:
+        for index in ids.index[known(each.name, ids)]:
             found[index] = f"{each.source}: {kinds.shown(raw[each.source][index])} is there already, further up"
     return found
 
@@ -262,16 +271,20 @@ def score_part(
         SolventError: if the scorer doesn't give each row back, once and in order.
     """
     raw = part.raw
-    safe = raw[~raw.index.isin(list(part.deadly))] if part.deadly else raw
+    safe, repeated = raw, part.repeated
+    if part.deadly:
+        safe = raw[~raw.index.isin(list(part.deadly))]
+        # the check sees no deadly row, and what repeats its id is as bad as if it did
+        repeated = _there_already(raw, schema, lambda _, ids: ids.duplicated()) | dict(repeated)
     renamed = schema.rename(safe, table_name=label, targets=False, folder=folder)
     checked = schema.check(renamed, targets=False)
     reasons: dict[Hashable, str] = dict(zip(checked.bad.index, checked.bad[REASONS], strict=True)) | dict(part.deadly)
-    for index, why in part.repeated.items():
+    for index, why in repeated.items():
         known = reasons.get(index, why)
         reasons[index] = known if why in known else f"{known}; {why}"
     good = checked.good
     if len(reasons) > len(checked.bad) + len(part.deadly):
-        good = good[~good.index.isin(list(part.repeated))]
+        good = good[~good.index.isin(list(repeated))]
     names = [output.name for output in layout.outputs]
     outputs = pd.DataFrame(columns=names, index=good.index, dtype=object)
     if len(good):

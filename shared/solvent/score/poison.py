@@ -4,6 +4,10 @@ Before a part is scored, a mark of it is left on the disk; whoever ends in an or
 process knows at which part the last one died. That alone says nothing of the rows, for an operator's kill or a machine
 that is switched off leaves the same mark. After two deaths at one part its rows are scored in a child, and again in
 halves where that child is killed. Only what kills a child alone, and once more, is set aside.
+
+Where memory runs out, the system may end the child's parent too (a cgroup's memory.oom.group). So what is asked of a
+child is written down before, and what became of it behind: the next process takes a question without an answer for one
+that killed, and goes on from there.
 """
 
 from __future__ import annotations
@@ -26,13 +30,16 @@ import pandas as pd
 
 from ..errors import SolventError
 from ..schema import Schema
-from .parts import Part, score_part
+from ..wording import many
+from .parts import Part, entity_keys, score_part
 
-__all__ = ["DEATHS", "Children", "Mark", "deadly", "marked", "serve"]
+__all__ = ["CONTROLS", "DEATHS", "Asked", "Children", "Mark", "deadly", "marked", "serve"]
 
 log = logging.getLogger("solvent")
-MARK, WIDTH, MOST_MARKED = "scoring", 256, 8
+MARK, ASKED, WIDTH, MOST_MARKED = "scoring", "asked", 256, 8
+LIVED, WITH_PARENT = "lived", "with its parent"
 DEATHS = 2  # at one part, before its rows are looked at
+CONTROLS = 3  # rows of the part before
 MOST = 20  # rows or entities of a part; where there are more, it is not the rows
 BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from solvent.score.poison import serve; serve()"
@@ -73,19 +80,73 @@ def marked(folder: Path) -> Iterator[Mark]:
         yield Mark(handle)
     finally:
         os.close(handle)
-        (folder / MARK).unlink(missing_ok=True)
+        for name in (MARK, ASKED):
+            (folder / name).unlink(missing_ok=True)
 
 
-def deadly(part: Part, schema: Schema, children: Children, go_on: Callable[[], None]) -> dict[Hashable, str]:
+class Asked:
+    """What was asked of children about one part, and how each ended: the questions come in one order each time.
+
+    Args:
+        folder: of the run.
+        about: the part and its content; what is on the disk about another one is dropped.
+    """
+
+    def __init__(self, folder: Path, about: str) -> None:
+        self._path = folder / ASKED
+        lines = self._path.read_text(encoding="utf-8").split("\n") if self._path.exists() else []
+        self._known: list[tuple[str, str | None]] = []
+        if lines[:1] != [about]:
+            self._path.write_text(f"{about}\n", encoding="utf-8")
+        for line in lines[1:-1] if lines[:1] == [about] else ():  # the last one is blank, or torn
+            question, _, answer = line.partition(" ")
+            if answer:
+                self._known[-1] = (question, answer if answer != LIVED else None)
+            else:
+                self._known.append((question, WITH_PARENT))
+
+    def answer(self, units: Sequence[int], ask: Callable[[], str | None]) -> str | None:
+        """The known answer to a question, or the one that asking gives: what killed, or None."""
+        question = f"{units[0]}-{units[-1]}/{len(units)}" if len(units) else "none"
+        if self._known:
+            known, answer = self._known.pop(0)
+            if known == question:
+                return answer
+            raise SolventError(f"{self._path} is not of this part. Remove it, then resume by the same command.")
+        self._write(question)
+        answer = ask()
+        self._write(f"{question} {answer or LIVED}")
+        return answer
+
+    def done(self) -> None:
+        """All is answered: who dies at the part from here on has it asked anew."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, line: str) -> None:
+        with self._path.open("a", encoding="utf-8") as lines:
+            lines.write(f"{line}\n")
+
+
+def deadly(
+    part: Part,
+    schema: Schema,
+    children: Children,
+    go_on: Callable[[], None],
+    asked: Asked,
+    before: pd.DataFrame | None = None,
+) -> dict[Hashable, str]:
     """The rows of a part that kill whoever scores them, and why they are set aside, by index.
 
     Rows of one entity are never parted: an entity kills as a whole.
 
     Args:
         go_on: raises SolventError where the run has to end now; asked between children.
+        asked: what earlier processes have found; is done with at the end.
+        before: rows of the part before, or None. If all of a part kill, and these do too, it is not the rows; if there
+            are none, the scorer has to live through an empty part.
 
     Raises:
-        SolventError: if no row kills alone, and together they do; or if far too many kill.
+        SolventError: if no row kills alone, and together they do; or if far too many kill, or all that there are.
     """
     units = _units(part.raw, schema)
     found: dict[int, str] = {}
@@ -93,7 +154,8 @@ def deadly(part: Part, schema: Schema, children: Children, go_on: Callable[[], N
 
     def dies(some: Sequence[int]) -> str | None:
         go_on()
-        killed = children.score(_only(part, [index for unit in some for index in units[unit]]))
+        rows = [index for unit in some for index in units[unit]]
+        killed = asked.answer(some, lambda: children.score(_only(part, rows)))
         if killed is None:
             survived.append(some)
         return killed
@@ -107,27 +169,42 @@ def deadly(part: Part, schema: Schema, children: Children, go_on: Callable[[], N
         elif (killed := dies(some)) is not None:
             found[some[0]] = f"scoring it kills the process ({killed}), alone and once more"
         if len(found) > MOST:
-            raise SolventError(
-                f"More than {MOST} rows kill whoever scores them: that is not the rows. Look at memory and at the "
-                "packages of this machine, then resume by the same command."
-            )
+            raise _not_the_rows(f"More than {MOST} rows kill whoever scores them")
+
+    def lives_through_others() -> bool:
+        others = [Part(before[place : place + 1]) for place in range(len(before))] if before is not None else []
+        for place, other in enumerate(others or [Part(part.raw[:0])]):
+            go_on()
+            if asked.answer([-1 - place], lambda other=other: children.score(other)) is None:  # type: ignore[misc]
+                return True
+        return False
 
     look(range(len(units)))
+    if found and len(found) == len(units) and (len(units) > 1 or not lives_through_others()):
+        raise _not_the_rows(f"All of {many(len(part.raw), 'row')} kill whoever scores them")
     rest = [unit for unit in range(len(units)) if unit not in found]
     if rest and rest not in [list(each) for each in survived] and (killed := dies(rest)) is not None:
         raise SolventError(
             f"Scoring {sum(len(units[unit]) for unit in rest)} rows kills the process ({killed}), and none of them "
             "does alone: is the memory too small? Give smaller parts: --chunk-rows, in a job chunk_rows."
         )
+    asked.done()
     return {index: why for unit, why in sorted(found.items()) for index in units[unit]}
+
+
+def _not_the_rows(what: str) -> SolventError:
+    return SolventError(
+        f"{what}: that is not the rows. Look at memory and at the packages of this machine, then resume by the same "
+        "command."
+    )
 
 
 def _units(raw: pd.DataFrame, schema: Schema) -> list[list[Hashable]]:
     entities = [each.source for each in schema.by_role("entity") if each.source in raw]
     if not entities:
         return [[index] for index in raw.index]
-    keys = raw[entities].astype("str").agg("\0".join, axis=1)
-    return [list(rows) for rows in raw.index.to_series().groupby(keys.to_numpy(), sort=False).agg(list)]
+    keys = entity_keys(raw, entities).to_numpy()  # as parts are cut: 1 and 1.0 are one machine
+    return [list(rows) for rows in raw.index.to_series().groupby(keys, sort=False).agg(list)]
 
 
 def _only(part: Part, indexes: Sequence[Hashable]) -> Part:

@@ -33,7 +33,7 @@ from .identity import Content, changes, digest, fingerprint, identity, marks
 from .ledger import Entry, Ledger
 from .order import Order
 from .parts import UNWRITABLE, Layout, Part, Scored, read_parts, score_part
-from .poison import DEATHS, Children, deadly, marked
+from .poison import CONTROLS, DEATHS, Asked, Children, deadly, marked
 from .publish import Destination
 from .sink import Sink
 from .writer import write_part
@@ -304,7 +304,9 @@ class Run:
 
         progress_of = bar(total, f"scoring {self.label} (rows)")
         with marked(self.work) as mark, progress_of as progress, behind(keep) as write:
+            last: pd.DataFrame | None = None
             for number, part in enumerate(parts):
+                before, last = last, part.raw[:CONTROLS].copy()  # a view would keep the whole part in memory
                 seen = None if self.content.closed else digest(part, schema, folder)
                 if number < len(ledger.entries):
                     entry = ledger.entries[number]
@@ -320,7 +322,7 @@ class Run:
                         "resume by the same command."
                     )
                 if mark.begin(number) >= DEATHS:
-                    part = self._without_deadly_rows(number, part, arguments, why_stop)
+                    part = self._without_deadly_rows(number, part, seen, before, arguments, why_stop)
                 scored = score_part(part, score=scorer, **arguments)
                 write((number, scored, seen))
                 set_aside += scored.set_aside.num_rows
@@ -328,7 +330,15 @@ class Run:
                 progress.step(f"{set_aside} set aside", count=scored.rows)
         ledger.forget(number + 1)
 
-    def _without_deadly_rows(self, number: int, part: Part, arguments: Mapping[str, Any], why_stop: stop.Why) -> Part:
+    def _without_deadly_rows(
+        self,
+        number: int,
+        part: Part,
+        seen: str | None,
+        before: pd.DataFrame | None,
+        arguments: Mapping[str, Any],
+        why_stop: stop.Why,
+    ) -> Part:
         """The part at which processes have died, with the rows that kill named."""
         log.warning("%s: %d processes died at part %d: is it a row?", self.label, DEATHS, number)
 
@@ -339,7 +349,8 @@ class Run:
                 )
 
         with Children(self.bundle, self.order.side, arguments) as children:
-            found = deadly(part, self.schema, children, go_on)
+            asked = Asked(self.work, f"part {number}, {len(part.raw)} rows, {seen or 'as the run is known by'}")
+            found = deadly(part, self.schema, children, go_on, asked, before)
         if found:
             rows = listed(map(str, part.raw.index[part.raw.index.isin(list(found))] + 1), 5)
             log.warning("%s: %d rows kill the process and are set aside: %s", self.label, len(found), rows)
