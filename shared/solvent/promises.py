@@ -447,6 +447,9 @@ def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.D
     """
     errors = table[ERROR].astype("str") if ERROR in table else pd.Series(None, index=table.index, dtype="str")
     told = CONTEXT in table and CONTEXT not in {item.name for item in outputs}
+    if told and (table[CONTEXT].dtype.kind != "b" or table[CONTEXT].isna().any()):  # NaN would be read as true
+        kind = f"{CONTEXT} as {table[CONTEXT].dtype} with {int(table[CONTEXT].isna().sum())} nulls"
+        raise _broken(function, kind, "booleans: true for a row that was read for others' sake only, false for others")
     context = table[CONTEXT].to_numpy(bool) & errors.isna().to_numpy() if told else np.zeros(len(table), dtype=bool)
     columns: dict[str, pd.Series] = {}
     for item in outputs:
