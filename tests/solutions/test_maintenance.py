@@ -1,5 +1,7 @@
 """Maintenance, the whole way: every network, rivals, a nightly job with context, lives that are counted."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ startup.tensorflow()
 
 import keras  # noqa: E402
 
+from solvent.runtime.optimize import optimize  # noqa: E402
 from solvent_maintenance import network, rivals, why  # noqa: E402
 
 ROWS = machines(3).rows
@@ -127,6 +130,13 @@ def test_an_explanation_names_the_sensors_that_move_the_estimate(bundle, monkeyp
     found = bundle.explain(rows)["sensors"].iloc[-1]
     assert f"vibration {-10 * values[-1, 1]:+.1f}" in found
     assert "pressure" not in found
+
+
+def test_another_runtime_is_measured_at_the_rows_that_machines_are_measured_at(bundle, tmp_path):
+    path = shutil.copytree(bundle.path, tmp_path / "own")
+    record = optimize(path, "openvino-float32", max_drop=0.01)
+    assert record["headline"] == "rmse"
+    assert record["rows"] == 8 * SETTINGS["cuts"]  # of 40 pumps a fifth validate
 
 
 def test_a_run_to_failure_needs_no_column_of_remaining_life(tmp_path):
