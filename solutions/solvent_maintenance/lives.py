@@ -11,7 +11,7 @@ from solvent.wording import listed
 
 from .settings import Maintenance
 
-__all__ = ["cases", "checks", "failed", "measured", "remaining", "series", "twice"]
+__all__ = ["begins_later", "cases", "checks", "failed", "measured", "remaining", "series", "twice"]
 
 TOLERANCE = 1e-6  # of a cycle
 
@@ -40,10 +40,27 @@ def failed(rows: pd.DataFrame, life: np.ndarray) -> pd.Series:
     Args:
         life: remaining at each row, shape `(rows,)`.
     """
-    ordered = rows[["machine", "cycle"]].assign(life=life).sort_values("cycle", kind="stable")
-    by_machine = ordered.groupby("machine", sort=False)
-    step = by_machine["cycle"].diff().groupby(ordered["machine"], sort=False).median().fillna(0)
-    return by_machine["life"].last() <= step + TOLERANCE
+    order = np.argsort(rows["cycle"].to_numpy(), kind="stable")
+    left = pd.Series(life, index=rows.index).iloc[order].groupby(rows["machine"].iloc[order], sort=False).last()
+    return left <= _step(rows) + TOLERANCE
+
+
+def begins_later(rows: pd.DataFrame, window: int) -> np.ndarray:
+    """Which rows lack a part of their window that may lie in rows of the machine that are not here, shape `(rows,)`.
+
+    The machine had run for more than a usual step by its first row here. Whether anybody recorded that is not known.
+    """
+    order, machine = series(rows), rows["machine"]
+    short = order.places - order.begins[order.places] + 1 < window
+    first = rows["cycle"].groupby(machine).transform("min")
+    return short & (first > machine.map(_step(rows)) + TOLERANCE).to_numpy()
+
+
+def _step(rows: pd.DataFrame) -> pd.Series:
+    """The usual one from a cycle to the next, the median, by the machines' names; 0 for one of a single row."""
+    ordered = rows.sort_values("cycle", kind="stable")
+    apart = ordered["cycle"].groupby(ordered["machine"], sort=False).diff()
+    return apart.groupby(ordered["machine"], sort=False).median().fillna(0)
 
 
 def measured(settings: Maintenance, rows: pd.DataFrame) -> np.ndarray:

@@ -15,13 +15,17 @@ from solvent.split import Bags, bags, halves
 
 from . import network
 from .answers import Errors, answers, calibrated, findings, shares
-from .lives import cases, measured, remaining, twice
+from .lives import begins_later, cases, measured, remaining, twice
 from .reading import BATCH, Reader, Rows
 from .settings import Maintenance, headline
 
 __all__ = ["Learning", "estimates", "fit", "scorer", "scoring"]
 
 ERRORS = "errors"
+SHORT = (
+    "cycle: the window is shorter than settings.window, though the machine had run before its first row here, so it is "
+    "read as one that begins there. If there are earlier rows, give them as context"
+)
 WANTED = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False)}
 
 
@@ -228,6 +232,9 @@ def scoring(settings: Maintenance, errors: Errors, estimate: Callable[[pd.DataFr
         found["error"] = pd.Series(None, index=table.index, dtype="str")
         for why, rows in reasons.items():
             found["error"] = found["error"].mask(rows, why)
+        if "score_this" in table:  # who sends new rows alone may have left out what they need
+            young = begins_later(table, settings.window) & wanted & found["error"].isna().to_numpy()
+            found["note"] = pd.Series(None, index=table.index, dtype="str").mask(young, SHORT)
         return found
 
     return score

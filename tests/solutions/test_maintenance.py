@@ -104,6 +104,24 @@ def test_a_nightly_job_scores_new_rows_with_earlier_ones_as_context(bundle, tmp_
     assert not np.allclose(found["prediction"], alone, atol=0.1), "context changes nothing"
 
 
+def test_new_rows_need_one_row_less_than_a_window_before_the_oldest_and_a_note_says_where_they_lack_it(bundle):
+    window, new = SETTINGS["window"], 10
+    rows = ROWS[ROWS["pump"].isin(PUMPS[40:46])].drop(columns="rul")
+    whole = bundle.score(rows)
+    back = rows.groupby("pump", sort=False).cumcount(ascending=False)
+    told = rows.assign(score_this=np.where(back < new, "true", "false"))
+    enough = bundle.score(told[back < new + window - 1])
+    wanted = told.index[back < new]
+    assert np.allclose(enough["prediction"][wanted], whole["prediction"][wanted], atol=1e-4)
+    assert enough["note"].isna().all()
+    short = bundle.score(told[back < window])
+    lacking = told.index[(back < new) & (back > 0)]
+    assert short["note"].notna().equals(pd.Series(short.index.isin(lacking), index=short.index))
+    assert not np.allclose(short["prediction"][wanted], whole["prediction"][wanted], atol=0.1)
+    begun = bundle.score(told.groupby("pump", sort=False).head(5).assign(score_this="true"))
+    assert begun["note"].isna().all(), "their series begin here"
+
+
 def test_a_machine_is_set_aside_where_it_is_not_clear_what_to_score_or_in_which_order(bundle, tmp_path):
     rows = nightly(tmp_path, "false", "true")
     rows.loc[rows.index[3], "score_this"] = "perhaps"
