@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from solvent import Bundle, run, startup
+from solvent.cli import main
 from solvent.score import score
 from solvent_maintenance import SOLUTION, lives, reading
 from solvent_maintenance.sample import COLUMNS, SETTINGS, machines
@@ -155,6 +157,19 @@ def test_another_runtime_is_measured_at_the_rows_that_machines_are_measured_at(b
     record = optimize(path, "openvino-float32", max_drop=0.01)
     assert record["headline"] == "rmse"
     assert record["rows"] == 8 * SETTINGS["cuts"]  # of 40 pumps a fifth validate
+
+
+def test_what_is_not_scored_is_not_explained_either(bundle, tmp_path):
+    rows = nightly(tmp_path, "false", "true")
+    rows.loc[33, "hours"] = rows["hours"][32]
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    scored, found = bundle.score(rows), bundle.explain(rows)
+    assert found["error"].equals(scored["error"])
+    assert found["context"].equals(scored["context"])
+    assert found["sensors"].notna().equals(scored["prediction"].notna())
+    done = CliRunner().invoke(main, ["explain", str(bundle.path), str(tmp_path / "new.csv"), str(tmp_path / "why.csv")])
+    assert done.stdout.startswith("5 rows explained, 145 read as context, 30 with an error"), done.stderr
+    assert len(pd.read_csv(tmp_path / "why.csv")) == 35
 
 
 def test_a_run_to_failure_needs_no_column_of_remaining_life(tmp_path):
