@@ -244,10 +244,6 @@ def test_settings_that_do_not_fit_together_are_refused(settings, message):
         Maintenance(**settings)
 
 
-def test_a_training_section_in_part_keeps_the_rest_of_its_defaults():
-    assert Maintenance(training={"epochs": 3}).training == Maintenance().training.model_copy(update={"epochs": 3})
-
-
 @pytest.mark.data
 def test_fd001_is_what_nasa_published():
     rows = datasets.load({item.name: item for item in SOLUTION.datasets}["cmapss_fd001"])
