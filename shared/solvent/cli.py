@@ -169,10 +169,10 @@ def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, 
         click.echo(found["protocol"])
         if found["set_aside"]:
             click.echo(f"{found['set_aside']} rows could not be read and are not among them")
-    missed = []
+    missed, bad = [], found["bad"]
     if bars and found["too_many_bad"]:
         missed.append(
-            f"{found['set_aside']} rows were set aside beside {found['rows']}, more than the {found['max_bad']:.1%} "
+            f"{bad['set_aside']} of {bad['of']} {bad['unit']} were set aside, more than the {found['max_bad']:.1%} "
             "that the bundle's data.max_bad allows: no bar is met without them"
         )
     for name, bar, sign in bars:
