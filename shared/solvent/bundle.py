@@ -228,7 +228,7 @@ class Bundle:
 
         Returns:
             One row for each row of `frame`, with its index: what the solution's `explain` gives, and `error` where a
-            row could not be read.
+            row could not be read; `context` too, where some rows were read for others' sake only.
 
         Raises:
             Refused: if a column is missing, or the solution has no `explain`.
@@ -244,6 +244,8 @@ class Bundle:
         explained = promises.checked_explained(function, found, checked.good).reindex(range(len(frame)))
         if len(checked.bad):
             explained.loc[checked.bad.index, promises.ERROR] = checked.bad["reasons"]
+        if promises.CONTEXT in explained:  # bad rows are none
+            explained[promises.CONTEXT] = explained[promises.CONTEXT].eq(True).fillna(False).astype(bool)
         return explained.set_axis(frame.index)
 
     def _checked(self, frame: Table, folder: str | Path) -> Checked:

@@ -169,10 +169,10 @@ def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, 
         click.echo(found["protocol"])
         if found["set_aside"]:
             click.echo(f"{found['set_aside']} rows could not be read and are not among them")
-    missed = []
+    missed, bad = [], found["bad"]
     if bars and found["too_many_bad"]:
         missed.append(
-            f"{found['set_aside']} rows were set aside beside {found['rows']}, more than the {found['max_bad']:.1%} "
+            f"{bad['set_aside']} of {bad['of']} {bad['unit']} were set aside, more than the {found['max_bad']:.1%} "
             "that the bundle's data.max_bad allows: no bar is met without them"
         )
     for name, bar, sign in bars:
@@ -261,6 +261,7 @@ def explain(bundle: Path, table: str, out: Path) -> None:
     """
     from . import tables
     from .bundle import Bundle
+    from .promises import CONTEXT, is_context
     from .score.parts import Layout
     from .solution import Output
 
@@ -269,14 +270,17 @@ def explain(bundle: Path, table: str, out: Path) -> None:
     source = loaded.source(table)
     rows = tables.read(source)
     explained = loaded.explain(rows, tables.folder(source))
+    read = is_context(explained)
+    explained = explained[~read].drop(columns=CONTEXT, errors="ignore")
     added = [Output(name=name, type="string") for name in explained]
     carried = Layout.of(loaded.schema, added, rows).carried
-    found = rows[list(carried)].join(explained)
+    found = rows.loc[~read, list(carried)].join(explained)
     if out.suffix.lower() == ".csv":
         found = tables.with_files(found, out.with_name(f"{out.stem}_files"))
     tables.write(found, out)
     failed = int(explained["error"].notna().sum())
-    click.echo(f"{len(rows) - failed} rows explained, {failed} with an error: {out}")
+    context = f"{read.sum()} read as context, " if read.any() else ""
+    click.echo(f"{len(explained) - failed} rows explained, {context}{failed} with an error: {out}")
 
 
 @main.command()

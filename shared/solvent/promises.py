@@ -403,6 +403,8 @@ def checked_explained(function: Any, value: Any, rows: Table) -> Table:
         raise _broken(function, found, f"the same index as the {len(rows)} rows it got")
     if doubled := sorted(map(str, value.columns[value.columns.duplicated()])):
         raise _broken(function, f"{doubled[0]!r} twice", "each column once")
+    if CONTEXT in value:
+        _check_context(function, value[CONTEXT])
     errors = value[ERROR].astype("str") if ERROR in value else pd.Series(None, index=value.index, dtype="str")
     kinds = {name: value[name].dtype.kind for name in value.columns.drop(ERROR, errors="ignore")}
     nullable = {name: "boolean" if kind == "b" else "Int64" for name, kind in kinds.items() if kind in "biu"}
@@ -447,6 +449,8 @@ def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.D
     """
     errors = table[ERROR].astype("str") if ERROR in table else pd.Series(None, index=table.index, dtype="str")
     told = CONTEXT in table and CONTEXT not in {item.name for item in outputs}
+    if told:
+        _check_context(function, table[CONTEXT])
     context = table[CONTEXT].to_numpy(bool) & errors.isna().to_numpy() if told else np.zeros(len(table), dtype=bool)
     columns: dict[str, pd.Series] = {}
     for item in outputs:
@@ -471,11 +475,17 @@ def typed(function: Any, table: pd.DataFrame, outputs: Sequence[Output]) -> pd.D
     return pd.DataFrame({**columns, ERROR: errors, **notes, **read}, index=table.index)
 
 
+def _check_context(function: Any, context: pd.Series[Any]) -> None:
+    if context.dtype.kind != "b" or context.isna().any():  # NaN would be read as true
+        kind = f"{CONTEXT} as {context.dtype} with {int(context.isna().sum())} nulls"
+        raise _broken(function, kind, "booleans: true for a row that was read for others' sake only, false for others")
+
+
 def is_context(scored: Table) -> np.ndarray:
     """Which rows were read for other rows' sake only, shape `(rows,)`.
 
     Args:
-        scored: what a checked scorer returned.
+        scored: what a checked scorer, or `Bundle.explain`, returned.
     """
     return np.asarray(scored[CONTEXT], dtype=bool) if CONTEXT in scored else np.zeros(len(scored), dtype=bool)
 

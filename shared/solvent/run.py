@@ -22,6 +22,7 @@ from .errors import Refused
 from .evaluation import OURS, Judge, Scored, score_table
 from .prepare import Prepared, fingerprint, prepare
 from .record import limits, plain, recorded, versions
+from .schema import Schema
 from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Refitted, Series, Table
 from .tables import Source
 from .wording import listed
@@ -183,23 +184,29 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
 
     Returns:
         solution, rows, headline, metrics with 95 % intervals; the baseline's if these are the bundle's test rows;
-        `set_aside`, how many rows could not be scored, `max_bad`, the share of them that the bundle's config allows,
-        and `too_many_bad`, whether there are more: then the metrics are of too few rows to be held against a bar.
+        `set_aside`, how many rows could not be scored, `max_bad`, the share that the bundle's config allows, and
+        `too_many_bad`, whether there are more: then the metrics are of too few rows to be held against a bar. The share
+        is of rows, or of entities where rows have them, since one case may be of many rows: `bad` says which, with
+        `unit`, `set_aside` and `of`.
     """
-    loaded, rows, set_aside = _checked_rows(bundle, table)
+    loaded, rows, aside = _checked_rows(bundle, table)
     judge = Judge(loaded.solution, loaded.settings, loaded.schema)
-    scored = Scored.of(judge.cases(rows, loaded.fitted), {OURS: loaded.scorer()})
+    cases = judge.cases(rows, loaded.fitted)
+    told = loaded.scorer()(cases)
+    scored = Scored.of(cases, {OURS: lambda _: told})
     measured = judge.measure(scored.rows, scored.ours)
     own = loaded.facts["test"] is not None and fingerprint(rows, loaded.schema) == loaded.facts["data"]["test_sha256"]
-    set_aside += scored.failed
+    bad = _units(loaded.schema, aside) | _units(loaded.schema, cases[told["error"].notna()])
+    every = bad | _units(loaded.schema, scored.rows)
     max_bad = float(loaded.facts["config"]["data"].get("max_bad", configs.DataPart.model_fields["max_bad"].default))
     found: dict[str, JSON] = plain(
         {
             "solution": loaded.solution.name,
             "rows": len(scored.rows),
-            "set_aside": set_aside,
+            "set_aside": len(aside) + scored.failed,
+            "bad": {"unit": _unit(loaded.schema), "set_aside": len(bad), "of": len(every)},
             "max_bad": max_bad,
-            "too_many_bad": set_aside > max_bad * (len(scored.rows) + set_aside),
+            "too_many_bad": len(bad) > max_bad * len(every),
             "headline": measured.goal.metric,
             "metrics": measured.estimates(),
             "baseline": loaded.facts["test"]["baseline"] if own else None,
@@ -207,6 +214,17 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
         }
     )
     return found
+
+
+def _unit(schema: Schema) -> str:
+    """What is counted in words: rows, or the entities that they are of."""
+    entities = schema.by_role("entity")
+    return f"values of {entities[0].source}" if entities else "rows"
+
+
+def _units(schema: Schema, rows: Table) -> set[str]:
+    entities = schema.by_role("entity")
+    return set(map(str, rows[entities[0].name] if entities else rows.index))
 
 
 def compare(
@@ -278,8 +296,8 @@ def _refuse_other_targets(judges: Sequence[Judge], rows: Sequence[Table]) -> Non
             )
 
 
-def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Table) -> tuple[Bundle, Table, int]:
-    """A bundle, the good rows of a user's table with their targets, and how many were set aside."""
+def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Table) -> tuple[Bundle, Table, Table]:
+    """A bundle, the good rows of a user's table with their targets, and those that were set aside, not read."""
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     if isinstance(table, pd.DataFrame):
         raw, label, folder = table.reset_index(drop=True), "the table", Path()
@@ -291,7 +309,7 @@ def _checked_rows(bundle: str | Path | Bundle, table: Source | str | Path | Tabl
     if len(checked.bad):
         example = checked.bad.iloc[0]
         log.warning("%s: %d rows set aside (row %d, %s).", label, len(checked.bad), example["row"], example["reasons"])
-    return loaded, checked.good, len(checked.bad)
+    return loaded, checked.good, renamed.loc[checked.bad.index]
 
 
 @dataclass(frozen=True)

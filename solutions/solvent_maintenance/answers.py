@@ -1,9 +1,13 @@
-"""From an estimate to an interval, the probability of a failure and an alarm, by errors on machines that chose nothing.
+"""From an estimate to an interval, the probability of a failure and an alarm, by errors on machines that were not seen.
 
 Errors are measured in units of how large they usually are at such an estimate, which is learnt from some machines; how
-far they reach is then read off other machines, which chose nothing (split conformal prediction). A machine has several
-rows among them, each of which counts as its share of the machine, and one more machine with boundless errors counts
-too: so the promise holds for a row of a new machine, if machines are exchangeable.
+far they reach is then read off other machines. A machine has several rows among them, each of which counts as its share
+of the machine, and one more machine with boundless errors counts too.
+
+With `training.refit: false` that is split conformal prediction: the other machines chose nothing, and the networks that
+score are those whose errors were measured. So the promise holds for a row of a new machine, if machines are
+exchangeable. With `refit: true` errors are out-of-fold, of one network each, and the mean of all scores: that promises
+nothing, and was only measured (README).
 
 Source: Lei et al., Distribution-Free Predictive Inference for Regression, 2018 (errors in units of their usual size);
 Lee, Barber and Willett, Distribution-Free Inference with Hierarchical Data, 2023 (several rows of a machine).
@@ -24,7 +28,7 @@ from .settings import Maintenance
 
 __all__ = ["Errors", "answers", "calibrated", "findings", "shares"]
 
-BANDS = 6  # of estimates, each of as many machines, whose errors have their own usual size
+BANDS = 6  # of estimates, each of equally many rows, whose errors have their own usual size
 SMALLEST = 0.02  # of the largest estimate: no band's errors are taken to be smaller
 
 
@@ -35,7 +39,7 @@ class Errors:
     Args:
         at: estimates in rising order, shape `(bands,)`; between them `usual` is interpolated.
         usual: the mean size of errors there, shape `(bands,)`.
-        scaled: truth less estimate, in units of its usual size, of machines that chose nothing; rising, `(rows,)`.
+        scaled: truth less estimate, in units of its usual size, of machines that calibrate; rising, `(rows,)`.
         share: of each of these rows in a machine more than there are, so that they sum to less than 1.
         reach: size of the scaled errors that the promise needs; infinite where there are too few machines.
     """
@@ -86,7 +90,7 @@ def calibrated(
         machine: of each row, shape `(rows,)`.
         estimate: by models that had not seen the machine.
         truth: remaining life up to the cap.
-        learns: the rows of the machines that the size is learnt from; the others chose nothing.
+        learns: the rows of the machines that the size is learnt from; the others calibrate.
     """
     at, usual = _sizes(machine[learns], estimate[learns], np.abs(truth - estimate)[learns])
     rest = ~learns
@@ -143,7 +147,7 @@ def findings(settings: Maintenance, errors: Errors) -> tuple[Finding, ...]:
         Finding(
             name="too_few_machines",
             severity="warning",
-            message=f"Intervals that hold {settings.coverage:.0%} need at least {needed} machines that chose nothing, "
+            message=f"Intervals that hold {settings.coverage:.0%} need at least {needed} machines that calibrate, "
             "and there are fewer: each reaches from 0 to the cap.",
             cure="Give more machines, or promise less: settings.coverage.",
         ),

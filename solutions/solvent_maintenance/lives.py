@@ -11,7 +11,7 @@ from solvent.wording import listed
 
 from .settings import Maintenance
 
-__all__ = ["cases", "checks", "measured", "remaining", "series", "twice"]
+__all__ = ["begins_later", "cases", "checks", "failed", "measured", "remaining", "series", "twice"]
 
 TOLERANCE = 1e-6  # of a cycle
 
@@ -32,6 +32,37 @@ def remaining(settings: Maintenance, rows: pd.DataFrame) -> np.ndarray:
     return rows["rul"].to_numpy(np.float64)
 
 
+def failed(rows: pd.DataFrame, life: np.ndarray) -> pd.Series:
+    """Which machines ran to failure, by their names: at their last row no more is left than a usual step of theirs.
+
+    Lives are counted down to 0 by some, to 1 or to half an hour by others.
+
+    Args:
+        life: remaining at each row, shape `(rows,)`.
+    """
+    order = np.argsort(rows["cycle"].to_numpy(), kind="stable")
+    left = pd.Series(life, index=rows.index).iloc[order].groupby(rows["machine"].iloc[order], sort=False).last()
+    return left <= _step(rows) + TOLERANCE
+
+
+def begins_later(rows: pd.DataFrame, window: int) -> np.ndarray:
+    """Which rows lack a part of their window that may lie in rows of the machine that are not here, shape `(rows,)`.
+
+    The machine had run for more than a usual step by its first row here. Whether anybody recorded that is not known.
+    """
+    order, machine = series(rows), rows["machine"]
+    short = order.places - order.begins[order.places] + 1 < window
+    first = rows["cycle"].groupby(machine).transform("min")
+    return short & (first > machine.map(_step(rows)) + TOLERANCE).to_numpy()
+
+
+def _step(rows: pd.DataFrame) -> pd.Series:
+    """The usual one from a cycle to the next, the median, by the machines' names; 0 for one of a single row."""
+    ordered = rows.sort_values("cycle", kind="stable")
+    apart = ordered["cycle"].groupby(ordered["machine"], sort=False).diff()
+    return apart.groupby(ordered["machine"], sort=False).median().fillna(0)
+
+
 def measured(settings: Maintenance, rows: pd.DataFrame) -> np.ndarray:
     """Positions of the rows at which machines are measured, sorted.
 
@@ -39,10 +70,10 @@ def measured(settings: Maintenance, rows: pd.DataFrame) -> np.ndarray:
     failure would have nothing to tell there; it is measured in each of `cuts` equal stretches of its rows, at one drawn
     at random. The draw depends on the machine's name alone, so it is the same in every table.
     """
-    life, found = remaining(settings, rows), []
+    ran_out, found = failed(rows, remaining(settings, rows)), []
     for machine, positions in rows.groupby("machine", sort=False).indices.items():
         ordered = positions[np.argsort(rows["cycle"].to_numpy()[positions], kind="stable")]
-        if life[ordered[-1]] > TOLERANCE:
+        if not ran_out[machine]:
             found.append(ordered[-1:])
             continue
         random = np.random.default_rng(zlib.crc32(str(machine).encode()))
@@ -65,7 +96,7 @@ def twice(rows: pd.DataFrame) -> np.ndarray:
 
 
 def checks(settings: Maintenance, rows: pd.DataFrame) -> list[Finding]:
-    """A cycle that a machine has twice; a remaining life that does not fall as cycles rise, or is below 0."""
+    """A cycle that a machine has twice; a remaining life that does not fall with cycles, is below 0, or ends early."""
     found = []
     if (machines := rows.loc[twice(rows), "machine"].unique()).size:
         found.append(
@@ -89,6 +120,18 @@ def checks(settings: Maintenance, rows: pd.DataFrame) -> list[Finding]:
                 cure="Leave out what was recorded after a failure, or give it a machine of its own.",
                 columns=("rul",),
                 count=below,
+            )
+        )
+    if len(rows) and not failed(rows, rows["rul"].to_numpy(np.float64)).any():
+        least = rows["rul"].groupby(rows["machine"]).min().min()
+        found.append(
+            Finding(
+                name="no_failure",
+                severity="warning",
+                message=f"No machine runs to its failure: at the last row of each at least {least:g} cycles are left. "
+                "So each is measured at its last row alone, and intervals and probabilities rest on these.",
+                cure="Give machines up to their failure, or count lives down to it: to at most one step.",
+                columns=("cycle", "rul"),
             )
         )
     end = (rows["cycle"] + rows["rul"]).groupby(rows["machine"])

@@ -15,13 +15,17 @@ from solvent.split import Bags, bags, halves
 
 from . import network
 from .answers import Errors, answers, calibrated, findings, shares
-from .lives import cases, measured, remaining, twice
+from .lives import begins_later, cases, measured, remaining, twice
 from .reading import BATCH, Reader, Rows
 from .settings import Maintenance, headline
 
-__all__ = ["Learning", "estimates", "fit", "scorer", "scoring"]
+__all__ = ["Learning", "asked", "estimates", "fit", "scorer", "scoring"]
 
 ERRORS = "errors"
+SHORT = (
+    "cycle: the window is shorter than settings.window, though the machine had run before its first row here, so it is "
+    "read as one that begins there. If there are earlier rows, give them as context"
+)
 WANTED = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False)}
 
 
@@ -218,16 +222,12 @@ def scoring(settings: Maintenance, errors: Errors, estimate: Callable[[pd.DataFr
     """
 
     def score(table: pd.DataFrame) -> pd.DataFrame:
-        wanted, unclear = _wanted(table)
+        wanted, reasons = asked(table)
         told = answers(settings, errors, table.index[wanted], estimate(table, np.flatnonzero(wanted)))
-        found = with_context(told, table.index, wanted)
-        reasons = {
-            "cycle: this machine has one twice, so its rows have no order": twice(table),
-            "score_this: a row of this machine is neither true nor false": unclear,
-        }
-        found["error"] = pd.Series(None, index=table.index, dtype="str")
-        for why, rows in reasons.items():
-            found["error"] = found["error"].mask(rows, why)
+        found = with_context(told, table.index, wanted).assign(error=reasons)
+        if "score_this" in table:  # who sends new rows alone may have left out what they need
+            young = begins_later(table, settings.window) & wanted & reasons.isna().to_numpy()
+            found["note"] = pd.Series(None, index=table.index, dtype="str").mask(young, SHORT)
         return found
 
     return score
@@ -239,6 +239,19 @@ def with_context(told: pd.DataFrame, index: pd.Index, wanted: np.ndarray) -> pd.
         return told
     found = told.astype({"alarm": "boolean"}).reindex(index)
     return found.assign(**{CONTEXT: ~wanted})
+
+
+def asked(table: pd.DataFrame) -> tuple[np.ndarray, pd.Series]:
+    """Which rows are to be answered, shape `(rows,)`, and why those of some machines can't be, null for others."""
+    wanted, unclear = _wanted(table)
+    reasons = {
+        "cycle: this machine has one twice, so its rows have no order": twice(table),
+        "score_this: a row of this machine is neither true nor false": unclear,
+    }
+    errors = pd.Series(None, index=table.index, dtype="str")
+    for why, rows in reasons.items():
+        errors = errors.mask(rows, why)
+    return wanted, errors
 
 
 def _wanted(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -89,17 +89,6 @@ class Maintenance(Section):
     scoring: Scoring = Scoring()
     training: Training = Training(**TRAINING)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _training_in_part(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or not isinstance(given.get("training"), Mapping):
-            return given
-        own = given["training"]
-        usual = dict(TRAINING)
-        if own.get("keep") == "best":
-            del usual["patience"]
-        return {**given, "training": {**usual, **own}}
-
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         problems = {

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from solvent import Fitted
+from solvent.promises import CONTEXT
 
-from .model import estimates
+from .model import asked, estimates
 from .reading import Reader
 from .settings import Maintenance
 
@@ -21,17 +22,21 @@ def explain(settings: Maintenance, fitted: Fitted, rows: pd.DataFrame) -> pd.Dat
     """The sensors that move the estimate most, strongest first: "vibration -8.2; current -3.0".
 
     A number is by how many cycles the estimate is longer, or shorter, than with the sensor at its mean in the mode of
-    operation in all of the window.
+    operation in all of the window. Rows that are not scored, being context or of a machine without an order, are not
+    explained either.
     """
     reader = Reader.from_json(fitted.facts["reader"])
-    read, every = reader.read(rows), np.arange(len(rows))
-    told = estimates(fitted, read, every)
-    effects = np.zeros((len(rows), len(reader.sensors)))
+    wanted, errors = asked(rows)
+    read, ends = reader.read(rows), np.flatnonzero(wanted & errors.isna().to_numpy())
+    told = estimates(fitted, read, ends)
+    effects = np.zeros((len(ends), len(reader.sensors)))
     for place in range(len(reader.sensors)):
         usual = read.values.copy()
         usual[:, place] = 0
-        effects[:, place] = told - estimates(fitted, replace(read, values=usual), every)
-    return pd.DataFrame({"sensors": [_named(reader.sensors, own) for own in effects]}, index=rows.index, dtype="str")
+        effects[:, place] = told - estimates(fitted, replace(read, values=usual), ends)
+    named = pd.Series([_named(reader.sensors, own) for own in effects], index=rows.index[ends], dtype="str")
+    found = pd.DataFrame({"sensors": named.reindex(rows.index), "error": errors})
+    return found if wanted.all() else found.assign(**{CONTEXT: ~wanted & errors.isna().to_numpy()})
 
 
 def _named(sensors: list[str], effects: np.ndarray) -> str:

@@ -193,7 +193,7 @@ def test_no_bar_is_met_where_more_rows_are_set_aside_than_the_bundles_config_all
         result = solvent("evaluate", bundle, table, "--min", "auc=0.5")
         assert result.exit_code == code, result.stderr
         assert f"{bad} rows could not be read and are not among them" in result.stdout
-    assert "3 rows were set aside beside 197, more than the 1.0% that the bundle's data.max_bad" in result.stderr
+    assert "3 of 200 rows were set aside, more than the 1.0% that the bundle's data.max_bad" in result.stderr
     assert solvent("evaluate", bundle, table).exit_code == 0, "without a bar they are only told"
     assert one_json(solvent("evaluate", bundle, table, "--json"))["too_many_bad"] is True
 

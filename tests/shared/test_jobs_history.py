@@ -37,6 +37,12 @@ def test_what_is_usual_goes_by_the_day_and_not_by_when_it_was_run(tmp_path: Path
     assert fewest(file, "loans", date(2025, 1, 1), 1) == 8
 
 
+def test_rows_that_are_only_read_as_context_are_not_usual(tmp_path: Path) -> None:
+    file = JobFile(tmp_path / "nightly.yaml", {}, None)
+    enter(file, "pumps", date(2026, 1, 1), {"rows_read": 180, "rows_context": 174, "identity": "a"})
+    assert fewest(file, "pumps", date(2026, 1, 2), 0.5) == 3
+
+
 def test_a_day_that_is_run_again_counts_once_and_a_torn_line_not_at_all(tmp_path: Path) -> None:
     file = JobFile(tmp_path / "nightly.yaml", {}, None)
     for rows in (100, 100, 8):

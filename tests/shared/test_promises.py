@@ -399,6 +399,22 @@ def test_cells_of_another_type_are_told():
     assert said(check).startswith("share as str; expected cells of the declared type float (")
 
 
+@pytest.mark.parametrize(
+    ("context", "found"),
+    [
+        ([True, np.nan, np.nan], "context as object with 2 nulls"),
+        (pd.array([True, None, False], dtype="boolean"), "context as boolean with 1 nulls"),
+        ([1, 0, 0], "context as int64 with 0 nulls"),
+        (["false"] * 3, "context as str with 0 nulls"),
+    ],
+)
+def test_context_that_is_not_said_of_every_row_is_told_and_not_taken_for_true(context, found):
+    def check(function):
+        promises.checked_score(function, lambda rows: scored(context=context), OUTPUTS)(ROWS)
+
+    assert said(check).startswith(f"{found}; expected booleans: ")
+
+
 def test_a_whole_number_is_not_rounded_into_one():
     def check(function):
         promises.checked_score(function, lambda rows: scored(grade=[1.5, 2.0, 3.0]), OUTPUTS)(ROWS)

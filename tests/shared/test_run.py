@@ -103,6 +103,21 @@ def test_evaluate_says_whether_more_rows_were_set_aside_than_the_bundles_config_
     assert solvent.evaluate(trained, ruler.rows())["too_many_bad"] is False
 
 
+def test_evaluate_holds_entities_against_entities_where_a_case_is_of_many_rows(trained):
+    """Each machine is measured at one row, and one of 100 is set aside with all its 10."""
+    one_a_machine = replace(
+        trained, solution=replace(trained.solution, cases=lambda settings, rows, *_: rows.groupby("machine").tail(1))
+    )
+    rows = ruler.rows(machines=100, each=10).astype({"x": object})
+    rows.loc[3, "x"] = "abc"
+    found = solvent.evaluate(one_a_machine, rows)
+    assert (found["rows"], found["set_aside"]) == (99, 10)
+    assert found["bad"] == {"unit": "values of unit", "set_aside": 1, "of": 100}
+    assert found["too_many_bad"] is False  # 1 % may be
+    rows.loc[13, "x"] = "abc"
+    assert solvent.evaluate(one_a_machine, rows)["too_many_bad"] is True
+
+
 def test_a_bundle_compared_with_itself_differs_by_nothing(trained, tmp_path):
     many = solvent.train(config(tmp_path, ruler.rows(machines=100, each=4)), tmp_path / "bundle")
     rows = ruler.rows(machines=40, each=4, seed=3)

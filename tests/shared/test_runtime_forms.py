@@ -1,9 +1,11 @@
 """The forms of a model behind `Fitted.predict`: they answer as TensorFlow does; a bundle takes one only if it holds."""
 
 import importlib.util
+import itertools
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -367,6 +369,33 @@ def test_where_lower_is_better_a_rise_is_the_drop(tmp_path: Path, monkeypatch: p
     with pytest.raises(BarMissed, match=r"rmse .*: a drop of 0\.[1-9]|a drop of [1-9]"):
         optimize(tmp_path / "bundle", "openvino-float32")
     assert Bundle.load(tmp_path / "bundle").facts["runtime"] == record
+
+
+def test_rows_that_are_read_as_context_are_neither_measured_nor_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second row is context; ours asks the network of the others alone."""
+    own = ruler.SOLUTION
+
+    def scorer(settings: Any, fitted: Any) -> Any:
+        score = own.scorer(settings, fitted)
+
+        def answered(table: pd.DataFrame) -> pd.DataFrame:
+            context = np.arange(len(table)) % 2 == 0
+            return score(table[~context]).reindex(table.index).assign(context=context)
+
+        return answered
+
+    path = config(tmp_path, ruler, ruler.rows(), {"machine": "unit"})
+    (tmp_path / "config.yaml").write_text(path.read_text() + "settings: {training: {epochs: 2}}\n")
+    solvent.train(path, tmp_path / "bundle")
+    whole = optimize(tmp_path / "bundle", "openvino-float32")
+    monkeypatch.setattr(ruler, "SOLUTION", replace(own, scorer=scorer))
+    monkeypatch.setattr(time, "perf_counter", itertools.count().__next__)
+    record = optimize(tmp_path / "bundle", "openvino-float32")
+    assert record["rows"] == whole["rows"] / 2
+    assert record["rows_per_second"] == {"tensorflow": record["rows"], "openvino-float32": record["rows"]}
+    assert record["drop"]["value"] == pytest.approx(0, abs=1e-4)
 
 
 # Finding the validation rows again

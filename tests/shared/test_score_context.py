@@ -47,6 +47,15 @@ def test_context_is_counted_and_not_published_whatever_the_parts(tmp_path: Path,
     assert manifest["drift"]["rows"] == 3
 
 
+def test_a_source_of_context_alone_is_held_to_be_empty(tmp_path: Path) -> None:
+    source = loans(tmp_path / "loans.csv", [500, 600, 700])
+    with pytest.raises(SolventError, match="has 0 rows beside 3 that are only read as context, at least 1 are"):
+        score(bundle(tmp_path, function=SCORE), source, tmp_path / "out.csv", min_rows=1)
+    assert not (tmp_path / "out.csv").exists()
+    source = loans(tmp_path / "loans.csv", [500, 20])
+    assert score(bundle(tmp_path, function=SCORE), source, tmp_path / "out.csv", min_rows=1)["rows_scored"] == 1
+
+
 def test_a_run_that_ends_early_goes_on_with_the_same_counts_and_bytes(tmp_path: Path) -> None:
     source = loans(tmp_path / "loans.csv", INCOMES)
     made = bundle(tmp_path, function=SCORE)

@@ -1,10 +1,14 @@
 """Maintenance, the whole way: every network, rivals, a nightly job with context, lives that are counted."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from solvent import Bundle, run, startup
+from solvent.cli import main
 from solvent.score import score
 from solvent_maintenance import SOLUTION, lives, reading
 from solvent_maintenance.sample import COLUMNS, SETTINGS, machines
@@ -14,6 +18,7 @@ startup.tensorflow()
 
 import keras  # noqa: E402
 
+from solvent.runtime.optimize import optimize  # noqa: E402
 from solvent_maintenance import network, rivals, why  # noqa: E402
 
 ROWS = machines(3).rows
@@ -101,6 +106,24 @@ def test_a_nightly_job_scores_new_rows_with_earlier_ones_as_context(bundle, tmp_
     assert not np.allclose(found["prediction"], alone, atol=0.1), "context changes nothing"
 
 
+def test_new_rows_need_one_row_less_than_a_window_before_the_oldest_and_a_note_says_where_they_lack_it(bundle):
+    window, new = SETTINGS["window"], 10
+    rows = ROWS[ROWS["pump"].isin(PUMPS[40:46])].drop(columns="rul")
+    whole = bundle.score(rows)
+    back = rows.groupby("pump", sort=False).cumcount(ascending=False)
+    told = rows.assign(score_this=np.where(back < new, "true", "false"))
+    enough = bundle.score(told[back < new + window - 1])
+    wanted = told.index[back < new]
+    assert np.allclose(enough["prediction"][wanted], whole["prediction"][wanted], atol=1e-4)
+    assert enough["note"].isna().all()
+    short = bundle.score(told[back < window])
+    lacking = told.index[(back < new) & (back > 0)]
+    assert short["note"].notna().equals(pd.Series(short.index.isin(lacking), index=short.index))
+    assert not np.allclose(short["prediction"][wanted], whole["prediction"][wanted], atol=0.1)
+    begun = bundle.score(told.groupby("pump", sort=False).head(5).assign(score_this="true"))
+    assert begun["note"].isna().all(), "their series begin here"
+
+
 def test_a_machine_is_set_aside_where_it_is_not_clear_what_to_score_or_in_which_order(bundle, tmp_path):
     rows = nightly(tmp_path, "false", "true")
     rows.loc[rows.index[3], "score_this"] = "perhaps"
@@ -127,6 +150,26 @@ def test_an_explanation_names_the_sensors_that_move_the_estimate(bundle, monkeyp
     found = bundle.explain(rows)["sensors"].iloc[-1]
     assert f"vibration {-10 * values[-1, 1]:+.1f}" in found
     assert "pressure" not in found
+
+
+def test_another_runtime_is_measured_at_the_rows_that_machines_are_measured_at(bundle, tmp_path):
+    path = shutil.copytree(bundle.path, tmp_path / "own")
+    record = optimize(path, "openvino-float32", max_drop=0.01)
+    assert record["headline"] == "rmse"
+    assert record["rows"] == 8 * SETTINGS["cuts"]  # of 40 pumps a fifth validate
+
+
+def test_what_is_not_scored_is_not_explained_either(bundle, tmp_path):
+    rows = nightly(tmp_path, "false", "true")
+    rows.loc[33, "hours"] = rows["hours"][32]
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    scored, found = bundle.score(rows), bundle.explain(rows)
+    assert found["error"].equals(scored["error"])
+    assert found["context"].equals(scored["context"])
+    assert found["sensors"].notna().equals(scored["prediction"].notna())
+    done = CliRunner().invoke(main, ["explain", str(bundle.path), str(tmp_path / "new.csv"), str(tmp_path / "why.csv")])
+    assert done.stdout.startswith("5 rows explained, 145 read as context, 30 with an error"), done.stderr
+    assert len(pd.read_csv(tmp_path / "why.csv")) == 35
 
 
 def test_a_run_to_failure_needs_no_column_of_remaining_life(tmp_path):

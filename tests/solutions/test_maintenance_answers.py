@@ -50,6 +50,20 @@ def test_one_that_has_not_failed_is_measured_at_its_last_row_and_one_that_has_in
     assert sorted(alone.iloc[lives.measured(Maintenance(cuts=4), alone)]["cycle"]) == found["dead"]
 
 
+@pytest.mark.parametrize(("step", "end"), [(1.0, 1.0), (1.0, 0.5), (10.0, 10.0), (0.5, 0.0)])
+def test_a_life_that_is_counted_down_to_the_last_step_has_run_out_too(step, end):
+    rows = series(dead=(40, 0.0), alive=(40, 2.0))
+    rows[["cycle", "rul"]] *= step
+    rows["rul"] += np.where(rows["machine"] == "dead", end, 0.0)
+    assert lives.failed(rows, rows["rul"].to_numpy()).to_dict() == {"dead": True, "alive": False}
+    at = rows.iloc[lives.measured(Maintenance(cuts=4), rows)]
+    assert at["machine"].value_counts().to_dict() == {"dead": 4, "alive": 1}
+    assert lives.checks(Maintenance(), rows) == []
+    (found,) = lives.checks(Maintenance(), rows[rows["machine"] == "alive"])
+    assert (found.name, found.severity) == ("no_failure", "warning")
+    assert f"at least {2 * step:g} cycles are left" in found.message
+
+
 def test_a_repeated_cycle_and_lives_that_do_not_add_up_are_found():
     rows = series(a=(5, 0.0), b=(5, 0.0), c=(5, 0.0))
     assert lives.checks(Maintenance(), rows) == []
@@ -228,10 +242,6 @@ def test_figures_say_which_rows_they_are_of():
 def test_settings_that_do_not_fit_together_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         Maintenance(**settings)
-
-
-def test_a_training_section_in_part_keeps_the_rest_of_its_defaults():
-    assert Maintenance(training={"epochs": 3}).training == Maintenance().training.model_copy(update={"epochs": 3})
 
 
 @pytest.mark.data

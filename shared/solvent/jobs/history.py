@@ -48,7 +48,8 @@ def enter(file: JobFile, job: str, day: date, manifest: Mapping[str, JSON]) -> N
     entry = {
         "job": job,
         "date": day.isoformat(),
-        "rows": manifest["rows_read"],
+        # those of which a score was wanted; a manifest of before there was context names none
+        "rows": manifest["rows_read"] - manifest.get("rows_context", 0),
         "identity": manifest["identity"],
         "expected": {name: each["measures"] for name, each in expected.items()},
     }

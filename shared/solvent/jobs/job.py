@@ -65,7 +65,7 @@ class Limits(Section):
 
     Args:
         max_bad: the share of rows that may be set aside, else exit 4.
-        min_rows: fewer rows publish nothing, exit 1.
+        min_rows: fewer rows publish nothing, exit 1; what is only read as context counts in neither limit.
         least_share: so does less than this share of the median of the rows of the ten latest days before, which are
             kept in `.JOB.history.jsonl` beside the job file.
         max_minutes: the run ends after the part under way, exit 1, and is resumed by the same command, not by retries.

@@ -11,14 +11,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import bundle as bundles
 from ..bundle import Bundle
 from ..errors import BarMissed, Refused
-from ..evaluation import Judge
-from ..promises import checked_facts, checked_fitted, checked_score
+from ..evaluation import Judge, Scored
+from ..promises import checked_facts, checked_fitted, checked_score, is_context
 from ..record import plain
 from ..schedule import refits
 from ..solution import JSON, Fitted, Table
@@ -113,7 +114,7 @@ def _accepted(bundle: Bundle, to: str, max_drop: float, config: str | Path | Non
     again = bundle.solution.recalibrate(bundle.settings, fitted, bundle.schema, rows)
     if anew := plain(checked_facts(bundle.solution.recalibrate, again)):
         fitted, record["facts"] = replace(fitted, facts={**fitted.facts, **anew}), anew
-    compared = _compare(bundle, judge, judge.cases(measuring), fitted, sample.head(1), to)
+    compared = _compare(bundle, judge, judge.cases(measuring), fitted, sample, to)
     record |= {
         **compared,
         "max_drop": max_drop,
@@ -129,26 +130,29 @@ def _accepted(bundle: Bundle, to: str, max_drop: float, config: str | Path | Non
     return record
 
 
-def _compare(bundle: Bundle, judge: Judge, cases: Table, fitted: Fitted, first: Table, to: str) -> dict[str, Any]:
-    """The headline of the same cases in TensorFlow and in another runtime, their paired difference, and the speed."""
-    scored, speed = {}, {}
+def _compare(bundle: Bundle, judge: Judge, cases: Table, fitted: Fitted, sample: Table, to: str) -> dict[str, Any]:
+    """The headline of the same cases in TensorFlow and in another runtime, their paired difference, and the speed.
+
+    Rows that are only read as context are no cases: they count neither among the rows nor in the speed.
+    """
+    tables, seconds = {}, {}
     for name, each in {TENSORFLOW: bundle.fitted, to: fitted}.items():
         made = bundle.solution.scorer(bundle.settings, each)
         score = checked_score(bundle.solution.scorer, made, bundle.outputs)
-        score(first)  # compiles what is compiled once
-        log.info("scoring %d validation cases in %s", len(cases), name)
+        score(sample)  # compiles what is compiled once; its first row alone may be context, and ask no network
+        log.info("scoring %d validation rows in %s", len(cases), name)
         started = time.perf_counter()
-        scored[name] = score(cases)
-        speed[name] = len(cases) / (time.perf_counter() - started)
-    lost = scored[to]["error"].notna() & scored[TENSORFLOW]["error"].isna()
+        tables[name] = score(cases)
+        seconds[name] = time.perf_counter() - started
+    answered = int((~is_context(tables[TENSORFLOW])).sum())
+    lost = tables[to]["error"].notna() & tables[TENSORFLOW]["error"].isna()
     if lost.any():
         raise BarMissed(
-            f"{int(lost.sum())} of {len(cases)} validation cases can't be scored in {to} "
-            f"({scored[to]['error'][lost].iloc[0]}). It is not accepted; {bundle.path} is unchanged."
+            f"{int(lost.sum())} of {answered} validation cases can't be scored in {to} "
+            f"({tables[to]['error'][lost].iloc[0]}). It is not accepted; {bundle.path} is unchanged."
         )
-    well = scored[TENSORFLOW]["error"].isna()
-    tables = {name: table[well].drop(columns="error") for name, table in scored.items()}
-    before, after = (judge.measure(cases[well], tables[name]) for name in (TENSORFLOW, to))
+    scored = Scored.of(cases, {name: partial(_known, table) for name, table in tables.items()})
+    before, after = (judge.measure(scored.rows, scored.by_model[name]) for name in (TENSORFLOW, to))
     better, worse = (before, after) if judge.goal.higher else (after, before)
     drop = better.difference(worse) or {"value": better.headline - worse.headline, "low": None, "high": None}
     return {
@@ -157,10 +161,14 @@ def _compare(bundle: Bundle, judge: Judge, cases: Table, fitted: Fitted, first: 
         TENSORFLOW: before.headline,
         "value": after.headline,
         "drop": drop,
-        "rows": int(well.sum()),
-        "rows_per_second": speed,
+        "rows": len(scored.rows),
+        "rows_per_second": {name: answered / taken for name, taken in seconds.items()},
         "protocol": after.resampling.protocol,
     }
+
+
+def _known(scored: Table, rows: Table) -> Table:
+    return scored
 
 
 def _which(bundle: Bundle, to: str, sample: int, anew: Iterable[str]) -> str:

@@ -38,10 +38,11 @@ def finish(run: Run, ledger: Ledger, layout: Layout) -> dict[str, JSON]:
     if run.bundle.has_changed():
         raise SolventError(f"{run.bundle.path} was changed while it scored. Nothing was published; score again.")
     totals = Totals.of(ledger.entries)
-    if totals.read < run.order.min_rows:
+    if totals.asked < run.order.min_rows:
         shutil.rmtree(run.work)
+        beside = f" beside {totals.context} that are only read as context" if totals.context else ""
         raise SolventError(
-            f"{run.label} has {totals.read} rows, at least {run.order.min_rows} are expected. Nothing was "
+            f"{run.label} has {totals.asked} rows{beside}, at least {run.order.min_rows} are expected. Nothing was "
             "published. If the source is complete, lower the limit (min_rows, least_share); else try again once it is."
         )
     # the share, since 0.29 * 100 is less than 29
@@ -161,6 +162,11 @@ class Totals:
     context: int
     reasons: Counter[str]
     notes: Counter[str]
+
+    @property
+    def asked(self) -> int:
+        """Rows of which a score is wanted: earlier ones that come again as context say nothing of what is new."""
+        return self.read - self.context
 
     @classmethod
     def of(cls, entries: Sequence[Entry]) -> Totals:

@@ -95,7 +95,7 @@ def score(
         output: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or a table of a database.
         chunk_rows: rows of a part; scores don't depend on it. By default 50,000; of texts 10,000, of images 1,000.
         max_bad: the share of rows that may be set aside, in [0, 1].
-        min_rows: what the source must have at least.
+        min_rows: what the source must have at least, without rows that are only read as context.
         side: side tables that replace the bundle's own of that name.
         ids: further columns of the source that tell its rows apart, under the user's own names; they are copied.
         passthrough: further columns that are copied.
