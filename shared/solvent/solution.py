@@ -230,10 +230,16 @@ class Weighted:
     Args:
         rows: how many rows it is over.
         value: weights `(resamples, rows)` -> values `(resamples,)`.
+        orders: the value says how well two classes are told apart, 1 at best, or is the mean over several such pairs:
+            what each row weighs in either class, shape `(rows, 2)`. A perfect order is perfect in every resample, and
+            bounded otherwise (`metrics.estimate`).
+        worst: the value at worst.
     """
 
     rows: int
     value: Callable[[np.ndarray], np.ndarray]
+    orders: tuple[np.ndarray, ...] = ()
+    worst: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,12 +26,14 @@ def is_bad(settings: Inspection, rows: pd.DataFrame) -> np.ndarray:
     return ~rows["label"].isin(settings.good).to_numpy(bool)
 
 
-def fit(settings: Inspection, distance: np.ndarray, bad: np.ndarray) -> dict[str, Any]:
+def fit(settings: Inspection, distance: np.ndarray, bad: np.ndarray, in_lots: bool) -> dict[str, Any]:
     """What turns distances into answers.
 
     Args:
         distance: of the validation parts, shape `(parts,)`.
         bad: whether each is.
+        in_lots: whether parts come in groups. A threshold by false alarms lies where it would without them, but no
+            confidence is stated: that counts parts as independent, which those of a lot are not.
 
     Returns:
         `half`, the distance that gets the score 0.5: that of the usual good part; the distances of the `good` ones, in
@@ -39,7 +41,10 @@ def fit(settings: Inspection, distance: np.ndarray, bad: np.ndarray) -> dict[str
     """
     good = distance[~bad]
     facts = {"half": max(float(np.median(good)), 1e-12), "good": good.tolist()}
-    return {**facts, "operating_point": _point(settings, _scores(distance, facts), bad)}
+    point = _point(settings, _scores(distance, facts), bad)
+    if in_lots and point.pop("confidence", None):
+        point["rule"] = f"specificity of {point['target']:g}, parts counted one by one; of a new lot no promise"
+    return {**facts, "operating_point": point}
 
 
 def refuse_too_few(settings: Inspection, bad: np.ndarray) -> None:
@@ -61,9 +66,9 @@ def lots(settings: Inspection, source: str, lot: pd.Series, facts: Mapping[str, 
         name="lots_differ",
         severity="note",
         message=f"Column {source}: the threshold counts {len(lot):,} good validation parts of "
-        f"{many(len(stopped), 'value')} as if each were drawn for itself. By {source}, {stopped.min():.1%} to "
-        f"{stopped.max():.1%} of them would be stopped (the most in {stopped.idxmax()!r}): a new one may be as unlike "
-        "these as they are unlike each other.",
+        f"{many(len(stopped), 'value')} as if each were drawn for itself, so no confidence is stated. By {source}, "
+        f"{stopped.min():.1%} to {stopped.max():.1%} of them would be stopped (the most in {stopped.idxmax()!r}): a "
+        "new one may be as unlike these as they are unlike each other, and then more of its good parts are stopped.",
         cure=f"Learn from parts of more values of {source}; look at the drift of the scores in each run.",
         columns=(source,),
         count=len(stopped),
@@ -74,7 +79,7 @@ def outputs(index: pd.Index, facts: Mapping[str, Any], distance: np.ndarray) -> 
     """The declared outputs.
 
     The p-value counts the new part itself among the good ones, as if it were one: so of good parts at most a share of p
-    has a p-value of p or less.
+    has a p-value of p or less, if they are independent; of those of a new lot it may be more.
 
     Args:
         facts: what `fit` returned.

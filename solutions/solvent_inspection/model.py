@@ -68,7 +68,7 @@ def fit(settings: Inspection, data: Data) -> Fitted:
 def recalibrate(settings: Inspection, fitted: Fitted, schema: Schema, valid: pd.DataFrame) -> dict[str, JSON]:
     """Score and threshold by the same validation parts, for another form of the network too."""
     distance, _ = _distance(settings, fitted, list(valid["image"]))
-    return decision.fit(settings, distance, decision.is_bad(settings, valid))
+    return decision.fit(settings, distance, decision.is_bad(settings, valid), bool(schema.by_role("group")))
 
 
 def scorer(settings: Inspection, fitted: Fitted) -> Score:

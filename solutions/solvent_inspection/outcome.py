@@ -19,8 +19,8 @@ def metrics(settings: Inspection, rows: pd.DataFrame, scored: pd.DataFrame) -> d
     stopped = (scored["decision"] == BAD).to_numpy(float)
     curve = Curve(bad, scored["score"].to_numpy(np.float64), weight)
     found: dict[str, float | Sums | Weighted] = {
-        "auc": Weighted(len(rows), curve.auc),
-        "average_precision": Weighted(len(rows), curve.average_precision),
+        "auc": Weighted(len(rows), curve.auc, (curve.classes,)),
+        "average_precision": Weighted(len(rows), curve.average_precision, (curve.classes,)),
         "sensitivity": share(bad * stopped, bad, weight),
         "false_alarm_rate": share((1 - bad) * stopped, 1 - bad, weight),
         "precision": share(bad * stopped, stopped, weight),

@@ -36,5 +36,7 @@ def mean_feature(settings: Inspection, data: Data) -> Score:
         apart = Features(frozen, list(table["image"])).array() - mean
         return np.sqrt(((apart @ whitening.T) ** 2).mean(axis=1))
 
-    facts = decision.fit(settings, distance(data.valid), decision.is_bad(settings, data.valid))
+    facts = decision.fit(
+        settings, distance(data.valid), decision.is_bad(settings, data.valid), bool(data.schema.by_role("group"))
+    )
     return lambda table: decision.outputs(table.index, facts, distance(table))

@@ -34,12 +34,14 @@ def drawn_parts(files: Mapping[str, Path]) -> pd.DataFrame:
     return drawn(1200, 64, 20)[0]
 
 
-def drawn(count: int, side: int, seed: int, contrast: float = 1.2) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+def drawn(
+    count: int, side: int, seed: int, contrast: float = 1.2, lots: int = LOTS
+) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """A table of parts, and where each is defective: bool, shape `(parts, side, side)`."""
     random = np.random.default_rng(seed)
-    lots = np.sort(random.integers(0, LOTS, count))
-    light = random.uniform(0.85, 1.15, LOTS)[lots]
-    slope = random.uniform(-0.15, 0.15, (2, LOTS))[:, lots, None, None]
+    lot = np.sort(random.integers(0, lots, count))
+    light = random.uniform(0.85, 1.15, lots)[lot]
+    slope = random.uniform(-0.15, 0.15, (2, lots))[:, lot, None, None]
     place = np.linspace(-1, 1, side)
     photos = metal(count, side, random) * light[:, None, None]
     photos *= 1 + slope[0] * place + slope[1] * place[:, None]
@@ -52,7 +54,7 @@ def drawn(count: int, side: int, seed: int, contrast: float = 1.2) -> tuple[pd.D
     rows = pd.DataFrame(
         {
             "part": [f"P{number:04d}" for number in range(count)],
-            "lot": [f"L{lot:02d}" for lot in lots],
+            "lot": [f"L{number:02d}" for number in lot],
             "photo": [png(photo) for photo in photos],
             "state": states,
         }

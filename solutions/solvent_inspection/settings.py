@@ -31,7 +31,8 @@ class Threshold(Section):
 
     Args:
         false_alarms: at most this share of good parts is stopped; kept by validation parts that chose nothing.
-        confidence: how sure that promise is, over draws of such parts.
+        confidence: how sure that promise is, over draws of independent parts. With a column `group` the threshold
+            lies where it would without one, but nothing is promised: a new lot may differ from all others.
         costs: cut where wrong decisions cost least instead, which takes labelled defects among the validation parts.
             It promises nothing.
     """

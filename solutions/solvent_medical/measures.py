@@ -102,12 +102,17 @@ def _predictive(name: str, prevalence: float) -> Callable[[np.ndarray], np.ndarr
 
 def over_all(metric: Metric, known: np.ndarray) -> Metric:
     """A metric of some patients as one of all, so that all are resampled together."""
+
+    def spread(rows: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(known), rows.shape[1]))
+        found[known] = rows
+        return found
+
     if isinstance(metric, Sums):
-        rows = np.zeros((len(known), metric.rows.shape[1]))
-        rows[known] = metric.rows
-        return replace(metric, rows=rows)
+        return replace(metric, rows=spread(metric.rows))
     if isinstance(metric, Weighted):
-        return Weighted(len(known), lambda weights: metric.value(weights[:, known]))
+        orders = tuple(map(spread, metric.orders))
+        return replace(metric, rows=len(known), value=lambda weights: metric.value(weights[:, known]), orders=orders)
     return metric
 
 
@@ -122,7 +127,11 @@ def _mean_over(each: Sequence[Metric], rows: int) -> Metric:
     sums = [item for item in each if isinstance(item, Sums)]
     if len(sums) < len(each):
         weighted = [item for item in each if isinstance(item, Weighted)]
-        return Weighted(rows, lambda weights: mean_of_defined([item.value(weights) for item in weighted]))
+        return Weighted(
+            rows,
+            lambda weights: mean_of_defined([item.value(weights) for item in weighted]),
+            tuple(pair for item in weighted for pair in item.orders),
+        )
     starts = np.cumsum([0, *(item.rows.shape[1] for item in sums)]).tolist()
     parts = list(zip(sums, starts[:-1], starts[1:], strict=True))
     return Sums(

@@ -1,15 +1,17 @@
 """Parts that nobody has seen a defect of: image AUC on drawn parts, and on steel with one kind held back as unknown.
 
-    SOLVENT_DATA=FOLDER python tests/benchmarks/inspection.py --weights vgg16_..._notop.h5 [--kinds 6] [--out FILE]
+    python tests/benchmarks/inspection.py
+    SOLVENT_DATA=FOLDER python tests/benchmarks/inspection.py --weights vgg16_..._notop.h5 [--kinds 6] [--steel-only]
 
-No training and no validation row is bad: what is learnt and where the threshold lies goes by good parts alone, and
-nothing is chosen by test rows; all settings are the data sets' own, but for the path of the weights. Drawn parts: 1,200
-photos of 64 pixels in 24 lots, whole lots in one part, a network without weights. NEU surface defects: each kind in
-turn is in the test part only, the five others (60 % learnt from, 20 % for the threshold, 20 % tested) count as usual;
-VGG16 with ImageNet weights at 128 pixels. Beside it the rival on the same rows: Mahalanobis's distance to the mean
-feature.
-Intervals: 95 %, bootstrap over test photos (over lots where there are 20 of them in the test part); paired for the
-difference. The bar: an AUC of 0.95 on drawn parts.
+No training and no validation row is bad: what is learnt and where the threshold lies goes by good parts alone. All
+settings are the data sets' own, but for the path of the weights. How long a network without weights is trained was
+chosen by the AUC on the data set `drawn_parts` (seed 20) and on trial draws before it; so what is measured here is
+another draw, of other lots, that was never looked at while anything was chosen: 1,200 photos of 64 pixels in 150 lots,
+whole lots in one part. NEU surface defects: each kind in turn is in the test part only, the five others (60 % learnt
+from, 20 % for the threshold, 20 % tested) count as usual; VGG16 with ImageNet weights at 128 pixels. Beside it the
+rival on the same rows: Mahalanobis's distance to the mean feature.
+Intervals: 95 %, bootstrap over test photos (over lots on drawn parts); paired for the difference. The bar: an AUC of
+0.95 on drawn parts.
 """
 
 import argparse
@@ -24,10 +26,12 @@ from written import write
 
 import solvent
 from solvent import datasets
+from solvent_inspection import sample
 from solvent_inspection.datasets import DATASETS
 from solvent_inspection.steel import with_unknown
 
 BAR = 0.95
+SEED, LOTS = 20261130, 150  # of a draw that chose nothing: once something was changed by its figures, draw another
 KNOWN = {item.name: item for item in DATASETS}
 
 
@@ -37,8 +41,13 @@ def main() -> None:
     arguments.add_argument("--kinds", type=int, default=6, help="how many kinds of steel are held back in turn")
     arguments.add_argument("--method", default="memory")
     arguments.add_argument("--out", type=Path, default=Path("tests/benchmarks/results/inspection.json"))
+    arguments.add_argument("--steel-only", action="store_true", help="leave the drawn parts out")
     given = arguments.parse_args()
-    found = [measured("drawn parts", drawn(), KNOWN["drawn_parts"].config, {"method": given.method})]
+    found, met = [], None
+    if not given.steel_only:
+        found.append(measured("drawn parts", drawn(), KNOWN["drawn_parts"].config, {"method": given.method}))
+        met = found[0]["auc"]["value"] >= BAR
+        print(f"AUC on drawn parts {found[0]['auc']['value']:.4f} >= {BAR}: {'met' if met else 'MISSED'}", flush=True)
     if given.weights:
         photos = datasets.load(KNOWN["neu_scratches_unknown"])
         kinds = sorted(photos["label"].unique())
@@ -47,8 +56,6 @@ def main() -> None:
             settings = {"method": given.method, "weights": str(Path(given.weights).resolve()), "good": usual}
             rows = with_unknown(photos, kind).rename(columns={"part": "cut"})
             found.append(measured(f"steel, {kind} unknown", rows, KNOWN["neu_scratches_unknown"].config, settings))
-    met = found[0]["auc"]["value"] >= BAR
-    print(f"AUC on drawn parts {found[0]['auc']['value']:.4f} >= {BAR}: {'met' if met else 'MISSED'}")
     write(
         given.out,
         {"method": given.method, "what": __doc__},
@@ -61,7 +68,7 @@ def main() -> None:
 def drawn() -> pd.DataFrame:
     """Drawn parts with a column `cut`: of every five lots three are learnt from, one sets the threshold, one is tested;
     from all but the last the bad parts are taken out."""
-    rows = datasets.load(KNOWN["drawn_parts"])
+    rows, _ = sample.drawn(1200, 64, SEED, lots=LOTS)
     lot = rows["lot"].str[1:].astype(int) % 5
     rows["cut"] = np.select([lot < 3, lot == 3], ["train", "valid"], "test")
     return rows[(rows["state"] == "good") | (rows["cut"] == "test")]

@@ -49,10 +49,10 @@ def binary(
     curve = Curve(truth, probability, weight)
     hit = truth * decision
     return {
-        "auc": Weighted(rows, curve.auc),
-        "average_precision": Weighted(rows, curve.average_precision),
-        "gini": Weighted(rows, curve.gini),
-        "ks": Weighted(rows, curve.ks),
+        "auc": Weighted(rows, curve.auc, (curve.classes,)),
+        "average_precision": Weighted(rows, curve.average_precision, (curve.classes,)),
+        "gini": Weighted(rows, curve.gini, (curve.classes,), worst=-1),
+        "ks": Weighted(rows, curve.ks, (curve.classes,)),
         "accuracy": share(truth == decision, np.ones(rows), weight),
         "precision": share(hit, decision, weight),
         "recall": share(hit, truth, weight),
@@ -178,7 +178,7 @@ def by_class(
         if probability is not None:
             likely = probabilities("probability", np.asarray(probability)[:, place], rows)
             curve = Curve(own, likely, weight)
-            found[f"average_precision of {name}"] = Weighted(rows, curve.average_precision)
+            found[f"average_precision of {name}"] = Weighted(rows, curve.average_precision, (curve.classes,))
     return found
 
 
@@ -205,10 +205,15 @@ def _over_classes(
     rows, classes = is_class.shape
     hit = is_class * called
     curves = [Curve(is_class[:, code], probability[:, code], weight) for code in range(classes)]
+    orders = tuple(curve.classes for curve in curves)
     return {
-        "auc": Weighted(rows, lambda weights: _mean_of_defined(np.stack([c.auc(weights) for c in curves], axis=-1))),
+        "auc": Weighted(
+            rows, lambda weights: _mean_of_defined(np.stack([c.auc(weights) for c in curves], axis=-1)), orders
+        ),
         "average_precision": Weighted(
-            rows, lambda weights: _mean_of_defined(np.stack([c.average_precision(weights) for c in curves], axis=-1))
+            rows,
+            lambda weights: _mean_of_defined(np.stack([c.average_precision(weights) for c in curves], axis=-1)),
+            orders,
         ),
         "precision": _macro(hit, called, weight),
         "recall": _macro(hit, is_class, weight),

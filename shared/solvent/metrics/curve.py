@@ -19,6 +19,7 @@ class Curve:
 
     Attributes:
         scores: the distinct scores, falling, shape `(thresholds,)`.
+        classes: the weight of each row where it is 0 and where it is 1, shape `(rows, 2)`.
     """
 
     def __init__(self, truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> None:
@@ -26,6 +27,7 @@ class Curve:
         last = np.flatnonzero(np.diff(score[falling], append=np.nan) != 0)  # of each run of equal scores
         is_positive = truth[falling] == 1
         self.scores: np.ndarray = score[falling][last]
+        self.classes: np.ndarray = np.column_stack([truth != 1, truth == 1]) * weight[:, None]
         self._weight = weight
         self._positives, self._negatives = falling[is_positive], falling[~is_positive]
         self._positives_above = np.append(0, np.cumsum(is_positive)[last])

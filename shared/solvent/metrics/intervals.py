@@ -2,7 +2,9 @@
 
 They hold the model fixed: what another seed or other training rows would change is not in them.
 Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals); for shares of 0
-and 1, which no resample leaves, Wilson, Probable Inference, 1927.
+and 1, which no resample leaves, Wilson, Probable Inference, 1927; and for orders of few rows or without a mistake, as
+an AUC of A varies no more than A (1 - A) / n, n the rows of the rarer class (Birnbaum and Klose, Bounds for the
+Variance of the Mann-Whitney Statistic, 1957).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ __all__ = ["Estimate", "Resampling", "compare", "draws", "estimate", "point"]
 
 _FEWEST_GROUPS = 20
 _MOST_UNDEFINED = 0.05  # share of resamples
+_ROUNDING = 1e-9
 _CHUNK = 2**20  # weights at a time, 8 MB: with the metrics' own arrays it stays under 64 MB
 
 
@@ -83,7 +86,7 @@ class Resampling:
         if not self.printable:
             return f"No interval: {over} are fewer than {_FEWEST_GROUPS}."
         how = f"95 % percentile bootstrap, {self.resamples:,} resamples over {over}, the model held fixed"
-        return f"{how}; shares of 0 and 1 by Wilson."
+        return f"{how}; shares of 0 and 1, and orders of few rows or without a mistake, by Wilson."
 
     def telling(self, weight: np.ndarray) -> float:
         """How many units of equal weight tell as much as rows of these weights, shape `(rows,)`, do."""
@@ -127,7 +130,8 @@ def estimate(metrics: Mapping[str, Metric], resampling: Resampling) -> dict[str,
 
     A plain number has none, nor has a metric that is undefined as a whole or in more than 5 % of the resamples; under
     that, those are left out. Under 20 rows or groups there is no interval at all. All of them count for that, however
-    few a share is of: it is wide then, and reaches to Wilson's bound where the share is 0 or 1.
+    few a share is of: it is wide then, and reaches to Wilson's bound where the share is 0 or 1. That of AUC and its
+    like does so where it reaches the best value or a class has under 20 rows or groups.
 
     Raises:
         ValueError: if a metric and the resampling are over different numbers of rows.
@@ -188,7 +192,12 @@ def _off_the_edges(metric: Metric, found: Estimate, resampling: Resampling) -> E
 
     12 of 12 are 12 of 12 in every resample; yet a share of 0.76 gives as many in one sample of 27.
     """
-    if found.low is None or found.high is None or not isinstance(metric, Sums):
+    if found.low is None or found.high is None:
+        return found
+    if isinstance(metric, Weighted):
+        least, most = _of_orders(metric, found, resampling)
+        return Estimate(found.value, min(found.low, least), max(found.high, most))
+    if not isinstance(metric, Sums):
         return found
     sums = metric.rows.sum(axis=0, dtype=np.float64)
     bounds = {}
@@ -203,3 +212,19 @@ def _off_the_edges(metric: Metric, found: Estimate, resampling: Resampling) -> E
     reached = metric.value(moved)
     reached = reached[~np.isnan(reached)]
     return Estimate(found.value, float(min([found.low, *reached])), float(max([found.high, *reached])))
+
+
+def _of_orders(metric: Weighted, found: Estimate, resampling: Resampling) -> tuple[float, float]:
+    """Wilson's interval of a share of the rarer class's rows or groups, where the bootstrap's can't be enough.
+
+    Of a mean over several pairs of classes the standard error is at most the mean of theirs.
+    """
+    classes = [pair.T for pair in metric.orders if pair.any(axis=0).all()]
+    rarer = np.array([min(resampling.telling(weight) for weight in pair) for pair in classes])
+    telling = np.mean(rarer**-0.5) ** -2 if classes else np.inf
+    at_best = found.high is not None and found.high >= 1 - _ROUNDING
+    if np.isinf(telling) or not (at_best or telling < _FEWEST_GROUPS):
+        return found.value, found.value
+    size = 1 - metric.worst
+    low, high = wilson((found.value - metric.worst) / size, telling)
+    return float(metric.worst + size * low), float(metric.worst + size * high)
