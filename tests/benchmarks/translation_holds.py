@@ -131,7 +131,8 @@ def tied(wholly: Any, source: np.ndarray, ours: np.ndarray, theirs: np.ndarray, 
 
 
 def items_kept(bundle: solvent.Bundle, given: list[str]) -> dict[str, int]:
-    scored = bundle.score(pd.DataFrame({"english": given}))
+    beside = [field.source for field in bundle.schema.fields if field.role == "passthrough"]
+    scored = bundle.score(pd.DataFrame({"english": given, **dict.fromkeys(beside)}))
     protector = Protector.of(KINDS, NOTHING)
     whole = np.array([not protector.lost(*pair) for pair in zip(given, scored["translation"], strict=True)])
     flagged = (scored["review"].astype(bool) & (scored["problems"] != "")).to_numpy()
