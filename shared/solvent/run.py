@@ -281,6 +281,14 @@ def _refuse_incomparable(judges: Sequence[Judge]) -> None:
             f"The two predict different things ({listed(sources[0])} and {listed(sources[1])}, or other classes): "
             "they can't be compared."
         )
+    truths = [{name: getattr(judge.settings, name) for name in judge.solution.truth} for judge in judges]
+    for name in sorted(set(truths[0]) | set(truths[1])):
+        given = [truth.get(name) for truth in truths]
+        if given[0] != given[1]:
+            raise Refused(
+                f"settings.{name} is {given[0]!r} in the one and {given[1]!r} in the other, so each is measured by "
+                "another truth: they can't be compared. Train both with the same."
+            )
 
 
 def _refuse_other_targets(judges: Sequence[Judge], rows: Sequence[Table]) -> None:

@@ -523,6 +523,8 @@ class Solution(Generic[S]):
         cases: settings, rows with targets -> those to score and to measure by, such as one for each user. After these
             two it gets what each training left that is measured on new rows, two where they are compared: what one of
             them knows already is no case; nothing for validation rows, which a model has seen that was refitted.
+        truth: the settings that the headline's truth depends on, such as a cap or the good labels: two bundles
+            are compared only where they agree in these.
         near_copies: how severe it is that texts or images on both sides of the split are nearly the same.
         scorer: its function gives the declared outputs; `error` where a row could not be scored, and why; `note` where
             it was, and something is worth a word, such as an id that nobody knows: the manifest counts equal ones;
@@ -555,6 +557,7 @@ class Solution(Generic[S]):
     outside: Callable[[S], Mapping[str, str]] = _none
     notice: str = ""
     joins: bool = False
+    truth: Sequence[str] = ()
     near_copies: Severity = "note"
     checks: Callable[[S, Table], list[Finding]] = _nothing
     recalibrate: Callable[[S, Fitted, Schema, Table], Mapping[str, JSON]] = _none

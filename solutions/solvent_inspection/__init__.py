@@ -15,6 +15,7 @@ SOLUTION = Solution(
     columns=columns,
     headline=headline,
     split=split,
+    truth=("good",),
     outside=later("solvent_inspection.model:outside"),
     fit=later("solvent_inspection.model:fit"),
     scorer=later("solvent_inspection.model:scorer"),

@@ -15,6 +15,7 @@ SOLUTION = Solution(
     columns=columns,
     headline=headline,
     split=split,
+    truth=("cap",),
     checks=later("solvent_maintenance.lives:checks"),
     cases=later("solvent_maintenance.lives:cases"),
     fit=later("solvent_maintenance.model:fit"),

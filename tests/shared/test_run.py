@@ -286,6 +286,17 @@ def test_bundles_that_predict_different_things_are_not_compared(trained, tmp_pat
         solvent.compare(trained, other, both)
 
 
+def test_bundles_of_another_truth_are_not_compared_and_the_setting_is_named(trained):
+    deep = trained.settings.model_copy(update={"deep": True})
+    first, second = (
+        replace(trained, solution=replace(trained.solution, truth=("deep",)), settings=settings)
+        for settings in (trained.settings, deep)
+    )
+    assert solvent.compare(first, first, ruler.rows())["difference"]["value"] == 0
+    with pytest.raises(Refused, match=r"settings\.deep is False in the one and True in the other"):
+        solvent.compare(first, second, ruler.rows())
+
+
 def test_test_rows_that_cannot_be_read_are_counted_beside_the_metrics(tmp_path):
     rows = ruler.rows(machines=60, each=10)
     rows["part"] = np.repeat(["train", "valid", "test"], 200)
