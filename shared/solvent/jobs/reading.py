@@ -85,17 +85,18 @@ def _dates(job: Job) -> Iterator[tuple[Place, str]]:
     yield from dates.mistakes(notify)
     if job.metrics is not None and dates.named(job.metrics):
         yield ("metrics",), "no date is filled in here: the file tells of the last run. Name one file."
-    if job.keep_days is not None and (job.sink.path is None or not dates.named(job.sink.path)):
-        yield (
-            ("keep_days",),
-            "it needs a sink with a path that names {date}. Of a folder without, keep says how many runs stay.",
-        )
-    elif job.keep_days is not None and (again := dates.comes_again(job.sink.path, SOME_DAYS)):
-        yield (
-            ("keep_days",),
-            f"the sink has one name for {again[0]} and for {again[1]}, and others between, so that what is old can't "
-            "be told from what is new. Name the year, the month and the day: {date}, or {date:%Y%m%d}.",
-        )
+    if job.keep_days is not None:
+        if job.sink.path is None or not dates.named(job.sink.path):
+            yield (
+                ("keep_days",),
+                "it needs a sink with a path that names {date}. Of a folder without, keep says how many runs stay.",
+            )
+        elif again := dates.comes_again(job.sink.path, SOME_DAYS):
+            yield (
+                ("keep_days",),
+                f"the sink has one name for {again[0]} and for {again[1]}, and others between, so that what is old "
+                "can't be told from what is new. Name the year, the month and the day: {date}, or {date:%Y%m%d}.",
+            )
     if dates.named(job.bundle):
         yield ("bundle",), "no date is filled in here. Name a link, and promote a bundle by ln -sfn."
 
