@@ -58,7 +58,7 @@ def summaries(tmp_path_factory) -> Bundle:
         {"source": ["\n".join(each) for each in texts], "target": [" or ".join(each) for each in found]}
     )
     folder = tmp_path_factory.mktemp("summaries")
-    return trained(folder, rows, task="summarise", training={**QUICK, "epochs": 6})
+    return trained(folder, rows, task="summarise", training={**QUICK, "learning_rate": 3e-3, "epochs": 16})
 
 
 def test_summaries_are_measured_by_rouge_beside_the_first_three_sentences(summaries):
@@ -66,7 +66,7 @@ def test_summaries_are_measured_by_rouge_beside_the_first_three_sentences(summar
     assert set(metrics) == {"rouge_1", "rouge_2", "rouge_l", "quality_error", "to_review", "made_up"}
     assert set(summaries.facts["rivals"]) == {"nearest source", "first three sentences"}
     first = summaries.facts["rivals"]["first three sentences"]["metrics"]["rouge_l"]["value"]
-    assert metrics["rouge_l"]["value"] > max(first, 50)
+    assert metrics["rouge_l"]["value"] > max(first, 80)  # two words at random and the "or" reach 50
     page = (summaries.path / "report.html").read_text(encoding="utf-8")
     assert "Worst summaries" in page and "rouge-score" in page
 
