@@ -26,6 +26,7 @@ from .wording import listed, suggestion
 __all__ = ["main"]
 
 # What importing a module that somebody is working on may raise.
+MOST_REASONS = 5
 BROKEN = (SolventError, ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 CHANGES = click.option(
@@ -248,6 +249,11 @@ def score(
         context = f"{manifest['rows_context']} read as context, " if manifest["rows_context"] else ""
         counted = f"{manifest['rows_scored']} rows scored, {joined}{context}{manifest['rows_set_aside']} set aside"
         click.echo(f"{counted}: {output}")
+        if aside := [each["name"] for each in manifest["quarantine"]]:
+            for reason, count in list(manifest["reasons"].items())[:MOST_REASONS]:
+                click.echo(f"  set aside: {reason} ({count})")
+            of_folder = aside[0].startswith("quarantine/")
+            click.echo(f"  the rows and why: {output}{'/quarantine' if of_folder else '.quarantine.parquet'}")
 
 
 @main.command()

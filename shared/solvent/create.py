@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import json
@@ -121,11 +122,32 @@ def _project(name: str, like: Installed, words: Mapping[str, str]) -> dict[str, 
     found = {path: text.encode() for path, text in files.items()}
     for path in sorted(source.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
+            place = _place(path.relative_to(source), words)
+            if (copied := f"{package}/{place}") in found:
+                raise Refused(f"With these words {like.name} has two files {place}. Choose another --word.")
             content = path.read_bytes()
             if path.suffix in TEXTS:
                 content = _reworded(_renamed(content.decode(), module, package, like.name, name), words).encode()
-            found[f"{package}/{path.relative_to(source).as_posix()}"] = content
+            if path.suffix == ".py":
+                _refuse_what_is_no_python(content, place)
+            found[copied] = content
     return found
+
+
+def _place(path: Path, words: Mapping[str, str]) -> str:
+    """Where a file lies in the copy: a module is imported by its name, so that a word is another there too."""
+    parts = [words.get(part, part) for part in path.parent.parts]
+    return Path(*parts, words.get(path.stem, path.stem) + path.suffix).as_posix()
+
+
+def _refuse_what_is_no_python(content: bytes, place: str) -> None:
+    try:
+        ast.parse(content)
+    except SyntaxError as error:
+        raise Refused(
+            f"With these words {place} line {error.lineno} is no Python: {(error.text or '').strip()!r}. "
+            "Choose another --word: one that is also a name in the code can only become a name."
+        ) from error
 
 
 def _is_installed(distribution: str) -> bool:

@@ -378,9 +378,13 @@ def checked_score(function: Any, score: Any, outputs: Sequence[Output]) -> Score
         names = {item.name for item in outputs}
         if doubled := sorted(map(str, found.columns[found.columns.duplicated()])):
             raise _broken(function, f"a scorer whose table has {doubled[0]!r} twice", "each declared output once")
+        extra = sorted(map(str, set(found.columns) - names - {ERROR, NOTE, CONTEXT}))
         if lacking := sorted(names - set(found.columns)):
-            raise _broken(function, f"a scorer whose table lacks {lacking}", f"the declared outputs {sorted(names)}")
-        if extra := sorted(map(str, set(found.columns) - names - {ERROR, NOTE, CONTEXT})):
+            instead = f", and has {extra}, which columns() does not declare: was one renamed" if extra else ""
+            raise _broken(
+                function, f"a scorer whose table lacks {lacking}{instead}", f"the declared outputs {sorted(names)}"
+            )
+        if extra:
             raise _broken(
                 function, f"a scorer whose table also has {extra}", "only what columns() declares; add solvent.Output"
             )

@@ -350,6 +350,11 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
     scorers = {OURS: promises.checked_score(solution.scorer, solution.scorer(settings, fitted), outputs)}
     # What is said of validation rows must come from models that had not seen them.
     unseen = {OURS: promises.checked_unseen(solution.fit, scorers[OURS], fitted.valid, settings, outputs)}
+    with clock("score"):
+        cases = judge.cases(valid_rows)
+        ours = unseen[OURS](cases)
+        unseen[OURS] = lambda _: ours
+        judge.headlines(Scored.of(cases, unseen))  # what is wrong with the metrics is told before rivals are trained
     rivals = Clock()
     for name, rival in solution.rivals_of(settings).items():
         log.info("rival: %s", name)
@@ -359,7 +364,7 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
             scorers[name] = promises.checked_score(rival, score, outputs)
             unseen[name] = promises.checked_unseen(rival, scorers[name], held, settings, outputs)
     with clock("score"):
-        valid = Scored.of(judge.cases(valid_rows), unseen)
+        valid = Scored.of(cases, unseen)
         scored = Scored.of(judge.cases(test_rows, fitted), scorers) if len(test_rows) else None
     usual = promises.checked_usual(solution.fit, fitted, valid.ours, outputs)
     return Trial(data, fitted, rivals.seconds, judge.headlines(valid), usual, scored)

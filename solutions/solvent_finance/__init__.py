@@ -21,7 +21,7 @@ SOLUTION = Solution(
         "gradient boosting": later("solvent_finance.rivals:boosting"),
     },
     metrics=later("solvent_finance.portfolio:metrics"),
-    checks=later("solvent_finance.portfolio:checks"),
+    checks=later("solvent_finance.decision:checks"),
     figures=later("solvent_finance.portfolio:figures"),
     explain=later("solvent_finance.reasons:explain"),
     sample=later("solvent_finance.sample:loans"),

@@ -9,14 +9,15 @@ import pandas as pd
 import pyarrow as pa
 from scipy.special import expit
 
-from solvent import Refused
+from solvent import Finding, Refused
 from solvent.metrics import calibration, operating_point, row_weights
+from solvent.wording import listed
 
 from .profit import amounts
 from .scorecard import Scale
 from .settings import DECISIONS, Credit
 
-__all__ = ["calibrate", "calibrated", "chosen_words", "cutoff", "decide", "outputs", "scale", "truth"]
+__all__ = ["calibrate", "calibrated", "checks", "chosen_words", "cutoff", "decide", "outputs", "scale", "truth"]
 
 log = logging.getLogger("solvent")
 
@@ -30,10 +31,17 @@ def truth(settings: Credit, rows: pd.DataFrame) -> np.ndarray:
     classes = sorted(rows["target"].unique())
     if len(classes) > 2 or (len(classes) == 2 and settings.positive not in classes):
         raise Refused(
-            f"settings.positive is {settings.positive!r}, and the target's classes are {', '.join(classes)}: "
+            f"settings.positive is {settings.positive!r}, and the target's classes are {listed(classes, 5)}: "
             "credit needs two classes, and positive names the one that means default."
         )
     return (rows["target"] == settings.positive).to_numpy(np.int64)
+
+
+def checks(settings: Credit, rows: pd.DataFrame) -> list[Finding]:
+    """Refuse before training classes that are not two, and amounts that profit can't be counted by."""
+    truth(settings, rows)
+    amounts(rows)
+    return []
 
 
 def calibrate(settings: Credit, logits: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def cutoff(settings: Credit, log_odds: np.ndarray, rows: pd.DataFrame, chosen_on
         weight=row_weights(rows.get("weight"), len(rows)) * amounts(rows),
         chosen_on=chosen_on,
     )
-    found |= {"rule": f"most profit: {profit.model_dump()}"}
+    found |= {"rule": f"most profit ({', '.join(f'{name} {each:g}' for name, each in profit.model_dump().items())})"}
     if "amount" in rows:
         found |= {"sensitivity_specificity_and_cost_count": "loans by their amount"}
     if found["sensitivity"] == 1 and found["specificity"] == 0:

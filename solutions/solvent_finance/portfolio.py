@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from solvent import Figure, Finding, Fitted, Sums, Weighted
+from solvent import Figure, Fitted, Sums, Weighted
 from solvent.metrics import Estimate, binary, mean
 from solvent.report.drawing import FAINT, INK, MUTED
 
 from .curves import SHARES, Curves, Loans
 from .figures import drift, pairs, shapes
-from .profit import amounts, worth
+from .profit import worth
 from .settings import Credit
 
-__all__ = ["checks", "figures", "metrics"]
+__all__ = ["figures", "metrics"]
 
 DASHED = (0, (4, 2))
 
@@ -37,12 +37,6 @@ def metrics(settings: Credit, rows: pd.DataFrame, scored: pd.DataFrame) -> dict[
         "profit": mean(loans.brought(settings), loans.weight),
         "portfolio_profit": loans.portfolio(settings),
     }
-
-
-def checks(settings: Credit, rows: pd.DataFrame) -> list[Finding]:
-    """Refuse before training what profit can't be counted by."""
-    amounts(rows)
-    return []
 
 
 def figures(settings: Credit, fitted: Fitted, rows: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Figure]:

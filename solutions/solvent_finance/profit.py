@@ -74,7 +74,7 @@ def portfolio(
     curve = Curve(defaulted, -probability, weight * amount)
     is_worth_it = worth(profit, -curve.scores) > 0
 
-    def value(drawn: np.ndarray) -> np.ndarray:
+    def brought(drawn: np.ndarray) -> np.ndarray:
         bad, good = curve.counts(drawn)
         asked = bad + good
         left = budget * asked[:, -1:] - asked[:, :-1]
@@ -83,4 +83,4 @@ def portfolio(
         without = good[:, -1] * refused(profit, 0) + bad[:, -1] * refused(profit, 1)
         return ratio(without + np.einsum("rt,rt->r", part, gained), drawn @ weight)
 
-    return Weighted(len(defaulted), value)
+    return Weighted(len(defaulted), brought)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -223,6 +224,21 @@ def test_score_says_how_many_rows_went_where(bundle, rows, tmp_path, solvent):
     scores = pd.read_csv(tmp_path / "scores.csv")
     assert scores["loan"].tolist() == rows["loan"].head(120).tolist()
     assert scores["probability"].between(0, 1).all()
+
+
+def test_score_says_why_rows_were_set_aside_and_where_they_are(bundle, rows, tmp_path, solvent):
+    given = rows.drop(columns="status").head(120).astype({"income": object})
+    given.loc[3, "income"] = "much"
+    given.to_csv(tmp_path / "new.csv", index=False)
+    said = {}
+    for name in ("scores.csv", "scores"):
+        said[name] = solvent("score", bundle, tmp_path / "new.csv", tmp_path / name).stdout.splitlines()
+        assert said[name][0] == f"119 rows scored, 1 set aside: {tmp_path / name}"
+        assert said[name][1].startswith("  set aside: income: ") and said[name][1].endswith(" is not a number (1)")
+    for lines, places in ((said["scores.csv"], [tmp_path]), (said["scores"], [tmp_path / "scores"])):
+        place = Path(lines[2].removeprefix("  the rows and why: "))
+        assert place.exists() and place.parent in places
+        assert pd.read_parquet(place)["row"].tolist() == [4]
 
 
 def test_report_says_where_it_is(bundle, solvent):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -156,6 +157,26 @@ def test_words_are_others_in_the_whole_copy(older):
     settings = (older / "solvent_acme" / "settings.py").read_text()
     assert "for each member" in settings and "loan" not in settings
     assert 'sample=later("solvent_acme.sample:members")' in (older / "solvent_acme" / "__init__.py").read_text()
+
+
+def test_a_module_that_is_called_by_a_word_is_renamed_with_all_that_import_it(tmp_path):
+    create.create("acme", "credit", tmp_path / "acme", {"profit": "saving"})
+    package = tmp_path / "acme" / "solvent_acme"
+    assert (package / "saving.py").is_file() and not (package / "profit.py").exists()
+    assert "from .saving import" in (package / "decision.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"profit": "what it brings"}, "is no Python: "),
+        ({"profit": "curves"}, "two files curves.py"),
+    ],
+)
+def test_words_that_would_break_the_copy_are_refused_before_anything_is_written(words, says, tmp_path):
+    with pytest.raises(Refused, match=re.escape(says)):
+        create.create("acme", "credit", tmp_path / "acme", words)
+    assert not (tmp_path / "acme").exists()
 
 
 def test_what_changed_upstream_is_a_diff_in_the_copys_names_and_leaves_the_owners_changes_out(older):

@@ -376,6 +376,11 @@ def test_no_rows_have_the_declared_types_too():
             "a scorer whose table lacks ['grade']; expected the declared outputs ['grade', 'share'].",
         ),
         (
+            scored().rename(columns={"grade": "mark"}),
+            "a scorer whose table lacks ['grade'], and has ['mark'], which columns() does not declare: was one "
+            "renamed; expected the declared outputs ['grade', 'share'].",
+        ),
+        (
             scored(points=1),
             "a scorer whose table also has ['points']; expected only what columns() declares; add solvent.Output.",
         ),
@@ -459,3 +464,20 @@ def test_every_function_of_a_solution_is_checked_in_a_run(seam, tmp_path, monkey
     with pytest.raises(BrokenPromise, match=rf"half_edited_{seam} returned .*; expected .*{expected}"):
         solvent.train(config, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_what_is_wrong_with_the_metrics_is_told_before_any_rival_is_trained(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "toys")
+    import counting
+
+    trained = []
+    change = {
+        "metrics": lambda settings, rows, scored: {"accuracy": "much"},
+        "rivals": {"it": lambda *_: trained.append(1)},
+    }
+    monkeypatch.setattr(counting, "HALF_EDITED", replace(counting.SOLUTION, **change), raising=False)
+    counting.sample(0).rows.to_csv(tmp_path / "rows.csv", index=False)
+    rows = {"rows": str(tmp_path / "rows.csv"), "columns": {"target": "heat"}}
+    with pytest.raises(BrokenPromise, match="as a str; expected a number"):
+        solvent.train({"solution": "counting:HALF_EDITED", "data": rows}, tmp_path / "bundle")
+    assert trained == []

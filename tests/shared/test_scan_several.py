@@ -84,6 +84,13 @@ def test_a_class_that_only_test_rows_have_is_refused() -> None:
     assert list(untaught(table.iloc[[0, 1, 4]], Parts(cut.train, cut.valid, cut.train, {}), schema)) == []
 
 
+def test_a_target_of_amounts_is_told_as_what_it_is() -> None:
+    schema = Schema(fields=(replace(LABEL, kind="category", levels=("0.5", "1")),))
+    table = pd.DataFrame({"label": ["0.5", "1", *(f"{number / 7:.3f}" for number in range(30))]})
+    cut = Parts(np.array([0, 1]), np.array([], int), np.arange(2, 32), {})
+    assert "this solution learns classes and no amounts" in next(iter(untaught(table, cut, schema))).cure
+
+
 def test_a_part_is_described_by_the_share_of_rows_that_have_each_class() -> None:
     described: Any = _describe(rows(none=1, bar=1, bar_disc=2), KNOWN)
     assert described == {"rows": 4, "target": {"bar": 0.75, "disc": 0.5}, "from": None, "to": None}

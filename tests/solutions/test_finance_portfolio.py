@@ -13,8 +13,9 @@ from solvent.report import drawing
 from solvent_finance import portfolio
 from solvent_finance.binning import bin_numbers
 from solvent_finance.curves import Curves, Loans
+from solvent_finance.decision import checks
 from solvent_finance.figures import Watched, names_of_places
-from solvent_finance.portfolio import checks, figures, metrics
+from solvent_finance.portfolio import figures, metrics
 from solvent_finance.scorecard import Scale, Scorecard, Term
 from solvent_finance.settings import Credit
 

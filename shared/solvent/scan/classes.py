@@ -14,6 +14,12 @@ from ..wording import listed, many
 
 __all__ = ["named_as_parts", "untaught"]
 
+MOST_CLASSES = 20
+NUMBERS = (
+    "These are numbers, each a class of its own here: this solution learns classes and no amounts. Take a column of "
+    "classes, or make one in your table, such as whether the number is above a limit."
+)
+
 
 def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[str] = ()) -> Iterator[Finding]:
     """Classes that validation or test rows have and no good training row has: a refusal.
@@ -45,7 +51,9 @@ def untaught(table: pd.DataFrame, cut: Parts, schema: Schema, allow: Collection[
             message=f"Column {field.source}: {where} with {many(len(classes), 'class', 'classes')} that no usable "
             f"training row has: {listed(map(kinds.shown, classes), 5)}. No model can learn that, and the figures "
             "would be those of the other classes only.",
-            cure="Mend these cells, split so that training has such rows (data.split: {by: stratified}), or merge the "
+            cure=NUMBERS
+            if len(classes) > MOST_CLASSES and _are_numbers(classes)
+            else "Mend these cells, split so that training has such rows (data.split: {by: stratified}), or merge the "
             "class into another.",
             columns=(field.source,),
             count=sum(counts.values()),
@@ -79,3 +87,7 @@ def named_as_parts(parts: Mapping[str, pd.DataFrame], schema: Schema) -> Iterato
             columns=(field.source,),
             count=count,
         )
+
+
+def _are_numbers(classes: Collection[str]) -> bool:
+    return bool(pd.to_numeric(pd.Series(list(classes)), errors="coerce").notna().all())
