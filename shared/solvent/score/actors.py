@@ -11,7 +11,9 @@ import importlib
 import logging
 import os
 import platform
+import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -32,7 +34,7 @@ from .engine import Home, Made, Task
 from .parts import Scored, score_part
 from .poison import DEATHS, Mark
 
-__all__ = ["Scorer", "actors", "environment", "ray_itself"]
+__all__ = ["Scorer", "actors", "connected", "environment", "packed", "ray_itself"]
 
 log = logging.getLogger("solvent")
 ADDRESS = "RAY_ADDRESS"
@@ -40,10 +42,12 @@ CARRIED = ("TF_", "KERAS_", "OMP_", "OPENBLAS_", "MKL_", "ONEDNN_", "DNNL_", "OV
 AHEAD = 2  # parts that are held while an earlier one is under way, beside one for each process
 MOST_UNREADY = 10  # processes in a row that die before they are ready
 PATIENCE = 600.0  # seconds without a process that could score
+CONNECTS = 10.0  # seconds in which a cluster has to answer
 TICK = 1.0  # seconds after which it is looked whether the run has to end
 
 
-def _packed(thing: Any) -> bytes:
+def packed(thing: Any) -> bytes:
+    """A thing on its way to another process."""
     # Ray's own way gives arrays that nobody can write to, other than those that scorers get elsewhere
     return bytes(ForkingPickler.dumps(thing))
 
@@ -60,13 +64,13 @@ class Scorer:
         sys.path[:0] = [each for each in paths if each not in sys.path]
         self._folder = folder
 
-    def make(self, versions: Mapping[str, str], target: str, packed: bytes) -> None:
+    def make(self, versions: Mapping[str, str], target: str, given: bytes) -> None:
         """Make the scorer.
 
         Args:
             versions: that the packages must have, since scores may depend on them.
             target: the solution.
-            packed: the bundle, side tables, and the other arguments of `score_part`.
+            given: the bundle, side tables, and the other arguments of `score_part`.
         """
         node = platform.node()
         try:
@@ -82,7 +86,7 @@ class Scorer:
                 "same versions on every node."
             )
         try:
-            bundle, side, self._arguments = ForkingPickler.loads(packed)
+            bundle, side, self._arguments = ForkingPickler.loads(given)
         except Refused as error:  # it was loaded well where the run was started
             raise Refused(f"On the node {node}: {error} {SHARED}") from error
         source = self._arguments["folder"]
@@ -90,10 +94,10 @@ class Scorer:
             raise Refused(f"{source}, where the images are, is not there on the node {node}. {SHARED}")
         self._score = bundle.scorer(side)
 
-    def score(self, packed: bytes) -> bytes:
-        scored = score_part(ForkingPickler.loads(packed), score=self._score, **self._arguments)
+    def score(self, part: bytes) -> bytes:
+        scored = score_part(ForkingPickler.loads(part), score=self._score, **self._arguments)
         pa.default_memory_pool().release_unused()
-        return _packed(scored)
+        return packed(scored)
 
 
 SHARED = (
@@ -111,7 +115,7 @@ def actors(home: Home, versions: Mapping[str, str]) -> Iterator[Actors]:
         SolventError: if there is no cluster at the address, or it gives no process.
     """
     ray = ray_itself()
-    with _connected(ray, home.arguments["label"]):
+    with connected(ray):
         engine = Actors(ray, home, versions)
         try:
             engine.start()
@@ -140,8 +144,12 @@ def ray_itself() -> Any:
 
 
 @contextmanager
-def _connected(ray: Any, label: str) -> Iterator[None]:
-    """With Ray: with the cluster that this process is connected to already, or the one at RAY_ADDRESS, or a new one."""
+def connected(ray: Any) -> Iterator[None]:
+    """Be connected to the cluster that this process has already, or the one at RAY_ADDRESS, or a new one here.
+
+    Raises:
+        SolventError: if there is none at the address, or none can be started.
+    """
     if ray.is_initialized():
         yield
         return
@@ -152,6 +160,10 @@ def _connected(ray: Any, label: str) -> Iterator[None]:
         quiet |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     heard = signal.getsignal(signal.SIGTERM)
     try:
+        if named := re.fullmatch(
+            r"(?:ray://)?(.+):(\d+)", address or ""
+        ):  # Ray itself asks on for a quarter of an hour
+            socket.create_connection((named[1].strip("[]"), int(named[2])), timeout=CONNECTS).close()
         ray.init(address=address or "local", **quiet)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = f"There is no Ray cluster at {ADDRESS}={address}" if address else "Ray could not be started here"
@@ -192,7 +204,7 @@ class Actors:
         self._ray, self._home, self._label = ray, home, home.arguments["label"]
         facts = home.bundle.facts
         self._how = (dict(versions), facts.get("target", facts["solution"]))
-        self._packed = ray.put(_packed((home.bundle, dict(home.side), dict(home.arguments))))
+        self._packed = ray.put(packed((home.bundle, dict(home.side), dict(home.arguments))))
         self._workers: list[_Worker] = []
         self._deaths: Counter[int] = Counter()
         self._started, self._unready = False, 0
@@ -271,7 +283,7 @@ class Actors:
                 return
             self._deaths[task.number] = max(self._deaths[task.number], mark.begin(task.number, self._under_way()))
             if self._deaths[task.number] < DEATHS:
-                worker.task, worker.ref = task, worker.actor.score.remote(_packed(task.part))
+                worker.task, worker.ref = task, worker.actor.score.remote(packed(task.part))
 
     def _grow(self) -> None:
         """Start another process, if there is room for one."""
