@@ -15,6 +15,7 @@ import re
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter, deque
@@ -37,7 +38,8 @@ from .poison import DEATHS, Mark
 __all__ = ["Scorer", "actors", "connected", "environment", "packed", "ray_itself"]
 
 log = logging.getLogger("solvent")
-ADDRESS = "RAY_ADDRESS"
+ADDRESS, HERE = "RAY_ADDRESS", "local"
+DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"  # 0: Ray hides no graphics card of a node, as nothing does here
 CARRIED = ("TF_", "KERAS_", "OMP_", "OPENBLAS_", "MKL_", "ONEDNN_", "DNNL_", "OV_")  # that decide how is computed
 AHEAD = 2  # parts that are held while an earlier one is under way, beside one for each process
 MOST_UNREADY = 10  # processes in a row that die before they are ready
@@ -116,9 +118,9 @@ def actors(home: Home, versions: Mapping[str, str]) -> Iterator[Actors]:
     """
     ray = ray_itself()
     with connected(ray):
-        engine = Actors(ray, home, versions)
+        engine = Actors(ray, home)
         try:
-            engine.start()
+            engine.start(versions)
             yield engine
         except ray.exceptions.RayError as error:
             raise SolventError(
@@ -136,7 +138,7 @@ def ray_itself() -> Any:
         Refused: if it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of each start
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # without it, it tells of a change to come
+    os.environ.setdefault(DEVICES, "0")
     try:
         return importlib.import_module("ray")
     except ImportError as error:
@@ -153,35 +155,45 @@ def connected(ray: Any) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    address = os.environ.get(ADDRESS)
+    address = os.environ.get(ADDRESS) or HERE
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not address:
-        # bound to this machine alone, since whoever reaches a cluster can run programs on it
-        quiet |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as logs:
+        if address == HERE:
+            # bound to this machine alone, since whoever reaches a cluster can run programs on it
+            quiet |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "_temp_dir": logs}
+        _connect(ray, address, quiet)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _connect(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
     heard = signal.getsignal(signal.SIGTERM)
     try:
-        if named := re.fullmatch(
-            r"(?:ray://)?(.+):(\d+)", address or ""
-        ):  # Ray itself asks on for a quarter of an hour
+        # Ray itself asks on for a quarter of an hour
+        if named := re.fullmatch(r"(?:ray://)?(.+):(\d+)", address):
             socket.create_connection((named[1].strip("[]"), int(named[2])), timeout=CONNECTS).close()
-        ray.init(address=address or "local", **quiet)
+        ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        where = f"There is no Ray cluster at {ADDRESS}={address}" if address else "Ray could not be started here"
+        where = "Ray could not be started" if address == HERE else f"There is no Ray cluster at {ADDRESS}={address}"
         raise SolventError(f"{where}: {_first_line(error)} Look at it, then resume by the same command.") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, heard)  # Ray ends the process at once, in the middle of a part
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def environment() -> dict[str, str]:
     """What a process needs in its environment to compute as this one does: by default Ray gives it one thread."""
     own = {name: value for name, value in os.environ.items() if value and name.startswith(CARRIED)}
     threads = str(processor.threads())
-    return {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads, **own}
+    return {
+        "OMP_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        DEVICES: "0",
+        **own,
+    }
 
 
 class _Worker:
@@ -200,19 +212,20 @@ class _Worker:
 class Actors:
     """The engine; made by `actors`."""
 
-    def __init__(self, ray: Any, home: Home, versions: Mapping[str, str]) -> None:
+    def __init__(self, ray: Any, home: Home) -> None:
         self._ray, self._home, self._label = ray, home, home.arguments["label"]
-        facts = home.bundle.facts
-        self._how = (dict(versions), facts.get("target", facts["solution"]))
-        self._packed = ray.put(packed((home.bundle, dict(home.side), dict(home.arguments))))
+        self._how: tuple[Any, ...] = ()  # a process makes its scorer
         self._workers: list[_Worker] = []
         self._deaths: Counter[int] = Counter()
         self._started, self._unready = False, 0
         self._alive = time.monotonic()  # when there was last a process that could score
         self._most = 1
 
-    def start(self) -> None:
+    def start(self, versions: Mapping[str, str]) -> None:
         """Wait for the first process; the others are started as there are parts for them."""
+        home, facts = self._home, self._home.bundle.facts
+        given = packed((home.bundle, dict(home.side), dict(home.arguments)))
+        self._how = (dict(versions), facts.get("target", facts["solution"]), self._ray.put(given))
         self._grow()
         threads = environment()["OMP_NUM_THREADS"]
         log.info(
@@ -295,7 +308,7 @@ class Actors:
             return
         options = {"num_cpus": processors, "max_restarts": 0, "runtime_env": {"env_vars": environment()}}
         actor = self._ray.remote(**options)(Scorer).remote(sys.path, str(Path.cwd()))
-        self._workers.append(_Worker(actor, actor.make.remote(*self._how, self._packed)))
+        self._workers.append(_Worker(actor, actor.make.remote(*self._how)))
 
     def _collect(self, found: dict[int, Scored | Exception], seconds: float, part: int) -> None:
         """Take what has become of one part, or of a new process, if that is there within some seconds."""
