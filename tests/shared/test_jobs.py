@@ -585,6 +585,15 @@ def test_a_check_gives_each_entity_one_row_where_the_run_does(first_rows, write,
         assert said.startswith(f"{rows} of 10 rows scored")
 
 
+def test_a_check_says_whether_the_engine_is_there(first_rows, monkeypatch):
+    asked = SimpleNamespace(is_initialized=lambda: True, cluster_resources=lambda: {"CPU": 6.0}, __version__="2.60.0")
+    monkeypatch.setitem(sys.modules, "ray", asked)
+    assert "engine" not in first_rows([20], engine="ray")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'solvent-suite[ray]'" in first_rows([20], engine="ray")["engine"]
+    assert first_rows([20]) == {}
+
+
 def test_a_check_shows_no_cell(first_rows):
     (said,) = first_rows([20, "SECRET 4711", "SECRET 4712"], mask=["income"]).values()
     assert "Most often: income: … is not a number (2)" in said
