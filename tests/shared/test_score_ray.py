@@ -25,7 +25,7 @@ from solvent.score.ledger import LEDGER
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 
-from made_loans import Raising, Slow, Telling, aborting, bundle, by_income, by_threads, content_of, loans
+from made_loans import Held, Raising, Telling, aborting, bundle, by_income, by_threads, content_of, loans
 
 TOYS = Path(__file__).parents[1] / "toys"
 INCOMES = [20, 30, "abc", 40, 50, 13, 60, 70, 80, 90, 100, 110, "", 120]
@@ -53,9 +53,9 @@ def nodes() -> Iterator[Nodes]:
     head = {"num_cpus": 1, "include_dashboard": False, "_system_config": noticed}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
-        made = Nodes(cluster)
-        ray.init(address=made.address, log_to_driver=False, logging_level=logging.ERROR)
-        yield made
+        # before there is a second node, so that this process does not go with that
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+        yield Nodes(cluster)
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -133,15 +133,16 @@ def test_what_is_raised_there_is_raised_here(nodes: Nodes, tmp_path: Path, error
     assert type(raised.value) is type(error) and str(raised.value) == str(error)
 
 
-def once(folder: Path, act: Callable[[Path], None]) -> threading.Thread:
-    """Do something once a process says that it is at work."""
+def once(folder: Path, processes: int, act: Callable[[list[Path]], None]) -> threading.Thread:
+    """Do something once so many processes say that they are at work, each at a part; then let them go on."""
 
     def wait() -> None:
-        while not (at_work := list(folder.glob("*.pid"))):
+        while len(at_work := list(folder.glob("*.pid"))) < processes:
             time.sleep(0.01)
-        act(at_work[0])
+        act(at_work)
+        (folder / "go").touch()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread
 
@@ -150,9 +151,9 @@ def once(folder: Path, act: Callable[[Path], None]) -> threading.Thread:
 def test_a_process_that_is_killed_loses_nothing(
     nodes: Nodes, tmp_path: Path, expected: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    killer = once(tmp_path, lambda told: os.kill(int(told.name.partition("-")[0]), signal.SIGKILL))
+    killer = once(tmp_path, 1, lambda at_work: os.kill(int(at_work[0].name.partition("-")[0]), signal.SIGKILL))
     with caplog.at_level(logging.WARNING, "solvent"):
-        manifest = run(tmp_path, "ray", Slow(tmp_path, 0.3))
+        manifest = run(tmp_path, "ray", Held(tmp_path))
     killer.join()
     assert "a process of the cluster died at part" in caplog.text and "is it a row?" not in caplog.text
     assert manifest["rows_read"] == len(INCOMES)
@@ -225,14 +226,9 @@ def test_an_address_without_a_cluster_is_named(tmp_path: Path) -> None:
 def test_a_node_that_is_lost_loses_nothing(  # the last one, since it is not there any more
     nodes: Nodes, tmp_path: Path, expected: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def both_at_work(_: Path) -> None:
-        while len(list(tmp_path.glob("*.pid"))) < 2:
-            time.sleep(0.01)
-        nodes.lose_one()
-
-    loser = once(tmp_path, both_at_work)
+    loser = once(tmp_path, 2, lambda _: nodes.lose_one())
     with caplog.at_level(logging.WARNING, "solvent"):
-        manifest = run(tmp_path, "ray", Slow(tmp_path, 1))
+        manifest = run(tmp_path, "ray", Held(tmp_path))
     loser.join()
     assert "a process of the cluster died at part" in caplog.text
     assert manifest["rows_read"] == len(INCOMES)

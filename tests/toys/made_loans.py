@@ -17,8 +17,8 @@ from solvent.schema import Schema
 __all__ = [
     "OUTPUTS",
     "Fake",
+    "Held",
     "Raising",
-    "Slow",
     "Telling",
     "aborting",
     "bundle",
@@ -78,17 +78,15 @@ class Raising:
 
 
 @dataclass(frozen=True)
-class Slow:
-    """The same, but each part takes its time, and a file says which process is at work."""
+class Held:
+    """The same, but a file says which process is at work, and each part waits for the file `go`."""
 
     folder: Path
-    seconds: float
 
     def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
-        told = self.folder / f"{os.getpid()}-{rows.index[0]}.pid"
-        told.touch()
-        time.sleep(self.seconds)
-        told.unlink()
+        (self.folder / f"{os.getpid()}-{rows.index[0]}.pid").touch()
+        while not (self.folder / "go").exists():
+            time.sleep(0.02)
         return by_income(rows)
 
 
