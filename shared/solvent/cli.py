@@ -206,7 +206,13 @@ def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
 @click.argument("bundle", type=Path)
 @click.argument("source", metavar="INPUT")
 @click.argument("output", type=Path)
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="What scores: this process, or the Ray cluster at RAY_ADDRESS, else one on this machine.",
+)
 @click.option(
     "--chunk-rows", type=click.IntRange(1), default=None, help="Rows in a part [50,000; texts 10,000; images 1,000]."
 )
@@ -225,7 +231,7 @@ def score(
     bundle: Path,
     source: str,
     output: Path,
-    engine: str,
+    engine: Any,
     chunk_rows: int | None,
     max_bad: float,
     side: tuple[str, ...],
@@ -241,7 +247,9 @@ def score(
 
     sides = {name: tables.read(tables.Source.of(path)) for name, path in (_pair(text, "--side") for text in side)}
     loaded = Bundle.load(bundle)
-    manifest = run(loaded, loaded.source(source), output, chunk_rows=chunk_rows, max_bad=max_bad, side=sides)
+    manifest = run(
+        loaded, loaded.source(source), output, engine=engine, chunk_rows=chunk_rows, max_bad=max_bad, side=sides
+    )
     if as_json:
         _print(manifest)
     else:

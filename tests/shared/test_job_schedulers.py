@@ -77,6 +77,7 @@ def test_the_dockerfile_runs_the_job_as_nobody_special(printed, tmp_path):
     assert set(words) <= {"FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "ENTRYPOINT", "CMD"}
     assert json.loads(lines[-2].partition(" ")[2]) == ["solvent"]
     assert json.loads(lines[-1].partition(" ")[2])[-3:] == ["job", "run", str(tmp_path / "nightly.yaml")]
+    assert "'.[all]'" in printed("docker") and "'.[all,ray]'" in printed("docker", engine="ray")
 
 
 class Skip(Exception):

@@ -355,13 +355,14 @@ def codes(outcomes):
 def test_a_run_hands_the_jobs_settings_on(write, engine, tmp_path):
     changes = {"limits": {"max_bad": 0.5, "min_rows": 7, "least_share": 0.4, "max_minutes": 9}}
     changes |= {"ids": ["loan"], "passthrough": ["branch"], "mask": ["income"], "keep": 5, "alarms": {"psi": 0.4}}
+    changes["engine"] = "ray"
     (outcome,) = run(load(write(**changes)), [DAY])
     ((source, sink, settings),) = engine.calls
     assert (source.path, sink.path) == (f"{tmp_path}/in/2026-01-02.csv", f"{tmp_path}/out/2026-01-02.parquet")
     assert settings.pop("alarms").psi == 0.4
     assert settings == {
         **{"chunk_rows": None, "max_bad": 0.5, "side": {}, "keep": 5, "ids": ("loan",), "passthrough": ("branch",)},
-        **{"mask": ("income",), "min_rows": 7, "max_minutes": 9.0, "earlier": []},
+        **{"mask": ("income",), "min_rows": 7, "max_minutes": 9.0, "earlier": [], "engine": "ray"},
     }
     assert (outcome.exit_code, verdict([outcome])) == (0, None)
     assert outcome.message == f"1,200 rows scored, 3 set aside: {tmp_path}/out/2026-01-02.parquet"
@@ -582,6 +583,15 @@ def test_a_check_gives_each_entity_one_row_where_the_run_does(first_rows, write,
         monkeypatch.setattr(loaded, "joins", joins)
         (said,) = (each.said for each in check(load(write(source="loans.csv")), DAY) if "scored" in each.said)
         assert said.startswith(f"{rows} of 10 rows scored")
+
+
+def test_a_check_says_whether_the_engine_is_there(first_rows, monkeypatch):
+    asked = SimpleNamespace(is_initialized=lambda: True, cluster_resources=lambda: {"CPU": 6.0}, __version__="2.60.0")
+    monkeypatch.setitem(sys.modules, "ray", asked)
+    assert "engine" not in first_rows([20], engine="ray")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'solvent-suite[ray]'" in first_rows([20], engine="ray")["engine"]
+    assert first_rows([20]) == {}
 
 
 def test_a_check_shows_no_cell(first_rows):

@@ -104,6 +104,11 @@ def test_only_deaths_are_marked(tmp_path: Path) -> None:
         left.append(poison.Mark(handle).begin(part))
         os.close(handle)
     assert left == [0, 1, 0, 1, 2]
+    handle = os.open(tmp_path / "scoring", os.O_RDWR | os.O_CREAT)
+    poison.Mark(handle).begin(6, beside=[4, 7])  # where several are under way, each may have been the one
+    died = poison.Mark(handle)
+    assert [died.begin(part) for part in (4, 5, 6, 7, 8)] == [3, 3, 1, 1, 0]
+    os.close(handle)
     (tmp_path / "scoring").write_text("  torn")
     with poison.marked(tmp_path) as mark:
         assert mark.begin(5) == 0

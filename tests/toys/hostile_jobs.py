@@ -27,6 +27,7 @@ sink: out/{date:%Y%m%d}.parquet
 ids: []
 passthrough: [given]
 mask: [income]
+engine: local
 chunk_rows: 20
 limits: {max_bad: 1, min_rows: 1, least_share: 0.1, threads: 1, quiet_seconds: 0}
 alarms: {psi: 0.25}
@@ -68,6 +69,7 @@ PLAUSIBLE: dict[str, tuple[Any, ...]] = {  # the file says it, and running has t
     "ids": (["loan"], ["branch"], ["income"], ["gone"], ["loan", "loan"], [""], ["x" * 10_000], ["a\nb"], ["given"]),
     "passthrough": (["given", "given"], ["income"], ["gone"], ["error"], ["given", "loan"], [""], []),
     "mask": (["loan"], ["gone"], ["income", "given", "branch"], ["row"], ["reasons"]),
+    "engine": ("local", "spark"),
     "chunk_rows": (1, 10**18, 2**63, 10**30, 3),
     "keep": (1, 10**18, 10**30),
     "limits": ({"max_bad": 0}, {"max_bad": 1, "min_rows": 10**30}, {"max_minutes": 1e-300, "max_bad": 1},

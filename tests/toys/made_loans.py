@@ -1,6 +1,8 @@
 """Made loans and a bundle without a model, whose scores are known: 1 / income."""
 
 import os
+import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +14,19 @@ import pandas as pd
 from solvent import Column, Columns, Output, drift
 from solvent.schema import Schema
 
-__all__ = ["OUTPUTS", "Fake", "aborting", "bundle", "by_income", "content_of", "loans"]
+__all__ = [
+    "OUTPUTS",
+    "Fake",
+    "Held",
+    "Raising",
+    "Telling",
+    "aborting",
+    "bundle",
+    "by_income",
+    "by_threads",
+    "content_of",
+    "loans",
+]
 
 OUTPUTS = (
     Output(name="probability", type="float"),
@@ -42,6 +56,51 @@ def aborting(rows: pd.DataFrame) -> pd.DataFrame:
     if (rows["income"] == 13).any():
         os.abort()
     return by_income(rows)
+
+
+def by_threads(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same, but the decision says with how many threads OpenMP and TensorFlow would compute here."""
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return by_income(rows).assign(decision=" ".join(os.environ.get(name, "?") for name in names))
+
+
+@dataclass(frozen=True)
+class Raising:
+    """The same, but one income raises."""
+
+    income: float
+    error: Exception
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        if (rows["income"] == self.income).any():
+            raise self.error
+        return by_income(rows)
+
+
+@dataclass(frozen=True)
+class Held:
+    """The same, but a file says which process is at work, and each part waits for the file `go`."""
+
+    folder: Path
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        (self.folder / f"{os.getpid()}-{rows.index[0]}.pid").touch()
+        while not (self.folder / "go").exists():
+            time.sleep(0.02)
+        return by_income(rows)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """The same, but an income tells a process to end."""
+
+    income: float
+    process: int
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        if (rows["income"] == self.income).any():
+            os.kill(self.process, signal.SIGTERM)
+        return by_income(rows)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ class _Checks:
             self._try("output", self._write)
         if self.plan.sink.sql is not None and self._first is not None:
             self._try("database", self._database)
+        if self.job.engine == "ray":
+            self._try("engine", self._engine)
         if self.job.limits.least_share is not None:
             self._try("history", self._history)
         if self.job.metrics is not None:
@@ -218,6 +220,13 @@ class _Checks:
         assert self._first is not None
         check_table(self.plan.sink, self._first.scored.scored.column_names, self._first.ids)
         return f"the table {self.plan.sink.table} can take the scores ({self.plan.sink.mode})"
+
+    def _engine(self) -> str:
+        from ..score.actors import connected, ray_itself
+
+        ray = ray_itself()
+        with connected(ray):
+            return f"Ray {ray.__version__}: {many(int(ray.cluster_resources().get('CPU', 0)), 'processor')}"
 
     def _history(self) -> str:
         history.refuse_unwritable(self.file)

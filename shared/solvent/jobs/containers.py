@@ -77,7 +77,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY shared shared
 COPY solutions solutions
 # Version {version} made this file. Fewer extras make it smaller: credit needs [finance], texts [nlp], images [vision].
-RUN pip install --no-cache-dir -c constraints.txt '.[all]' \\
+RUN pip install --no-cache-dir -c constraints.txt '.[{extras}]' \\
  && useradd --uid {user} --create-home solvent
 USER {user}
 WORKDIR /home/solvent
@@ -116,6 +116,7 @@ def dockerfile(file: JobFile) -> str:
     return DOCKERFILE.format(
         image=IMAGE,
         user=USER,
+        extras="all,ray" if any(job.engine == "ray" for job in file.jobs.values()) else "all",
         folder=file.base,
         path=json.dumps(str(file.path)),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ..drift import Alarms
+from ..score.engine import Name
 from ..score.sink import Sink
 from ..solution import JSON, Section
 from ..tables import Source
@@ -127,6 +128,7 @@ class Job(Section):
         ids, passthrough: columns of the source that are copied to the scores, beside those that the bundle knows.
         mask: columns that quarantine shows as ***.
         side: side tables that replace the bundle's own.
+        engine: what scores: this process, or with `ray` the cluster at RAY_ADDRESS, else one on this machine.
         chunk_rows: rows of a part; as `solvent score` takes them where it is not given.
         alarms: without, drift is reported, and raises no alarm.
         scoring: replaces values of the solution's `scoring` settings.
@@ -143,6 +145,7 @@ class Job(Section):
     passthrough: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
     side: dict[str, Source] = Field(default_factory=dict)
+    engine: Name = "local"
     chunk_rows: int | None = Field(default=None, ge=1)
     limits: Limits = Limits()
     alarms: Alarms | None = None

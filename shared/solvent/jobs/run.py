@@ -224,6 +224,7 @@ def _scored(name: str, job: Job, day: date, file: JobFile, bundles: dict[str, Bu
             bundle,
             source,
             plan.sink,
+            engine=job.engine,
             chunk_rows=job.chunk_rows,
             max_bad=limits.max_bad,
             side=side,

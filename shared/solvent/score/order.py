@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from .. import drift
 from ..errors import Refused
 from ..solution import JSON
 from ..tables import Source
+from .engine import Name
 from .publish import Destination
 from .sink import Sink
 
@@ -26,6 +28,7 @@ class Order:
 
     source: Source
     sink: Sink
+    engine: Name
     chunk_rows: int
     max_bad: float
     min_rows: int
@@ -53,6 +56,8 @@ class Order:
             raise Refused(f"{str(path)!r} is no UTF-8. Name another output.") from error
         if self.sink.sql is not None and self.destination.form != "folder":
             raise Refused(f"folder: {path} would be a file. Name a folder for the manifest and the rows set aside.")
+        if self.engine not in get_args(Name):
+            raise Refused(f"engine={self.engine!r}: expected {' or '.join(get_args(Name))}.")
         if chunk_rows is not None and chunk_rows < 1:
             raise Refused(f"--chunk-rows {chunk_rows}: expected 1 or more.")
         if not 0 <= self.max_bad <= 1:

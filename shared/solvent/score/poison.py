@@ -19,7 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -36,7 +36,7 @@ from .parts import Part, entity_keys, score_part
 __all__ = ["CONTROLS", "DEATHS", "Asked", "Children", "Mark", "deadly", "marked", "serve"]
 
 log = logging.getLogger("solvent")
-MARK, ASKED, WIDTH, MOST_MARKED = "scoring", "asked", 256, 8
+MARK, ASKED, WIDTH, MOST_MARKED = "scoring", "asked", 4096, 128
 LIVED, WITH_PARENT = "lived", "with its parent"
 DEATHS = 2  # at one part, before its rows are looked at
 CONTROLS = 3  # rows of the part before
@@ -46,7 +46,7 @@ START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from solvent.s
 
 
 class Mark:
-    """Which part is being scored, and at which ones processes have died; made by `marked`.
+    """Which parts are being scored, and at which ones processes have died; made by `marked`.
 
     It is written without a flush: what a process has written stays when it is killed.
     """
@@ -57,17 +57,23 @@ class Mark:
         with suppress(ValueError, LookupError, TypeError, AttributeError):  # nothing, or torn
             said = json.loads(os.pread(handle, WIDTH, 0))
             self._deaths = {int(part): int(died) for part, died in said["deaths"].items()}
-            self._deaths[int(said["part"])] = self._deaths.get(int(said["part"]), 0) + 1
+            for part in map(int, said["parts"]):
+                self._deaths[part] = self._deaths.get(part, 0) + 1
 
-    def begin(self, part: int) -> int:
+    def begin(self, part: int, beside: Iterable[int] = ()) -> int:
         """Note that a part is about to be scored.
+
+        Args:
+            beside: others that are being scored. Where several are, nobody knows at which one a process has died: it
+                counts for each of them.
 
         Returns:
             How many processes have died at it.
         """
         # the part before may have to be scored again too, since it was still being written
         last = sorted(self._deaths)[-MOST_MARKED:]
-        said = json.dumps({"part": part, "deaths": {each: self._deaths[each] for each in last}})
+        parts = sorted({part, *beside})[:MOST_MARKED]
+        said = json.dumps({"parts": parts, "deaths": {each: self._deaths[each] for each in last}})
         os.pwrite(self._handle, said.ljust(WIDTH).encode(), 0)
         return self._deaths.get(part, 0)
 

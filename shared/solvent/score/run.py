@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -28,12 +27,13 @@ from ..tables import Source
 from ..wording import listed, suggestion
 from . import sql, stop
 from .beside import ahead, behind
+from .engine import Engine, Home, Made, Name, Task, opened
 from .finish import finish, judged_again
 from .identity import Content, changes, digest, fingerprint, identity, marks
 from .ledger import Entry, Ledger
 from .order import Order
-from .parts import UNWRITABLE, Layout, Part, Scored, read_parts, score_part
-from .poison import CONTROLS, DEATHS, Asked, Children, deadly, marked
+from .parts import UNWRITABLE, Layout, Part, read_parts
+from .poison import CONTROLS, marked
 from .publish import Destination
 from .sink import Sink
 from .writer import write_part
@@ -73,6 +73,7 @@ def score(
     source: str | os.PathLike[str] | Mapping[str, Any] | Source,
     output: str | os.PathLike[str] | Mapping[str, Any] | Sink,
     *,
+    engine: Name = "local",
     chunk_rows: int | None = None,
     max_bad: float = 0.01,
     min_rows: int = 0,
@@ -93,6 +94,8 @@ def score(
 
     Args:
         output: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or a table of a database.
+        engine: what scores the parts: this process, or with `ray` those of the cluster at RAY_ADDRESS, else of one that
+            is started here. It is no part of what a run is known by: each goes on where the other was.
         chunk_rows: rows of a part; scores don't depend on it. By default 50,000; of texts 10,000, of images 1,000.
         max_bad: the share of rows that may be set aside, in [0, 1].
         min_rows: what the source must have at least, without rows that are only read as context.
@@ -118,6 +121,7 @@ def score(
     order = Order(
         source=Source.of(source),
         sink=Sink.of(output),
+        engine=engine,
         chunk_rows=chunk_rows or _part_rows(bundle.schema),
         max_bad=max_bad,
         min_rows=min_rows,
@@ -211,11 +215,12 @@ class Run:
             if self.order.sink.sql is not None:
                 names = [*layout.carried, *(output.name for output in layout.outputs)]
                 sql.check(self.order.sink, names, layout.ids)
-            scorer = self.bundle.scorer(self.order.side)
+            home = Home(self.bundle, self.order.side, self._arguments(layout), self.work, why_stop)
             parts_read = chain([first], parts_read)
             del first  # it would stay in memory
-            with self._kept_if_worth_it() as ledger:
-                self._score_all(parts_read, layout, scorer, ledger, why_stop)
+            versions: Any = self.known_by["versions"]
+            with opened(self.order.engine, home, versions) as engine, self._kept_if_worth_it() as ledger:
+                self._score_all(parts_read, engine, ledger, why_stop)
         return finish(self, ledger, layout)
 
     def _say_what_is_replaced(self) -> None:
@@ -264,25 +269,24 @@ class Run:
             log.info("%s: going on behind %d finished parts (%d rows)", self.label, len(ledger.entries), rows)
         return ledger
 
-    def _score_all(
-        self, parts: Iterator[Part], layout: Layout, scorer: Score, ledger: Ledger, why_stop: stop.Why
-    ) -> None:
-        folder, schema = tables.folder(self.order.source), self.schema
-        unwritable = UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.form)
-        total, set_aside, number = tables.rows(self.order.source), 0, -1
-
-        arguments: dict[str, Any] = {
-            "schema": schema,
+    def _arguments(self, layout: Layout) -> dict[str, Any]:
+        """What `score_part` takes beside a part and the scorer."""
+        return {
+            "schema": self.schema,
             "layout": layout,
             "label": self.label,
-            "folder": folder,
+            "folder": tables.folder(self.order.source),
             "mask": self.order.mask,
-            "unwritable": unwritable,
+            "unwritable": UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.form),
         }
 
-        def keep(made: tuple[int, Scored, str | None]) -> None:
-            number, scored, seen = made
-            files = write_part(self.work, number, scored)
+    def _score_all(self, parts: Iterator[Part], engine: Engine, ledger: Ledger, why_stop: stop.Why) -> None:
+        folder, schema = tables.folder(self.order.source), self.schema
+        total, set_aside, number = tables.rows(self.order.source), 0, -1
+
+        def keep(made: Made) -> None:
+            scored = made.scored
+            files = write_part(self.work, made.number, scored)
             counted = drift.Counts.of(
                 self.bundle.reference, schema, scored.inputs, scored.outputs, hidden=self.order.mask
             )
@@ -293,7 +297,7 @@ class Run:
                     set_aside=scored.set_aside.num_rows,
                     files=files.sums,
                     without_cells=files.without_cells,
-                    digest=seen,
+                    digest=made.seen,
                     reasons=dict(scored.reasons),
                     notes=dict(scored.notes),
                     drift=counted.to_json(),
@@ -303,57 +307,34 @@ class Run:
             )
 
         progress_of = bar(total, f"scoring {self.label} (rows)")
-        with marked(self.work) as mark, progress_of as progress, behind(keep) as write:
+
+        def unfinished() -> Iterator[Task]:
+            nonlocal number, set_aside
             last: pd.DataFrame | None = None
             for number, part in enumerate(parts):
                 before, last = last, part.raw[:CONTROLS].copy()  # a view would keep the whole part in memory
                 seen = None if self.content.closed else digest(part, schema, folder)
-                if number < len(ledger.entries):
-                    entry = ledger.entries[number]
+                if number < len(finished):
+                    entry = finished[number]
                     if (entry.rows, entry.digest) == (len(part.raw), seen):
                         set_aside += entry.set_aside
                         progress.step(f"{set_aside} set aside", count=entry.rows)
                         continue
                     log.warning("%s has changed since: part %d and those behind it are scored anew", self.label, number)
                     ledger.forget(number)
+                    del finished[number:]
                 if reason := why_stop(self.fresh > 0):
                     raise SolventError(
                         f"{reason}: ended after {number} parts of {self.label}. Nothing was published; "
                         "resume by the same command."
                     )
-                if mark.begin(number) >= DEATHS:
-                    part = self._without_deadly_rows(number, part, seen, before, arguments, why_stop)
-                scored = score_part(part, score=scorer, **arguments)
-                write((number, scored, seen))
-                set_aside += scored.set_aside.num_rows
-                self.fresh += scored.rows
-                progress.step(f"{set_aside} set aside", count=scored.rows)
+                yield Task(number, part, seen, before)
+
+        finished = list(ledger.entries)  # by earlier attempts
+        with marked(self.work) as mark, progress_of as progress, behind(keep) as write:
+            for made in engine.scored(unfinished(), mark):
+                write(made)
+                set_aside += made.scored.set_aside.num_rows
+                self.fresh += made.scored.rows
+                progress.step(f"{set_aside} set aside", count=made.scored.rows)
         ledger.forget(number + 1)
-
-    def _without_deadly_rows(
-        self,
-        number: int,
-        part: Part,
-        seen: str | None,
-        before: pd.DataFrame | None,
-        arguments: Mapping[str, Any],
-        why_stop: stop.Why,
-    ) -> Part:
-        """The part at which processes have died, with the rows that kill named."""
-        log.warning("%s: %d processes died at part %d: is it a row?", self.label, DEATHS, number)
-
-        def go_on() -> None:
-            if reason := why_stop(False):
-                raise SolventError(
-                    f"{reason}: ended at part {number}. Nothing was published; resume by the same command."
-                )
-
-        with Children(self.bundle, self.order.side, arguments) as children:
-            asked = Asked(self.work, f"part {number}, {len(part.raw)} rows, {seen or 'as the run is known by'}")
-            found = deadly(part, self.schema, children, go_on, asked, before)
-        if found:
-            rows = listed(map(str, part.raw.index[part.raw.index.isin(list(found))] + 1), 5)
-            log.warning("%s: %d rows kill the process and are set aside: %s", self.label, len(found), rows)
-        else:
-            log.warning("%s: no row of part %d kills: it is scored as ever", self.label, number)
-        return replace(part, deadly=found)
