@@ -74,7 +74,7 @@ class Content:
 
     def sums(self) -> list[list[str]]:
         """Names and sha256 of the files, in their order. A name of a folder may be a cell, or a class."""
-        top = _top(Path(self.source.path).expanduser()) if self.source.path is not None else Path()
+        top = _top(tables.place(self.source)) if self.source.path is not None else Path()
         # in a folder of images, a pipe or a link that leads nowhere is a row that will be set aside
         return [[_relative(file, top), sha256(file) if file.is_file() else "no file"] for file in self.files]
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from .. import drift, record, tables
+from .. import drift, fetched, record, tables
 from ..errors import Refused, SolventError
 from ..files import held
 from ..progress import bar
@@ -35,6 +35,7 @@ from .order import Order
 from .parts import UNWRITABLE, Layout, Part, Scored, read_parts, score_part
 from .poison import CONTROLS, DEATHS, Asked, Children, deadly, marked
 from .publish import Destination
+from .remote import Remote
 from .sink import Sink
 from .writer import write_part
 
@@ -92,7 +93,8 @@ def score(
     left as it is, unless its source is a query or names images, which may have changed.
 
     Args:
-        output: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or a table of a database.
+        output: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or a table of a database. The
+            file or the folder may lie in an object store: `s3://bucket/scores`.
         chunk_rows: rows of a part; scores don't depend on it. By default 50,000; of texts 10,000, of images 1,000.
         max_bad: the share of rows that may be set aside, in [0, 1].
         min_rows: what the source must have at least, without rows that are only read as context.
@@ -131,8 +133,9 @@ def score(
     )
     order.refuse_arguments(chunk_rows)
     destination = order.destination
-    message = f"Another run is scoring into {destination.path}. Wait for it, or name another output."
-    with _failures_named(destination), held(destination.runs, message), stop.listening(max_minutes) as why_stop:
+    message = f"Another run is scoring into {destination.shown}. Wait for it, or name another output."
+    holding = held(destination.local.runs, message)
+    with fetched.named(), _failures_named(destination), holding, stop.listening(max_minutes) as why_stop:
         destination.refuse_what_is_not_ours()
         return Run(bundle, order).go(why_stop)
 
@@ -142,13 +145,13 @@ def _part_rows(schema: Schema) -> int:
 
 
 @contextmanager
-def _failures_named(destination: Destination) -> Iterator[None]:
+def _failures_named(destination: Destination | Remote) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise SolventError(
-            f"Scoring into {destination.path} failed: {error}. What is there is whole, the old or the new output. Mend "
-            "that, then resume by the same command."
+            f"Scoring into {destination.shown} failed: {error}. What is there is whole, the old or the new output. "
+            "Mend that, then resume by the same command."
         ) from error
 
 
@@ -165,11 +168,11 @@ class Run:
         self.runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
         self.known_by = self._known_by()
         self.identity, self.marks = identity(self.known_by), marks(self.known_by)
-        self.work = order.destination.work(self.identity)
+        self.work = order.destination.local.work(self.identity)
         self.fresh = 0  # rows that this attempt has scored
 
     def _known_by(self) -> dict[str, JSON]:
-        order, facts = self.order, self.bundle.facts
+        order, facts, form = self.order, self.bundle.facts, self.order.destination.local.form
         return {
             "bundle": self.bundle.sha256,
             "content": self.content.sums(),
@@ -177,7 +180,7 @@ class Run:
             "side": fingerprint(order.side),
             "settings": {
                 "chunk_rows": order.chunk_rows,
-                "sink": order.sink.model_dump(include={"sql", "table", "mode"}) | {"form": order.destination.form},
+                "sink": order.sink.model_dump(include={"sql", "table", "mode"}) | {"form": form},
                 "ids": list(order.ids),
                 "passthrough": list(order.passthrough),
                 "mask": sorted(order.mask),
@@ -195,7 +198,7 @@ class Run:
 
     def go(self, why_stop: stop.Why) -> dict[str, JSON]:
         if manifest := self._published():
-            log.info("%s is scored already, nothing is to do: %s", self.label, self.order.destination.path)
+            log.info("%s is scored already, nothing is to do: %s", self.label, self.order.destination.shown)
             self.order.destination.prune(self.order.keep)
             return judged_again(self, manifest)
         self._say_what_is_replaced()
@@ -251,7 +254,7 @@ class Run:
             raise
 
     def _ledger(self) -> Ledger:
-        others = [] if self.work.exists() else self.order.destination.unfinished()
+        others = [] if self.work.exists() else self.order.destination.local.unfinished()
         for other in others:
             log.warning(
                 "%s begins anew. An unfinished run is not gone on with, since these differ: %s.",
@@ -268,7 +271,7 @@ class Run:
         self, parts: Iterator[Part], layout: Layout, scorer: Score, ledger: Ledger, why_stop: stop.Why
     ) -> None:
         folder, schema = tables.folder(self.order.source), self.schema
-        unwritable = UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.form)
+        unwritable = UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.local.form)
         total, set_aside, number = tables.rows(self.order.source), 0, -1
 
         arguments: dict[str, Any] = {
