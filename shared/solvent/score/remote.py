@@ -24,7 +24,7 @@ from ..solution import JSON
 from ..stores import Entry
 from .publish import DRIFT, MANIFEST, STAGED, SUCCESS, Destination, Fill
 
-__all__ = ["Remote"]
+__all__ = ["RUNS", "Remote"]
 
 log = logging.getLogger("solvent")
 RUNS = "_runs"  # readers that list a folder leave out what begins so

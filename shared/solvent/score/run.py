@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from .. import drift, fetched, record, tables
+from .. import drift, fetched, record, stores, tables
 from ..errors import Refused, SolventError
 from ..files import held
 from ..progress import bar
@@ -211,6 +211,7 @@ class Run:
                 self.schema, self.bundle.outputs, first.raw, self.order.passthrough, joins=self.bundle.joins
             )
             self._refuse_unknown_mask([str(name) for name in first.raw])
+            self._refuse_images_that_are_not_fetched(first.raw)
             if self.order.sink.sql is not None:
                 names = [*layout.carried, *(output.name for output in layout.outputs)]
                 sql.check(self.order.sink, names, layout.ids)
@@ -240,6 +241,19 @@ class Run:
                 f"{self.label} has no column {unknown[0]!r} to mask.{suggestion(unknown[0], names)} "
                 f"Its columns: {listed(names)}."
             )
+
+    def _refuse_images_that_are_not_fetched(self, rows: pd.DataFrame) -> None:
+        if self.content.closed or not stores.is_address(self.order.source.path):
+            return
+        for field in self.schema.features:
+            if field.kind != "image" or field.source not in rows:
+                continue
+            if rows[field.source].map(lambda cell: isinstance(cell, str)).any():
+                raise Refused(
+                    f"{self.order.source.path} names images by paths (column {field.source}), and only the table is "
+                    "fetched from the store. Put the bytes of the images into the cells (Parquet), or name the folder "
+                    "of images itself."
+                )
 
     @contextmanager
     def _kept_if_worth_it(self) -> Iterator[Ledger]:
