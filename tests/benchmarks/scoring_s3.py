@@ -1,6 +1,6 @@
 """Scoring from an S3 server into it, with injected errors and slow answers, beside the same run on this machine.
 
-    python tests/benchmarks/scoring_s3.py [--rows 200000] [--errors 0.05] [--slow 0.02] [--runs 3] [--out scoring_s3.json]
+    python tests/benchmarks/scoring_s3.py [--rows 200000] [--errors 0.05] [--slow 0.02] [--runs 3] [--out s3.json]
 
 Made loans (a hundredth of them bad) and a scorer that answers at once. The server is moto's, behind a
 proxy that lets a share of all requests fail (500, 503, cut off before, after and amid the answer; the draw is seeded)
