@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from solvent import stores
+
 SECRET = "not-to-be-shown"
 CURE = "pip install 'solvent-suite[s3]' 'moto[s3]' flask flask-cors"
 
@@ -23,6 +25,7 @@ class Proxy:
             in the middle of the answer.
         slow: the share of the others that are answered after `seconds`.
         denied: methods that are answered 403.
+        files: a file system of fsspec that speaks to it.
     """
 
     def __init__(self, port: int, seed: int = 0) -> None:
@@ -32,6 +35,7 @@ class Proxy:
         self.seen: Counter[str] = Counter()  # requests by their method
         self.faults: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self.files: Any = None
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -145,20 +149,19 @@ def server() -> Iterator[int]:
 
 @pytest.fixture
 def s3(server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A proxy before an empty store with the buckets in, models and out; the environment names it."""
-    import s3fs
-
+    """A proxy before a store with the empty buckets in-bucket, models-bucket, out-bucket; the environment names it."""
     proxy = Proxy(server)
     for name, value in environment(proxy.address).items():
         monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
+    stores._files.cache_clear()  # it knows the environment of the test before
     HTTPConnection("127.0.0.1", server).request("POST", "/moto-api/reset")
+    proxy.files = client()
     for bucket in ("in", "models", "out"):
-        client().mkdir(f"{bucket}-bucket")
+        proxy.files.mkdir(f"{bucket}-bucket")
     yield proxy
     proxy.server.shutdown()
     proxy.server.server_close()
-    s3fs.S3FileSystem.clear_instance_cache()
+    stores._files.cache_clear()
 
 
 def environment(address: str) -> dict[str, str]:

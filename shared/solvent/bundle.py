@@ -103,7 +103,7 @@ class Bundle:
         fitted = Fitted(
             models=models,
             facts={**facts["facts"], **(facts["runtime"] or {}).get("facts", {})},  # what its promises need set anew
-            assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").iterdir())},
+            assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").glob("*"))},
             personal=frozenset(facts["personal"]),
             batch_rows=facts["batch_rows"],
             forms=forms.load(folder / forms.FOLDER, facts["runtime"], models),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import functools
 import hashlib
 import logging
 import os
@@ -18,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -117,14 +117,14 @@ def entry(address: str) -> Entry | None:
 def below(address: str) -> dict[str, Entry]:
     """All objects below an address, by their names from there."""
     files, path = _opened(address)
-    return _named(address, path, _tried(address, "listed", partial(_none_where_missing, files.find, path)))
+    return _named(address, path, _tried(address, "listed", functools.partial(_none_where_missing, files.find, path)))
 
 
 def fitting(address: str, pattern: str) -> dict[str, Entry]:
     """The objects below an address that fit a pattern such as `day=*/loans-*.csv`, by their names from there."""
     files, path = _opened(address)
     wanted = join(path, pattern)
-    return _named(address, path, _tried(address, "listed", partial(_none_where_missing, files.glob, wanted)))
+    return _named(address, path, _tried(address, "listed", functools.partial(_none_where_missing, files.glob, wanted)))
 
 
 def read(address: str) -> bytes | None:
@@ -253,22 +253,26 @@ def _opened(address: str) -> tuple[Any, str]:
     """The file system of an address, and its path there."""
     if wrong := problem(address):
         raise Refused(f"{wrong[0].upper()}{wrong[1:]}.")
-    protocol = address.partition("://")[0]
     try:
-        import fsspec
-
-        kind = fsspec.get_filesystem_class(protocol)
+        files = _files(address.partition("://")[0], os.getpid())
     except ImportError as error:
-        extra = EXTRAS.get(protocol)
+        extra = EXTRAS.get(address.partition("://")[0])
         cure = f"pip install 'solvent-suite[{extra}]'" if extra else str(error)
         raise Refused(f"{address} needs a package that is not installed: {cure}") from error
     except ValueError as error:
         raise Refused(
-            f"{address}: no store is known by {protocol}://. Expected s3://bucket/..., gs://bucket/..., or another "
+            f"{address}: no store is known by {address.partition('://')[0]}://. Expected s3://bucket/..., gs://bucket/..., or another "
             "protocol of fsspec."
         ) from error
-    files = _tried(address, "opened", lambda: kind(use_listings_cache=False))
     return files, str(files._strip_protocol(address)).rstrip("/")
+
+
+@functools.cache
+def _files(protocol: str, process: int) -> Any:
+    """One file system for all threads of a process: fsspec would make one for each, which takes S3's a second."""
+    import fsspec
+
+    return fsspec.get_filesystem_class(protocol)(use_listings_cache=False, skip_instance_cache=True)
 
 
 def _none_where_missing(list_them: Callable[..., Any], path: str) -> dict[str, Any]:
@@ -296,7 +300,10 @@ def _entry(address: str, info: Mapping[str, Any]) -> Entry:
             f"{address}: this store tells neither a sum nor a time of its objects, so that a change would not be "
             "noticed. Copy it into a file, and read that."
         )
-    return Entry(address, int(info["size"]), said or f"{info['size']} {when}", _seconds(when))
+    seconds = _seconds(when)
+    size = int(info["size"])
+    # a listing may have the time in another form than the object itself
+    return Entry(address, size, said or f"{size} {when if seconds is None else round(seconds, 6)}", seconds)
 
 
 def _seconds(when: Any) -> float | None:
