@@ -253,15 +253,16 @@ def _opened(address: str) -> tuple[Any, str]:
     """The file system of an address, and its path there."""
     if wrong := problem(address):
         raise Refused(f"{wrong[0].upper()}{wrong[1:]}.")
+    protocol = address.partition("://")[0]
     try:
-        files = _files(address.partition("://")[0], os.getpid())
+        files = _files(protocol, os.getpid())
     except ImportError as error:
-        extra = EXTRAS.get(address.partition("://")[0])
+        extra = EXTRAS.get(protocol)
         cure = f"pip install 'solvent-suite[{extra}]'" if extra else str(error)
         raise Refused(f"{address} needs a package that is not installed: {cure}") from error
     except ValueError as error:
         raise Refused(
-            f"{address}: no store is known by {address.partition('://')[0]}://. Expected s3://bucket/..., gs://bucket/..., or another "
+            f"{address}: no store is known by {protocol}://. Expected s3://bucket/..., gs://bucket/..., or another "
             "protocol of fsspec."
         ) from error
     return files, str(files._strip_protocol(address)).rstrip("/")

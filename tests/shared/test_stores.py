@@ -87,9 +87,9 @@ def followed(files: Any, output: str) -> dict[str, bytes]:
 
 @pytest.mark.s3
 def test_what_is_scored_through_failures_has_the_bytes_of_a_local_run(tmp_path: Path, s3: Any) -> None:  # noqa: F811
-    source = put(s3.files, "in-bucket/loans.csv", [*INCOMES * 5], tmp_path)
+    source = put(s3.files, "in-bucket/loans.csv", [*INCOMES * 2], tmp_path)
     expected = locally(tmp_path, source)
-    s3.share, s3.slow = 0.1, 0.05
+    s3.share, s3.slow = 0.15, 0.05
     scored(tmp_path, "s3://in-bucket/loans.csv", OUT)
     manifest = scored(tmp_path, "s3://in-bucket/loans.csv", f"{OUT}.csv")
     s3.share = 0.0
@@ -322,7 +322,7 @@ def test_alarms_that_are_asked_for_later_are_judged_without_scoring_again(tmp_pa
     ):
         assert score(made, "memory://in/loans.csv", output)["drift"]["alarms"] == []
         unused = replace(made, function=lambda rows: pytest.fail("scored again"))
-        judged = score(unused, "memory://in/loans.csv", f"memory://out/{output}", alarms=Alarms())
+        judged = score(unused, "memory://in/loans.csv", output, alarms=Alarms())
         assert judged["drift"]["alarms"]
         assert json.loads(memory.cat_file(f"/out/{where}")) == judged
 
@@ -356,8 +356,8 @@ def test_an_object_that_changes_while_it_is_fetched_is_noticed(
 
 
 def test_folders_patterns_and_outputs_of_ours_are_read_as_here(tmp_path: Path, memory: Any) -> None:
-    for day, name in ((1, "a"), (1, "b"), (2, "a")):
-        put(memory, f"/in/rows/day=2026-01-0{day}/{name}.csv", [day * 10, 5], tmp_path, start=10 * day + ord(name))
+    for number, (day, name) in enumerate(((1, "a"), (1, "b"), (2, "a"))):
+        put(memory, f"/in/rows/day=2026-01-0{day}/{name}.csv", [day * 10, 5], tmp_path, start=10 * number)
     memory.pipe_file("/in/rows/_note.csv", b"not,read\n")
     assert tables.read("memory://in/rows")["day"].tolist() == ["2026-01-01"] * 4 + ["2026-01-02"] * 2
     found = tables.read("memory://in/rows/day=*/a.csv")
@@ -372,6 +372,12 @@ def test_folders_patterns_and_outputs_of_ours_are_read_as_here(tmp_path: Path, m
         scored(tmp_path, "memory://in/rows", "memory://in/rows")
     with pytest.raises(Refused, match=r"memory://in/rows/out lies in memory://in/rows, which is read"):
         scored(tmp_path, "memory://in/rows", "memory://in/rows/out")
+    put(memory, "/in/loans.csv", [20], tmp_path)
+    scored(tmp_path, "memory://in/loans*.csv", "memory://in/loans-scored.csv")
+    with pytest.raises(
+        Refused, match=r"memory://in/loans-scored.csv would replace memory://in/loans-scored.csv, which"
+    ):
+        scored(tmp_path, "memory://in/loans*.csv", "memory://in/loans-scored.csv")
 
 
 def test_a_message_names_the_address_and_not_where_it_was_fetched_to(tmp_path: Path, memory: Any) -> None:

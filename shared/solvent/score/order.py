@@ -62,10 +62,14 @@ class Order:
             raise Refused(f"--max-bad {self.max_bad}: expected a share from 0 to 1, such as 0.01.")
         if self.keep < 1:
             raise Refused(f"keep={self.keep}: expected 1 or more; the published run is one of them.")
+        if self.source.path is None:
+            return
         if stores.is_address(self.source.path) and stores.is_address(self.sink.path):
-            self._refuse_overlap(f"{self.source.path}".rstrip("/"), f"{self.sink.path}".rstrip("/"))
-        elif self.source.path is not None and not stores.is_address(self.source.path):
-            _refuse_no_name(self.source.path)
+            _refuse_overlap(self.source.path.rstrip("/"), self.destination.shown)
+        if stores.is_address(self.source.path):
+            return
+        _refuse_no_name(self.source.path)
+        if not stores.is_address(self.sink.path):
             read = Path(os.path.realpath(Path(self.source.path).expanduser()))  # resolve() raises for a loop of links
             if os.path.isdir(read) and read in path.resolve().parents:  # noqa: PTH112  (Path's raises for a long name)
                 raise Refused(f"{path} lies in {self.source.path}, which is read. Name an output elsewhere.")
@@ -74,12 +78,13 @@ class Order:
                     f"{self.source.path} is the output too. Name another output: a source is never overwritten."
                 )
 
-    @staticmethod
-    def _refuse_overlap(source: str, output: str) -> None:
-        if output.startswith(f"{source}/"):
-            raise Refused(f"{output} lies in {source}, which is read. Name an output elsewhere.")
-        if source == output or source.startswith(f"{output}/"):
-            raise Refused(f"{source} is the output too. Name another output: a source is never overwritten.")
+
+def _refuse_overlap(source: str, output: str) -> None:
+    """The same of two addresses."""
+    if output.startswith(f"{source}/"):
+        raise Refused(f"{output} lies in {source}, which is read. Name an output elsewhere.")
+    if source == output or source.startswith(f"{output}/"):
+        raise Refused(f"{source} is the output too. Name another output: a source is never overwritten.")
 
 
 def _refuse_no_name(path: str) -> None:

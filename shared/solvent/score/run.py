@@ -164,7 +164,7 @@ class Run:
         self.label = tables.label(order.source)
         self.schema = bundle.schema.carrying(order.ids, order.passthrough)
         self.content = Content.of(order.source, self.schema)
-        self.content.refuse_as_output(order.destination.places)
+        self.content.refuse_as_output(order.destination.places, order.destination.shown)
         self.runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
         self.known_by = self._known_by()
         self.identity, self.marks = identity(self.known_by), marks(self.known_by)
