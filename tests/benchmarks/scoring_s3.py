@@ -12,6 +12,7 @@ names them, with that of the local run. Then the same command again, which has n
 import argparse
 import hashlib
 import json
+import logging
 import os
 import statistics
 import sys
@@ -100,6 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     proxy = s3.Proxy(server.get_host_and_port()[1], options.seed)
