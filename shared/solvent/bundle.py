@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from . import promises, startup
 from .errors import Refused, SolventError
+from .fetched import local, named
 from .files import sha256, sync_folder
 from .precision import float32
 from .record import plain
@@ -63,6 +64,7 @@ class Bundle:
         """Load a bundle and check every file against its checksum.
 
         Args:
+            path: its folder, or its address in an object store, such as `s3://models/credit`: it is fetched once.
             runtime: `tensorflow`, to score as the model was trained; else the one that `solvent optimize` has accepted.
 
         Raises:
@@ -70,7 +72,12 @@ class Bundle:
                 that is not there.
         """
         startup.tensorflow()
-        folder = Path(path).resolve()  # a link may be turned to another bundle while this one scores
+        with named():
+            return cls._load(path, runtime)
+
+    @classmethod
+    def _load(cls, path: str | Path, runtime: str | None) -> Bundle:
+        folder = local(path).resolve()  # a link may be turned to another bundle while this one scores
         total = _verify(folder)
         facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
         if facts["format"] > FORMAT:
@@ -96,7 +103,7 @@ class Bundle:
         fitted = Fitted(
             models=models,
             facts={**facts["facts"], **(facts["runtime"] or {}).get("facts", {})},  # what its promises need set anew
-            assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").iterdir())},
+            assets={file.stem: _load_asset(file) for file in sorted((folder / "assets").glob("*"))},
             personal=frozenset(facts["personal"]),
             batch_rows=facts["batch_rows"],
             forms=forms.load(folder / forms.FOLDER, facts["runtime"], models),

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from . import __version__, installed
+from . import __version__, installed, stores
 from .errors import BarMissed, Refused, SolventError
 from .jobs.command import job
 from .logs import AsJSON, as_json
@@ -35,6 +35,11 @@ CHANGES = click.option(
 CONFIG = click.option(
     "--config", type=Path, default=None, help="A config whose `data` names the training rows where they are now."
 )
+
+
+def place(text: str) -> str | Path:
+    """A path of this machine; an address in an object store stays the text that it is."""
+    return text if stores.is_address(text) else Path(text)
 
 
 class Commands(click.Group):
@@ -145,12 +150,12 @@ def train(config: Path, changes: tuple[str, ...], out: Path, resume: bool) -> No
 
 
 @main.command()
-@click.argument("bundle", type=Path)
+@click.argument("bundle", type=place)
 @click.argument("table")
 @click.option("--min", "least", multiple=True, metavar="METRIC=VALUE", help="Exit 3 if the metric is lower.")
 @click.option("--max", "most", multiple=True, metavar="METRIC=VALUE", help="Exit 3 if the metric is higher.")
 @AS_JSON
-def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, ...], as_json: bool) -> None:
+def evaluate(bundle: str | Path, table: str, least: tuple[str, ...], most: tuple[str, ...], as_json: bool) -> None:
     """Measure BUNDLE on TABLE, which has the targets."""
     from .run import evaluate as run
 
@@ -185,11 +190,11 @@ def evaluate(bundle: Path, table: str, least: tuple[str, ...], most: tuple[str, 
 
 
 @main.command()
-@click.argument("first", type=Path)
-@click.argument("second", type=Path)
+@click.argument("first", type=place)
+@click.argument("second", type=place)
 @click.argument("table")
 @AS_JSON
-def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
+def compare(first: str | Path, second: str | Path, table: str, as_json: bool) -> None:
     """The paired difference of two bundles' headlines on TABLE, with its interval."""
     from .run import compare as run
 
@@ -203,9 +208,9 @@ def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("bundle", type=Path)
+@click.argument("bundle", type=place)
 @click.argument("source", metavar="INPUT")
-@click.argument("output", type=Path)
+@click.argument("output", type=place)
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
@@ -228,9 +233,9 @@ def compare(first: Path, second: Path, table: str, as_json: bool) -> None:
 )
 @AS_JSON
 def score(
-    bundle: Path,
+    bundle: str | Path,
     source: str,
-    output: Path,
+    output: str | Path,
     engine: Any,
     chunk_rows: int | None,
     max_bad: float,
@@ -238,6 +243,8 @@ def score(
     as_json: bool,
 ) -> None:
     """Score INPUT with BUNDLE into OUTPUT (.csv, .jsonl, .parquet, or a folder of parts).
+
+    Each of the three may be an address in an object store, such as s3://bucket/scores.
 
     The same command goes on where an earlier one was killed, and leaves alone what is published already.
     """
@@ -260,15 +267,15 @@ def score(
         if aside := [each["name"] for each in manifest["quarantine"]]:
             for reason, count in list(manifest["reasons"].items())[:MOST_REASONS]:
                 click.echo(f"  set aside: {reason} ({count})")
-            of_folder = aside[0].startswith("quarantine/")
-            click.echo(f"  the rows and why: {output}{'/quarantine' if of_folder else '.quarantine.parquet'}")
+            folder = aside[0].rpartition("/")[0]
+            click.echo(f"  the rows and why: {output}{f'/{folder}' if folder else '.quarantine.parquet'}")
 
 
 @main.command()
-@click.argument("bundle", type=Path)
+@click.argument("bundle", type=place)
 @click.argument("table")
 @click.argument("out", type=Path)
-def explain(bundle: Path, table: str, out: Path) -> None:
+def explain(bundle: str | Path, table: str, out: Path) -> None:
     """Say in OUT (.csv or .parquet) why BUNDLE scores each row of TABLE as it does.
 
     Pictures are bytes in Parquet; beside a CSV they are files, in the folder OUT_files.
@@ -279,7 +286,7 @@ def explain(bundle: Path, table: str, out: Path) -> None:
     from .score.parts import Layout
     from .solution import Output
 
-    _refuse_as_output(out, bundle, table)
+    _refuse_as_output(out, Path(bundle), table)
     loaded = Bundle.load(bundle)
     source = loaded.source(table)
     rows = tables.read(source)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from . import documents
+from . import documents, stores
 from .devices import Device
 from .documents import Place
 from .errors import Refused
@@ -177,7 +177,7 @@ def _sources(data: DataPart, base: Path, solution: Solution[Any] | None) -> Iter
     elif data.split is not None and data.split.fractions[1] == 0 and data.split.by != "column":
         yield ("split", "fractions"), "without validation rows nothing can be chosen, such as [0.8, 0.2, 0] leaves."
     for place, source in _named(data):
-        if source.path is not None:
+        if source.path is not None and not stores.is_address(source.path):  # reading says what is wrong there
             path = base / Path(source.path).expanduser()
             if not path.exists():
                 beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []

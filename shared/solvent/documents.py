@@ -195,9 +195,10 @@ def _place(location: Place, content: Any, *, missing: bool) -> Place:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: short, and without the password of a database's address."""
+    """A value in a message: short, and without the password or the signature of an address."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     text = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    text = re.sub(r"(?i)([?&][^=&\s]*(?:sig|token|secret|credential)[^=&\s]*=)[^&\s]+", r"\1***", text)
     return f"{text[:57]}..." if len(text) > 60 else repr(text) if isinstance(value, str) else text
 
 

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import tables
+from .. import fetched, stores, tables
 from ..errors import Refused, SolventError
 from ..wording import listed, many, suggestion
 from . import history
@@ -188,7 +188,14 @@ class _Checks:
 
     def _write(self) -> str:
         from ..score.publish import Destination
+        from ..score.remote import Remote
 
+        if self.plan.sink.path is not None and stores.is_address(self.plan.sink.path):
+            address = self.plan.sink.path.rstrip("/")
+            remote = Remote(address, Destination(fetched.out(address)))
+            remote.refuse_what_is_not_ours()
+            remote.try_to_write()
+            return f"{address} can be written to"
         path = Path(self.plan.sink.path or self.plan.sink.folder or "")
         Destination(path).refuse_what_is_not_ours()
         folder = next(each for each in path.parents if each.exists())

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from .. import stores
 from ..drift import Alarms
 from ..score.engine import Name
 from ..score.sink import Sink
@@ -59,6 +60,12 @@ def _prom(path: str) -> str:
     if not path.endswith(".prom"):
         raise ValueError("expected a name that ends in .prom: the node exporter reads no other")
     return path
+
+
+def _place(text: str) -> str:
+    if stores.is_address(text) and (wrong := stores.problem(text)):
+        raise ValueError(wrong)
+    return text
 
 
 class Limits(Section):
@@ -123,7 +130,7 @@ class Job(Section):
     """Score this source with this bundle into that sink. Relative paths start from the job file's folder.
 
     Args:
-        bundle: its folder, or a link to it.
+        bundle: its folder, a link to it, or its address in an object store.
         sha256: of the bundle's SHA256SUMS; another bundle is refused.
         ids, passthrough: columns of the source that are copied to the scores, beside those that the bundle knows.
         mask: columns that quarantine shows as ***.
@@ -137,7 +144,7 @@ class Job(Section):
         metrics: a file `*.prom` for Prometheus's node exporter, written after each run.
     """
 
-    bundle: str = Field(min_length=1)
+    bundle: Annotated[str, Field(min_length=1), AfterValidator(_place)]
     sha256: Annotated[str, AfterValidator(_hash)] | None = None
     source: Source
     sink: Sink
@@ -192,9 +199,13 @@ class JobFile:
 
 @dataclass(frozen=True)
 class Planned:
-    """What a job reads and writes on one day: dates are written out, paths are absolute."""
+    """What a job reads and writes on one day: dates are written out, paths are absolute.
 
-    bundle: Path
+    Args:
+        bundle: a path, or an address in an object store.
+    """
+
+    bundle: str
     source: Source
     sink: Sink
     side: Mapping[str, Source]
@@ -203,6 +214,8 @@ class Planned:
     def places(self) -> tuple[tuple[str, ...], ...]:
         """Where the scores go, then where what belongs to them goes: two jobs may share none of it."""
         written = self.sink.path or self.sink.folder or ""
+        if stores.is_address(written):
+            return ((written.rstrip("/"),),)
         folder = (os.path.realpath(Path(written).parent), Path(written).name)  # an output may itself be a link
         return (folder,) if self.sink.sql is None else ((self.sink.sql, self.sink.table or ""), folder)
 
@@ -214,7 +227,7 @@ def planned(job: Job, day: date, base: Path) -> Planned:
         base: the job file's folder.
     """
     return Planned(
-        bundle=Path(_absolute(job.bundle, base)),
+        bundle=_absolute(job.bundle, base),
         source=_on(job.source, day, base),
         sink=_on(job.sink, day, base),
         side={name: _on(source, day, base) for name, source in job.side.items()},
@@ -232,5 +245,7 @@ def _on(part: Part, day: date, base: Path) -> Part:
 
 
 def _absolute(path: str, base: Path) -> str:
+    if stores.is_address(path):
+        return path
     # Path.expanduser raises where a name after ~ is nobody's; such a path is one that isn't there
     return str(base / os.path.expanduser(path))  # noqa: PTH111

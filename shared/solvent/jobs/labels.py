@@ -9,9 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import fetched, stores
 from ..drift.expected import MEASURES
 from ..errors import Refused, SolventError
 from ..score.publish import MANIFEST, Destination
+from ..score.remote import RUNS
 from ..solution import JSON
 from ..wording import listed, suggestion
 from . import history
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from ..drift.expected import Expected
 
 __all__ = ["Labelled", "join"]
+
+GONE = "its scores are no longer there: replaced or removed. Name {date} in the sink, or raise keep"
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ def _published(job: Job, day: date, base: Path, identity: str) -> tuple[Path, di
     sink = planned(job, day, base).sink
     if sink.path is None:
         return "its scores lie in a database's table; labels are joined to files only"
+    if stores.is_address(sink.path):
+        return _of_store(sink.path, identity)
     destination = Destination(Path(sink.path))
     earlier = [each / MANIFEST for each in destination.runs.glob(f"{identity}*")]
     for path in (destination.manifest, *earlier):
@@ -126,7 +132,19 @@ def _published(job: Job, day: date, base: Path, identity: str) -> tuple[Path, di
             raise SolventError(f"{path} can't be read: {error}.") from error
         if manifest.get("identity") == identity:
             return path.parent, manifest
-    return "its scores are no longer there: replaced or removed. Name {date} in the sink, or raise keep"
+    return GONE
+
+
+def _of_store(address: str, identity: str) -> tuple[Path, dict[str, JSON]] | str:
+    """The same of an output in an object store."""
+    if Destination(Path(address)).form != "folder":
+        return "its scores are one object of a store; labels are joined to a folder there, or to files here"
+    runs = {name.rpartition("/")[0] for name in stores.below(address) if name.startswith(f"{RUNS}/{identity}-")}
+    for run in sorted(run for run in runs if run.count("/") == 1):
+        folder = fetched.fetched(stores.join(address.rstrip("/"), run))
+        if (folder / MANIFEST).is_file():
+            return folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return GONE
 
 
 def _joined(

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from .. import documents
+from .. import documents, stores
 from ..documents import Place
 from ..errors import Refused
 from ..wording import listed
@@ -91,6 +91,8 @@ def _dates(job: Job) -> Iterator[tuple[Place, str]]:
                 ("keep_days",),
                 "it needs a sink with a path that names {date}. Of a folder without, keep says how many runs stay.",
             )
+        elif stores.is_address(job.sink.path):
+            yield ("keep_days",), "it removes files of this machine. Let the bucket do it: give it a lifecycle rule."
         elif again := dates.comes_again(job.sink.path, SOME_DAYS):
             yield (
                 ("keep_days",),

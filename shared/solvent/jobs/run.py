@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import tables
+from .. import fetched, stores, tables
 from ..errors import BarMissed, Locked, Refused, SolventError, TooManyBadRows
 from ..solution import JSON
 from ..tables import folders, image_folders
@@ -280,6 +280,11 @@ def wait_for(job: Job, source: tables.Source) -> None:
 
 def _is_there(path: str, *, every: bool) -> bool:
     """Whether there is a file, or a table file or an image in the folder or the pattern, whatever is wrong with it."""
+    if stores.is_address(path):
+        try:
+            path = str(fetched.fetched(path))
+        except Refused:
+            return False
     if Path(path).is_dir():
         return not folders.holds_images(Path(path)) or image_folders.any_in(Path(path), every=every)
     named = set(Path(path).parts)
@@ -300,7 +305,8 @@ def load_bundle(job: Job, plan: Planned, loaded: dict[str, Bundle]) -> Bundle:
     from ..bundle import SUMS, Bundle
     from ..files import sha256
 
-    sums = plan.bundle / SUMS
+    folder = fetched.local(plan.bundle)  # the one that is meant, whatever lies at its address a moment later
+    sums = folder / SUMS
     there = sha256(sums) if sums.is_file() else None
     if there is not None and job.sha256 not in (None, there):
         raise Refused(
@@ -309,8 +315,9 @@ def load_bundle(job: Job, plan: Planned, loaded: dict[str, Bundle]) -> Bundle:
         )
     if there is None or there not in loaded:
         loaded.clear()  # two in memory are one too many
-        bundle = Bundle.load(plan.bundle)
-        bundle = bundle.with_scoring(job.scoring) if job.scoring else bundle
+        bundle = Bundle.load(folder)
+        with fetched.named():
+            bundle = bundle.with_scoring(job.scoring) if job.scoring else bundle
         if job.sha256 not in (None, bundle.sha256):
             raise SolventError(f"{plan.bundle} was changed while it was loaded. Try again.")
         loaded[bundle.sha256] = bundle

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from .. import drift
 from ..errors import SolventError, TooManyBadRows
-from ..files import replacing, sha256
+from ..fetched import by_address
+from ..files import sha256
 from ..report.drift import page
 from ..solution import JSON
 from . import sql
@@ -52,7 +53,7 @@ def finish(run: Run, ledger: Ledger, layout: Layout) -> dict[str, JSON]:
 
 
 def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[str, JSON]:
-    order, destination = run.order, run.order.destination
+    order, destination = run.order, run.order.destination.local
     scored, aside = _files(run.work, ledger.entries, ""), _files(run.work, ledger.entries, QUARANTINE)
     counts = drift.Counts.none(run.bundle.reference)
     for entry in ledger.entries:
@@ -65,11 +66,11 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
         "marks": run.marks,
         "token": ledger.state,
         "solution": run.bundle.facts["solution"],
-        "bundle": str(run.bundle.path),
+        "bundle": by_address(run.bundle.path),
         "bundle_sha256": run.bundle.sha256,
         "runtime": run.runtime,
         "source": order.source.path or run.label,
-        "output": order.sink.table or str(destination.path),
+        "output": order.sink.table or order.destination.shown,
         "rows_read": totals.read,
         "rows_scored": totals.scored,
         "rows_set_aside": totals.set_aside,
@@ -90,14 +91,14 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
     }
     report = _page(run, drifted)
 
-    def fill(staged: Path) -> None:
+    def fill(staged: Path) -> dict[str, JSON]:
         if destination.form == "folder":
             manifest["parts"] = [] if order.sink.sql else scored.copy_to(staged)
             manifest["quarantine"] = aside.copy_to(staged)
             write_text(report, staged / DRIFT)
             (staged / SUCCESS).touch()
             write_json(manifest, staged / MANIFEST)
-            return
+            return manifest
         data = staged / destination.path.name
         scored.join_into(data, destination.form)
         manifest["parts"] = [{"name": data.name, "rows": totals.scored, "sha256": sha256(data)}]
@@ -108,10 +109,12 @@ def _publish(run: Run, ledger: Ledger, layout: Layout, totals: Totals) -> dict[s
             manifest["quarantine"] = [{"name": bad.name, "rows": totals.set_aside, "sha256": sha256(bad)}]
         write_text(report, staged / destination.page.name)
         write_json(manifest, staged / destination.manifest.name)
+        return manifest
 
     if order.sink.sql is not None:
         sql.load(order.sink, scored.tables(), scored.schema, ids=layout.ids, token=ledger.state, identity=run.identity)
-    where = destination.publish(run.identity, fill, order.keep)
+    manifest = order.destination.publish(run.identity, fill, order.keep)
+    where = order.destination.shown
     log.info("%s: %d rows scored, %d set aside, into %s", run.label, totals.scored, totals.set_aside, where)
     log.info("%s", drifted.sentence)
     for each in drifted.expected.values():
@@ -123,16 +126,9 @@ def judged_again(run: Run, manifest: dict[str, JSON]) -> dict[str, JSON]:
     """The manifest of a published run, its drift judged by other alarms if others are asked for by now; the drift
     report is written anew then, and where more is known of earlier runs."""
     drifted = drift.compare(run.bundle.reference, drift.Counts.from_json(manifest["counts"]), run.order.alarms)
-    told, there = _page(run, drifted), run.order.destination.page
-    if not there.is_file() or there.read_text(encoding="utf-8") != told:
-        with replacing(there) as temporary:
-            write_text(told, temporary)
-    if drifted.to_json() == manifest["drift"]:
-        return manifest
-    manifest = {**manifest, "drift": drifted.to_json()}
-    with replacing(run.order.destination.manifest) as temporary:
-        write_json(manifest, temporary)
-    return manifest
+    judged = {**manifest, "drift": drifted.to_json()}
+    run.order.destination.write_anew(_page(run, drifted), judged if judged != manifest else None)
+    return judged
 
 
 def _page(run: Run, drifted: drift.Drift) -> str:

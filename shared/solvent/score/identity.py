@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from .. import tables
+from .. import stores, tables
 from ..errors import Refused, SolventError
+from ..fetched import by_address
 from ..files import sha256
 from ..schema import Schema
 from ..solution import JSON
@@ -61,11 +62,19 @@ class Content:
         closed = bool(files) and (not images or not tables.is_table(files[0]))
         return cls(source, files, _stamps(files), closed)
 
-    def refuse_as_output(self, places: Sequence[Path]) -> None:
-        """Raises: Refused: if writing to one of the places would change a file."""
+    def refuse_as_output(self, places: Sequence[Path], shown: str) -> None:
+        """Raises: Refused: if writing to one of the places would change a file.
+
+        Args:
+            shown: what the output is called: its address, where it has one.
+        """
         targets = {_real(place) for place in places}
-        if read := next((file for file in self.files if targets & {real := _real(file), *real.parents}), None):
-            raise Refused(f"{places[0]} would replace {read}, which is read. Name another output.")
+        read = next((str(file) for file in self.files if targets & {real := _real(file), *real.parents}), None)
+        if stores.is_address(shown):
+            addresses = map(by_address, self.files)
+            read = next((each for each in addresses if each == shown or each.startswith(f"{shown}/")), None)
+        if read is not None:
+            raise Refused(f"{shown} would replace {read}, which is read. Name another output.")
 
     def refuse_if_changed(self, label: str) -> None:
         """Raises: SolventError: if a file is no longer what it was."""
@@ -74,7 +83,7 @@ class Content:
 
     def sums(self) -> list[list[str]]:
         """Names and sha256 of the files, in their order. A name of a folder may be a cell, or a class."""
-        top = _top(Path(self.source.path).expanduser()) if self.source.path is not None else Path()
+        top = _top(tables.place(self.source)) if self.source.path is not None else Path()
         # in a folder of images, a pipe or a link that leads nowhere is a row that will be set aside
         return [[_relative(file, top), sha256(file) if file.is_file() else "no file"] for file in self.files]
 

@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import Refused
-from ..files import sha256, sync_folder
+from ..fetched import MANIFEST
+from ..files import replacing, sha256, sync_folder
 from ..solution import JSON
 from .writer import QUARANTINE
 
-__all__ = ["DRIFT", "MANIFEST", "SUCCESS", "Destination", "write_json", "write_text"]
+__all__ = ["DRIFT", "MANIFEST", "STAGED", "SUCCESS", "Destination", "Fill", "write_json", "write_text"]
 
 log = logging.getLogger("solvent")
-MANIFEST, DRIFT, SUCCESS = "manifest.json", "drift.html", "_SUCCESS"
+DRIFT, SUCCESS = "drift.html", "_SUCCESS"
 STAGED, WORK = ".tmp", ".work"
 Form = Literal["csv", "jsonl", "parquet"]
+Fill = Callable[[Path], dict[str, JSON]]
 FORMS: Mapping[str, Form] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
@@ -34,6 +36,16 @@ class Destination:
     """Where a run's files go: a file for a name that ends in .csv, .jsonl or .parquet, else a folder."""
 
     path: Path
+
+    @property
+    def local(self) -> Destination:
+        """Where on this machine a run is put together: here itself."""
+        return self
+
+    @property
+    def shown(self) -> str:
+        """What messages and the manifest call it."""
+        return str(self.path)
 
     @property
     def form(self) -> Form | Literal["folder"]:
@@ -121,27 +133,45 @@ class Destination:
             return {}
         return found
 
-    def publish(self, identity: str, fill: Callable[[Path], None], keep: int) -> Path:
+    def publish(self, identity: str, fill: Fill, keep: int) -> dict[str, JSON]:
         """Put a run's files together in a new folder, then make them the output in one step.
 
         Args:
-            fill: writes the files into the folder that it is given, and flushes them to the disk. A folder output is
-                this folder; of a file output the file has its name in it, and what lies beside it its own.
+            fill: writes the files into the folder that it is given, flushes them to the disk, and gives the manifest.
+                A folder output is this folder; of a file output the file has its name in it, and what lies beside it
+                its own.
             keep: runs of a folder output that stay, the new one included; older ones are removed.
+
+        Returns:
+            The manifest.
         """
-        # a new one: what a killed run has left here says which files beside the output are ours
-        staged = _free(self.runs / f"{identity}{STAGED}")
-        staged.mkdir(parents=True)
-        fill(staged)
+        staged, manifest = self.staged(identity, fill)
         self.refuse_what_is_not_ours()  # it may have come while the rows were scored
-        sync_folder(staged)
         if self.form == "folder":
             self._swap(staged, identity)
         else:
             self._replace(staged)
         sync_folder(self.path.parent)
         self.prune(keep)
-        return self.path
+        return manifest
+
+    def staged(self, identity: str, fill: Fill) -> tuple[Path, dict[str, JSON]]:
+        """Put a run's files together in a new folder; gives it, and the manifest."""
+        # a new one: what a killed run has left here says which files beside the output are ours
+        staged = _free(self.runs / f"{identity}{STAGED}")
+        staged.mkdir(parents=True)
+        manifest = fill(staged)
+        sync_folder(staged)
+        return staged, manifest
+
+    def write_anew(self, page: str, manifest: Mapping[str, JSON] | None) -> None:
+        """Give the published run another drift report, and another manifest unless that is None."""
+        if not self.page.is_file() or self.page.read_text(encoding="utf-8") != page:
+            with replacing(self.page) as temporary:
+                write_text(page, temporary)
+        if manifest is not None:
+            with replacing(self.manifest) as temporary:
+                write_json(manifest, temporary)
 
     def _swap(self, staged: Path, identity: str) -> None:
         final = staged.rename(_free(self.runs / identity))  # readers may be in an earlier run of that name

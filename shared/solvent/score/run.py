@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from .. import drift, record, tables
+from .. import drift, fetched, record, stores, tables
 from ..errors import Refused, SolventError
 from ..files import held
 from ..progress import bar
@@ -35,6 +35,7 @@ from .order import Order
 from .parts import UNWRITABLE, Layout, Part, read_parts
 from .poison import CONTROLS, marked
 from .publish import Destination
+from .remote import Remote
 from .sink import Sink
 from .writer import write_part
 
@@ -93,7 +94,8 @@ def score(
     left as it is, unless its source is a query or names images, which may have changed.
 
     Args:
-        output: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or a table of a database.
+        output: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or a table of a database. The
+            file or the folder may lie in an object store: `s3://bucket/scores`.
         engine: what scores the parts: this process, or with `ray` those of the cluster at RAY_ADDRESS, else of one that
             is started here. It is no part of what a run is known by: each goes on where the other was.
         chunk_rows: rows of a part; scores don't depend on it. By default 50,000; of texts 10,000, of images 1,000.
@@ -135,8 +137,9 @@ def score(
     )
     order.refuse_arguments(chunk_rows)
     destination = order.destination
-    message = f"Another run is scoring into {destination.path}. Wait for it, or name another output."
-    with _failures_named(destination), held(destination.runs, message), stop.listening(max_minutes) as why_stop:
+    message = f"Another run is scoring into {destination.shown}. Wait for it, or name another output."
+    holding = held(destination.local.runs, message)
+    with fetched.named(), _failures_named(destination), holding, stop.listening(max_minutes) as why_stop:
         destination.refuse_what_is_not_ours()
         return Run(bundle, order).go(why_stop)
 
@@ -146,13 +149,13 @@ def _part_rows(schema: Schema) -> int:
 
 
 @contextmanager
-def _failures_named(destination: Destination) -> Iterator[None]:
+def _failures_named(destination: Destination | Remote) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise SolventError(
-            f"Scoring into {destination.path} failed: {error}. What is there is whole, the old or the new output. Mend "
-            "that, then resume by the same command."
+            f"Scoring into {destination.shown} failed: {error}. What is there is whole, the old or the new output. "
+            "Mend that, then resume by the same command."
         ) from error
 
 
@@ -165,15 +168,15 @@ class Run:
         self.label = tables.label(order.source)
         self.schema = bundle.schema.carrying(order.ids, order.passthrough)
         self.content = Content.of(order.source, self.schema)
-        self.content.refuse_as_output(order.destination.places)
+        self.content.refuse_as_output(order.destination.places, order.destination.shown)
         self.runtime = (bundle.facts.get("runtime") or {}).get("name", TENSORFLOW)
         self.known_by = self._known_by()
         self.identity, self.marks = identity(self.known_by), marks(self.known_by)
-        self.work = order.destination.work(self.identity)
+        self.work = order.destination.local.work(self.identity)
         self.fresh = 0  # rows that this attempt has scored
 
     def _known_by(self) -> dict[str, JSON]:
-        order, facts = self.order, self.bundle.facts
+        order, facts, form = self.order, self.bundle.facts, self.order.destination.local.form
         return {
             "bundle": self.bundle.sha256,
             "content": self.content.sums(),
@@ -181,7 +184,7 @@ class Run:
             "side": fingerprint(order.side),
             "settings": {
                 "chunk_rows": order.chunk_rows,
-                "sink": order.sink.model_dump(include={"sql", "table", "mode"}) | {"form": order.destination.form},
+                "sink": order.sink.model_dump(include={"sql", "table", "mode"}) | {"form": form},
                 "ids": list(order.ids),
                 "passthrough": list(order.passthrough),
                 "mask": sorted(order.mask),
@@ -199,7 +202,7 @@ class Run:
 
     def go(self, why_stop: stop.Why) -> dict[str, JSON]:
         if manifest := self._published():
-            log.info("%s is scored already, nothing is to do: %s", self.label, self.order.destination.path)
+            log.info("%s is scored already, nothing is to do: %s", self.label, self.order.destination.shown)
             self.order.destination.prune(self.order.keep)
             return judged_again(self, manifest)
         self._say_what_is_replaced()
@@ -212,6 +215,7 @@ class Run:
                 self.schema, self.bundle.outputs, first.raw, self.order.passthrough, joins=self.bundle.joins
             )
             self._refuse_unknown_mask([str(name) for name in first.raw])
+            self._refuse_images_that_are_not_fetched(first.raw)
             if self.order.sink.sql is not None:
                 names = [*layout.carried, *(output.name for output in layout.outputs)]
                 sql.check(self.order.sink, names, layout.ids)
@@ -243,6 +247,19 @@ class Run:
                 f"Its columns: {listed(names)}."
             )
 
+    def _refuse_images_that_are_not_fetched(self, rows: pd.DataFrame) -> None:
+        if self.content.closed or not stores.is_address(self.order.source.path):
+            return
+        for field in self.schema.features:
+            if field.kind != "image" or field.source not in rows:
+                continue
+            if rows[field.source].map(lambda cell: isinstance(cell, str)).any():
+                raise Refused(
+                    f"{self.order.source.path} names images by paths (column {field.source}), and only the table is "
+                    "fetched from the store. Put the bytes of the images into the cells (Parquet), or name the folder "
+                    "of images itself."
+                )
+
     @contextmanager
     def _kept_if_worth_it(self) -> Iterator[Ledger]:
         """Give the ledger; what failed before a part was done, or would fail again, is removed."""
@@ -256,7 +273,7 @@ class Run:
             raise
 
     def _ledger(self) -> Ledger:
-        others = [] if self.work.exists() else self.order.destination.unfinished()
+        others = [] if self.work.exists() else self.order.destination.local.unfinished()
         for other in others:
             log.warning(
                 "%s begins anew. An unfinished run is not gone on with, since these differ: %s.",
@@ -277,7 +294,7 @@ class Run:
             "label": self.label,
             "folder": tables.folder(self.order.source),
             "mask": self.order.mask,
-            "unwritable": UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.form),
+            "unwritable": UNWRITABLE.get("sql" if self.order.sink.sql else self.order.destination.local.form),
         }
 
     def _score_all(self, parts: Iterator[Part], engine: Engine, ledger: Ledger, why_stop: stop.Why) -> None:

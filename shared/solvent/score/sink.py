@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
+from .. import stores
 from ..errors import Refused
 from ..solution import Section
 
@@ -21,7 +22,8 @@ class Sink(Section):
     """Where scores go: a path, or a table of a database. A plain string is a path.
 
     Args:
-        path: a file for a name that ends in .csv, .jsonl or .parquet, else a folder.
+        path: a file for a name that ends in .csv, .jsonl or .parquet, else a folder; or an address such as
+            s3://bucket/scores.
         sql: an SQLAlchemy address such as `postgresql://writer:${DB_PASSWORD}@host/shop`.
         table: of the database, as `scores` or `schema.scores`; made where it isn't there. One that is there is empty,
             or has what earlier runs put there.
@@ -66,6 +68,10 @@ class Sink(Section):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         problems = []
+        if stores.is_address(self.path) and (wrong := stores.problem(str(self.path))):
+            problems.append(wrong)
+        if stores.is_address(self.folder):
+            problems.append("folder: expected a folder of this machine; the table is where the scores are read")
         if (self.path is None) == (self.sql is None):
             problems.append("expected one of path: (a file or folder), sql: with table: and folder:")
         if self.sql is not None:

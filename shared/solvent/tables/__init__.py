@@ -3,7 +3,7 @@
 from .delimited import BAD_ROW
 from .opening import is_table
 from .parquet import NULLABLE, typed
-from .source import Source, chunks, files, folder, label, read, ready_parts, rows
+from .source import Source, chunks, files, folder, label, place, read, ready_parts, rows
 from .writing import append_csv, append_jsonl, ending, with_files, write
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "folder",
     "is_table",
     "label",
+    "place",
     "read",
     "ready_parts",
     "rows",

@@ -11,6 +11,7 @@
 | a folder with `day=2026-01-01/` and such files in it | the same, and a column `day` of texts |
 | a folder with a sub-folder of images for each class | columns `image` (path relative to the folder) and `label` |
 | a folder of images | column `image` (path relative to the folder), of sub-folders too |
+| `s3://in/loans.parquet`, `s3://in/loans/` | the same of an object, or of all below it, fetched once: `fetched.py` |
 | `{sql: ADDRESS, query: SELECT ...}` | the rows of the query; `${NAME}` in the address comes from the environment |
 """
 
@@ -24,12 +25,13 @@ from typing import Any, Literal, Self
 import pandas as pd
 from pydantic import ValidationError, model_validator
 
+from .. import fetched, stores
 from ..errors import Refused, SolventError
 from ..solution import Section
 from . import counting, database, folders, image_folders, parquet, reading
 from .delimited import BAD_ROW
 
-__all__ = ["Source", "chunks", "files", "folder", "label", "read", "ready_parts", "rows"]
+__all__ = ["Source", "chunks", "files", "folder", "label", "place", "read", "ready_parts", "rows"]
 
 LEAST_ROWS = 10_000  # that are read at once, however small the parts
 
@@ -38,7 +40,8 @@ class Source(Section):
     """Where a table comes from: a path, a query, or a public data set. A plain string is a path.
 
     Args:
-        path: a file, a folder, or a pattern such as `in/loans-*.csv`.
+        path: a file, a folder, or a pattern such as `in/loans-*.csv`; each of them also at an address of an object
+            store, such as `s3://in/loans.parquet`.
         encoding: of a CSV file; found where it is not named.
         delimiter: of a CSV file; found where it is not named.
         decimal: what numbers of a CSV file have before their decimals.
@@ -95,6 +98,8 @@ class Source(Section):
             raise ValueError("expected one of path: (a file or folder), sql: with query:, dataset:")
         if (self.sql is None) != (self.query is None):
             raise ValueError("sql: and query: need each other")
+        if stores.is_address(self.path) and (wrong := stores.problem(str(self.path))):
+            raise ValueError(wrong)
         if self.key is not None and self.sql is None:
             raise ValueError("key: is the column that orders the rows of a query; it needs sql: and query:")
         if self.delimiter is not None and (
@@ -116,7 +121,8 @@ def read(source: Given, *, base: Path = Path()) -> pd.DataFrame:
     Raises:
         Refused: if there is no such table, or it can't be read; the message says what to do.
     """
-    return _joined(list(_pieces(Source.of(source), base)), start=0)
+    with fetched.named():
+        return _joined(list(_pieces(Source.of(source), base)), start=0)
 
 
 def chunks(source: Given, rows: int, *, base: Path = Path()) -> Iterator[pd.DataFrame]:
@@ -129,15 +135,16 @@ def chunks(source: Given, rows: int, *, base: Path = Path()) -> Iterator[pd.Data
         raise Refused(f"Parts of {rows} rows: expected 1 or more.")
     held: list[pd.DataFrame] = []
     start = 0
-    for piece in _pieces(Source.of(source), base, max(rows, LEAST_ROWS)):
-        held.append(piece)
-        while sum(len(part) for part in held) >= rows:
-            whole = _joined(held, start)
-            held = [whole.iloc[rows:]]
-            yield _joined([whole.iloc[:rows]], start)
-            start += rows
-    if start == 0 or any(len(part) for part in held):
-        yield _joined(held, start)
+    with fetched.named():
+        for piece in _pieces(Source.of(source), base, max(rows, LEAST_ROWS)):
+            held.append(piece)
+            while sum(len(part) for part in held) >= rows:
+                whole = _joined(held, start)
+                held = [whole.iloc[rows:]]
+                yield _joined([whole.iloc[:rows]], start)
+                start += rows
+        if start == 0 or any(len(part) for part in held):
+            yield _joined(held, start)
 
 
 def label(source: Given) -> str:
@@ -167,7 +174,7 @@ def files(source: Given, *, base: Path = Path()) -> list[Path]:
     if source.path is None:
         return []
     path = _path(source, base)
-    with reading.failures_named(path):
+    with fetched.named(), reading.failures_named(path):
         if parts := _parts(path, base):
             return [part.path for part in parts]
         return [path / image for image in image_folders.paths(path, every=source.every)]
@@ -204,7 +211,14 @@ def ready_parts(source: Given, *, base: Path = Path()) -> dict[str, Source]:
     }
 
 
+def place(source: Given) -> Path:
+    """Where on this machine a source's file, folder or pattern is; what lies at an address is fetched."""
+    return _path(Source.of(source), Path())
+
+
 def _path(source: Source, base: Path) -> Path:
+    if stores.is_address(source.path):
+        return fetched.fetched(str(source.path))
     return base / Path(source.path or "").expanduser()
 
 
