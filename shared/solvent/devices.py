@@ -59,7 +59,8 @@ class Placement:
     worker: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """What a bundle says of it: all but `worker`, as each bundle is the chief's."""
+        return {name: value for name, value in asdict(self).items() if name != "worker"}
 
 
 _current: Placement | None = None

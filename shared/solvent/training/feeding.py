@@ -94,8 +94,8 @@ class Feed:
         dataset = dataset.with_options(options)
         if self.shares > 1:
             # Of a dataset that might end, workers would tell each other in every step whether theirs has.
-            dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-            dataset = strategy.distribute_datasets_from_function(lambda _: dataset)
+            endless = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+            dataset = strategy.distribute_datasets_from_function(lambda _: endless)
         elif replicas > 1:
             dataset = strategy.experimental_distribute_dataset(dataset)
         self.iterator = iter(dataset)
