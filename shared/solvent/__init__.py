@@ -20,7 +20,7 @@ from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from .errors import BarMissed, Refused, SolventError, TooManyBadRows
+from .errors import BarMissed, Refused, SolventError, TooManyBadRows, WorkerDone
 from .registry import find, installed
 from .schedule import Training
 from .solution import (
@@ -84,6 +84,7 @@ __all__ = [
     "TooManyBadRows",
     "Training",
     "Weighted",
+    "WorkerDone",
     "compare",
     "evaluate",
     "find",

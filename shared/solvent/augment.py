@@ -142,7 +142,7 @@ def views(images: np.ndarray, keys: Sequence[str], number: int, augmentation: Au
         return images
     digests = [hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest() for key in keys]
     seeds = np.array([np.frombuffer(digest[:8], np.int32) for digest in digests])
-    return np.asarray(_compiled(augmentation, images.shape[1])(images, seeds))
+    return np.asarray(compiled(augmentation, images.shape[1])(images, seeds))
 
 
 def view_batches(
@@ -183,7 +183,8 @@ def examples(images: np.ndarray, augmentation: Augmentation, seed: int) -> np.nd
 
 
 @lru_cache(maxsize=8)
-def _compiled(augmentation: Augmentation, size: int) -> Any:
+def compiled(augmentation: Augmentation, size: int) -> Any:
+    """The function of (images, seeds) that is behind `views`; made once."""
     change = _one_by_one(augmentation, size)
     signature = [tf.TensorSpec((None, size, size, 3), tf.uint8), tf.TensorSpec((None, 2), tf.int32)]
     return tf.function(lambda images, seeds: _whole(change(images, seeds)), input_signature=signature, autograph=False)

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from . import __version__, installed, stores
-from .errors import BarMissed, Refused, SolventError
+from .errors import BarMissed, Refused, SolventError, WorkerDone
 from .jobs.command import job
 from .logs import AsJSON, as_json
 from .registry import Installed
@@ -136,13 +136,12 @@ def train(config: Path, changes: tuple[str, ...], out: Path, resume: bool) -> No
     from .run import train as run
 
     sets = [part for change in changes for part in ("--set", change)]
-    bundle = run(
-        config,
-        out,
-        changes=changes,
-        resume=resume,
-        command=shlex.join(["solvent", "train", str(config), *sets, "--out", str(out)]),
-    )
+    command = shlex.join(["solvent", "train", str(config), *sets, "--out", str(out)])
+    try:
+        bundle = run(config, out, changes=changes, resume=resume, command=command)
+    except WorkerDone as done:
+        click.echo(done)
+        return
     click.echo(bundle.headline)
     if bundle.facts["test"]:
         click.echo(bundle.verdict)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from . import startup
+from . import startup, workers
 from .errors import Refused
 from .runtime import processor
 from .solution import Section
@@ -23,13 +23,14 @@ class Device(Section):
 
     Args:
         strategy: `auto` takes every GPU there is, or else the CPU. `mirrored` copies the model to every GPU
-            (or to every logical CPU) and splits each batch.
+            (or to every logical CPU) and splits each batch. `multiworker` does so over processes, on one machine or
+            many, that the environment variable TF_CONFIG names: see `solvent.workers`.
         precision: `auto` is mixed_float16 on GPUs with tensor cores (compute capability 7 and up), float32 elsewhere.
         xla: compile training steps with XLA. Measured slower on CPUs.
         seed: of everything random. Two runs with one seed on one machine's CPU are equal.
     """
 
-    strategy: Literal["auto", "cpu", "gpu", "mirrored"] = "auto"
+    strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker"] = "auto"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     xla: bool = False
     seed: int = Field(0, ge=0, le=2**32 - 1)
@@ -42,6 +43,8 @@ class Placement:
     Args:
         frozen: the precision in which layers compute that are not trained: with `auto`, half of float32's bits where
             the machine has instructions for that.
+        workers: processes that train together.
+        worker: which of them this one is; 0 is the chief, which leaves the bundle.
     """
 
     strategy: str
@@ -52,9 +55,12 @@ class Placement:
     xla: bool
     seed: int
     frozen: str
+    workers: int = 1
+    worker: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """What a bundle says of it: all but `worker`, as each bundle is the chief's."""
+        return {name: value for name, value in asdict(self).items() if name != "worker"}
 
 
 _current: Placement | None = None
@@ -76,7 +82,9 @@ def scope(device: Device) -> Iterator[Placement]:
     """Put everything that is built inside on the chosen devices, in the chosen precision, under one seed.
 
     Raises:
-        Refused: if a GPU is asked for and there is none. Nothing falls back silently.
+        Refused: if a GPU is asked for and there is none, or other workers and TF_CONFIG does not name them. Nothing
+            falls back silently.
+        SolventError: if another worker is lost.
         RuntimeError: inside another scope; TensorFlow's strategies don't nest.
     """
     startup.tensorflow()
@@ -88,11 +96,12 @@ def scope(device: Device) -> Iterator[Placement]:
         raise RuntimeError("A device is chosen already: scopes don't nest.")
     gpus = tf.config.list_physical_devices("GPU")
     strategy, name = _strategy(device, tf, gpus)
-    precision = _precision(device, tf, {"gpu": gpus[:1], "mirrored": gpus}.get(name, []))
+    precision = _precision(device, tf, {"gpu": gpus[:1], "mirrored": gpus, "multiworker": gpus}.get(name, []))
     before = keras.config.dtype_policy()
     keras.utils.set_random_seed(device.seed)
     tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(precision)
+    cluster = workers.cluster() if name == "multiworker" else None
     _current = Placement(
         strategy=name,
         precision=precision,
@@ -102,9 +111,11 @@ def scope(device: Device) -> Iterator[Placement]:
         xla=device.xla,
         seed=device.seed,
         frozen=_frozen(precision) if device.precision == "auto" else precision,
+        workers=len(cluster.addresses) if cluster else 1,
+        worker=cluster.number if cluster else 0,
     )
     try:
-        with strategy.scope():
+        with strategy.scope(), workers.together():
             yield _current
     finally:
         _current = None
@@ -124,6 +135,8 @@ def _strategy(device: Device, tf: Any, gpus: list[Any]) -> tuple[Any, str]:
         return tf.distribute.OneDeviceStrategy("/gpu:0"), wanted
     if wanted == "cpu":
         return tf.distribute.OneDeviceStrategy("/cpu:0"), wanted
+    if wanted == "multiworker":
+        return workers.strategy(), wanted
     kind = "GPU" if gpus else "CPU"
     names = [item.name for item in tf.config.list_logical_devices(kind)]
     if len(names) < 2:

@@ -1,6 +1,6 @@
 """What can go wrong, one class for each exit code of the command line."""
 
-__all__ = ["BarMissed", "Locked", "Refused", "SolventError", "TooManyBadRows"]
+__all__ = ["BarMissed", "Locked", "Refused", "SolventError", "TooManyBadRows", "WorkerDone"]
 
 
 class SolventError(Exception):
@@ -34,3 +34,9 @@ class Locked(SolventError):
     """Another run holds the output (exit code 5)."""
 
     exit_code = 5
+
+
+class WorkerDone(SolventError):
+    """No failure: of the processes that trained together another one, the chief, leaves the bundle (exit code 0)."""
+
+    exit_code = 0

@@ -111,6 +111,11 @@ class Features:
     """
 
     def __init__(self, frozen: Frozen, cells: Sequence[Any], views: int = 0) -> None:
+        if views and frozen.augmentation is not None:
+            from . import augment
+
+            # Its layers hold variables, which all workers must make, also one that has all features already.
+            augment.compiled(frozen.augmentation, frozen.size)
         self.parts: list[_View] = [_View(frozen, cells, view) for view in range(views + 1)]
         self.rows = len(cells)
 

@@ -16,9 +16,9 @@ import pandas as pd
 
 from . import bundle as bundles
 from . import config as configs
-from . import devices, drift, promises, report, scan, split, startup, tables, training
+from . import devices, drift, promises, report, scan, split, startup, tables, training, workers
 from .bundle import Bundle
-from .errors import Refused
+from .errors import Refused, WorkerDone
 from .evaluation import OURS, Judge, Scored, score_table
 from .prepare import Prepared, fingerprint, prepare
 from .record import limits, plain, recorded, versions
@@ -26,7 +26,7 @@ from .schema import Schema
 from .solution import CONTRACT_VERSION, JSON, Data, Fitted, Refitted, Series, Table
 from .tables import Source
 from .wording import listed
-from .work import work_folder
+from .work import identify, work_folder
 
 __all__ = ["compare", "evaluate", "train"]
 
@@ -65,19 +65,25 @@ def train(
 
     Raises:
         Refused: with everything that is wrong with config or data.
+        WorkerDone: at the end, on a worker that is not the chief: the chief leaves the bundle.
+        SolventError: if another worker is lost.
     """
     out = Path(out).absolute()
     bundles.refuse_to_replace(out)
     run = configs.load(config, changes=changes)
     startup.tensorflow()  # takes seconds: a mistake in the config is told before
     clock = Clock()
-    with clock("read"):
-        with devices.scope(run.device):
-            outside = promises.checked_outside(run.solution.outside, run.solution.outside(run.settings))
+    with clock("read"), devices.scope(run.device) as placement:
+        outside = promises.checked_outside(run.solution.outside, run.solution.outside(run.settings))
         prepared = replace(prepare(run), outside=outside)
+        identity = identify(run, prepared)
+        workers.agree("another config, other rows, other code or other versions", identity)
+        worker = placement.worker
     command = command or f"solvent.train({run.file!r}, out={out.name!r})"
-    with work_folder(out, run, prepared, resume) as work:
+    with work_folder(out, identity, resume, worker) as work:
         _train(run, prepared, out, work, clock, command)
+    if worker:
+        raise WorkerDone(f"worker {worker} of {placement.workers} is done: the chief has left the bundle.")
     return Bundle.load(out)
 
 
@@ -155,7 +161,10 @@ def _train(run: configs.Run, prepared: Prepared, out: Path, work: Path, clock: C
         "MODEL_CARD.md": report.model_card(facts),
         "reference.json": json.dumps(plain(reference), indent=1),
     }
-    bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
+    if not placement.worker:
+        bundles.save(out, fitted=trial.fitted, facts=facts, texts=texts, tables=kept)
+    with devices.scope(run.device):
+        workers.from_chief("saved")  # only then may the others forget what they have
 
 
 def _one_a_score(run: configs.Run, data: Data) -> Table:

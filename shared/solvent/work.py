@@ -19,23 +19,27 @@ from .prepare import Prepared, fingerprint
 from .promises import BrokenPromise
 from .record import plain, versions
 
-__all__ = ["work_folder"]
+__all__ = ["identify", "work_folder"]
 
 log = logging.getLogger("solvent")
 
 
 @contextmanager
-def work_folder(out: Path, run: Run, prepared: Prepared, resume: bool) -> Iterator[Path]:
+def work_folder(out: Path, identity: str, resume: bool, worker: int = 0) -> Iterator[Path]:
     """Give the work folder of the bundle `out`; it is kept if the block is killed or fails in a way that may pass.
+
+    Args:
+        identity: of the training, as `identify` gives it.
+        worker: the number of this one of several; all but the chief, 0, have folders of their own beside its.
 
     Raises:
         Locked: if another process trains there.
         Refused: if an unfinished training is there and `resume` is false, or it was of another config, other rows,
             other code or other versions.
     """
-    work = out.parent / f".{out.name}.work"
+    work = out.parent / f".{out.name}{f'.worker-{worker}' if worker else ''}.work"
     with held(work, f"Another training is at work in {work}. Wait for it, or name another --out."):
-        _check(work, _identity(run, prepared), resume)
+        _check(work, identity, resume)
         try:
             yield work
         except (BrokenPromise, Refused):
@@ -62,7 +66,7 @@ def _check(work: Path, identity: str, resume: bool) -> None:
     mark.write_text(identity)
 
 
-def _identity(run: Run, prepared: Prepared) -> str:
+def identify(run: Run, prepared: Prepared) -> str:
     """A hash of all that a training depends on."""
     parts: dict[str, Any] = {
         "settings": run.settings.model_dump(mode="json"),

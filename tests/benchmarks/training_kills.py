@@ -37,7 +37,7 @@ def write_config(folder: Path) -> Path:
         "solution": "sentiment",
         "data": {"rows": "reviews.csv", "columns": dict(sample.columns)},
         "device": {"strategy": "cpu"},
-        "settings": {**sample.settings, "buckets": 2**15, "dropout": [0.2, 0.5], "training": TRAINING},
+        "settings": {**sample.settings, "dropout": [0.2, 0.5], "training": TRAINING},
     }
     path = folder / "reviews.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import workers
 from ..errors import Refused
 from ..files import replacing
 
@@ -138,6 +139,10 @@ class Store:
             np.savez(file, allow_pickle=False, state=text, **_named(variables))
         for stale in set(self.folder.glob("best-*.npz")) - {self._best(state)}:
             stale.unlink()
+
+    def follow(self) -> None:
+        """Have what the chief has kept, where several workers train: one may have been killed before another."""
+        workers.same_files(self.folder, "*.npz")
 
     def restore(self, variables: Sequence[Any]) -> None:
         """Bring the variables back to the last checkpoint, if there is one."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import workers
 from ..errors import Refused
 
 __all__ = ["Feed", "Rows", "arrays"]
@@ -58,6 +59,8 @@ def arrays(inputs: Any, targets: Any, weights: np.ndarray | None = None) -> Rows
 class Feed:
     """The batches of one epoch after the other, split among the replicas.
 
+    Of several workers each takes its own part of every batch, and no other rows.
+
     Args:
         batch_size: rows in a step, over all replicas; fewer where there are fewer rows. Where the rows go `by_length`,
             rows times their length.
@@ -76,11 +79,12 @@ class Feed:
         self.orders = orders
         self.batch, self.batches = shape(rows, batch_size, replicas)
         self.accumulate, self.steps = accumulate, math.ceil(self.batches / accumulate)
+        self.shares, self.mine = workers.shares()
         self.rows_of = _rows_of_lengths(rows, batch_size, replicas)
         self.error: Exception | None = None
         signature = keras.tree.map_structure(
             lambda *arrays: tf.TensorSpec(_common([array.shape for array in arrays], rows.by_length), arrays[0].dtype),
-            *(rows.take(places) for places in _extremes(rows, self.batch, self.rows_of)),
+            *(rows.take(self._share(places, 0)) for places in _extremes(rows, self.batch, self.rows_of)),
         )
         options = tf.data.Options()
         options.autotune.enabled = (
@@ -88,7 +92,13 @@ class Feed:
         )
         dataset = tf.data.Dataset.from_generator(self._batches, output_signature=signature).prefetch(2)
         dataset = dataset.with_options(options)
-        self.iterator = iter(strategy.experimental_distribute_dataset(dataset) if replicas > 1 else dataset)
+        if self.shares > 1:
+            # Of a dataset that might end, workers would tell each other in every step whether theirs has.
+            endless = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+            dataset = strategy.distribute_datasets_from_function(lambda _: endless)
+        elif replicas > 1:
+            dataset = strategy.experimental_distribute_dataset(dataset)
+        self.iterator = iter(dataset)
 
     def close(self) -> None:
         """Let go of the rows: TensorFlow never lets go of a generator, nor of what it holds."""
@@ -113,14 +123,23 @@ class Feed:
         """The batches of a step. No generator: one that waits would hold the rows."""
         rows = self.rows
         assert rows is not None
-        taken = [rows.take(places) for places in together]
+        taken = [[rows.take(self._share(places, share)) for share in self.mine] for places in together]
         if len(taken) == 1:
-            return taken
-        held = np.array([rows.counted(given[1]) if rows.counted else len(given[2]) for given in taken], np.float64)
+            return taken[0]
+        # What a batch counts follows from the whole of it, also where only a part of it is ours.
+        whole = taken if self.shares == 1 or not rows.counted else [[rows.take(places)] for places in together]
+        held = [rows.counted(parts[0][1]) for parts in whole] if rows.counted else [len(places) for places in together]
+        counts = np.array(held, np.float64)
         return [
-            (inputs, targets, (weights * share).astype(weights.dtype))
-            for (inputs, targets, weights), share in zip(taken, held / held.mean(), strict=True)
+            (inputs, targets, (weights * count).astype(weights.dtype))
+            for parts, count in zip(taken, counts / counts.mean(), strict=True)
+            for inputs, targets, weights in parts
         ]
+
+    def _share(self, places: np.ndarray, number: int) -> np.ndarray:
+        """One of the equal shares that a batch is cut into; the whole where it is cut by TensorFlow or not at all."""
+        size = len(places) // self.shares
+        return places[number * size : (number + 1) * size]
 
     def _cut(self, order: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
         """The positions of each batch of an epoch. A last batch is filled up from the start: no row is left out."""

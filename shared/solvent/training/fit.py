@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import progress
+from .. import progress, workers
 from ..errors import Refused, SolventError
 from ..schedule import Training
 from ..solution import JSON, Data, Fitted, Goal, Table
@@ -120,6 +120,7 @@ def fit(
     if wrong := sorted({str(output.dtype) for output in outputs} - {"float32"}):
         raise ValueError(f"The outputs of {model.name} are {wrong[0]}: give its last layer dtype='float32'.")
     store = Store(data.work / "stages" / stage)
+    store.follow()
     state = store.state()
     if state is None or state.stopped is None:
         state = _train(model, rows, store, state, stage, training, loss, monitor, goal, data, factors)
@@ -181,7 +182,9 @@ def _train(
             raw = [variable.numpy() for variable in model.trainable_variables] if training.ema else None
             optimizer.finalize_variable_values(model.trainable_variables)
             measured = monitor and {name: float(value) for name, value in monitor().items()}
-            best = state.record(training, goal, loss_value, rate, measured, time.monotonic() - started)
+            # All that is decided follows from these: another worker's may differ in their last bits.
+            found = workers.from_chief([loss_value, rate, measured, time.monotonic() - started])
+            best = state.record(training, goal, *found)
             if best:
                 store.keep_best(model.variables, state.epoch)
             if raw is not None:

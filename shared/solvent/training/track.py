@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import workers
 from ..errors import Refused, SolventError
 
 if TYPE_CHECKING:
@@ -45,10 +46,13 @@ def require(track: Sequence[str]) -> None:
 
 @contextmanager
 def tracking(training: Training, work: Path, stage: str) -> Iterator[Write]:
-    """Give a function that writes an epoch's numbers (by name) and its number, counted from 1."""
+    """Give a function that writes an epoch's numbers (by name) and its number, counted from 1. Of several workers the
+    chief writes.
+    """
     kinds = {"tensorboard": _tensorboard, "mlflow": _mlflow}
+    names = training.track if workers.chief() else ()
     with ExitStack() as stack:
-        writers = [stack.enter_context(kinds[name](training, work / "track" / name, stage)) for name in training.track]
+        writers = [stack.enter_context(kinds[name](training, work / "track" / name, stage)) for name in names]
 
         def write(row: Mapping[str, float], epoch: int) -> None:
             for writer in writers:
