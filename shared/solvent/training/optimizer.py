@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .. import workers
 from ..schedule import Training
 
 __all__ = ["ClippedAdam", "InverseSquareRoot", "Linear", "adam"]
@@ -77,6 +78,10 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         super().update_step(gradient, variable, learning_rate * factor)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        if workers.shares()[0] > 1:
+            # An embedding's gradient has the rows of the tokens that were seen, which are more in one worker's part of
+            # a batch than in another's: TensorFlow then fails with a shape mismatch.
+            grads = [tf.convert_to_tensor(each) if isinstance(each, tf.IndexedSlices) else each for each in grads]
         if self.accumulate:
             grads = self._summed(grads)
             if self._adding:
