@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 import re
+import secrets
 import signal
 import socket
 import sys
@@ -139,6 +140,10 @@ def ray_itself() -> Any:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of each start
     os.environ.setdefault(DEVICES, "0")
+    if not {"ray", "RAY_AUTH_MODE", ADDRESS} & {*sys.modules, *os.environ}:
+        # the ports of a cluster that is started here are open to the network, and whoever may speak to them can run
+        # programs: only with this token. Ray reads it when it is imported, and never again
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
         return importlib.import_module("ray")
     except ImportError as error:
@@ -159,8 +164,7 @@ def connected(ray: Any) -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as logs:
         if address == HERE:
-            # bound to this machine alone, since whoever reaches a cluster can run programs on it
-            quiet |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "_temp_dir": logs}
+            quiet |= {"include_dashboard": False, "_temp_dir": logs}
         _connect(ray, address, quiet)
         try:
             yield
