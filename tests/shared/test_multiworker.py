@@ -41,20 +41,40 @@ x = random.normal(size=(41, 4)).astype("float32")
 y = (x[:, :1] * 2 - x[:, 1:2]).astype("float32")
 
 
-def run(strategy, folder, worker, off=0.0, **settings):
+words = random.integers(1, 9, (41, 6)).astype("int32")
+long = np.sort(random.integers(2, 7, 41))[::-1]  # words in each row
+words[np.arange(6) >= long[:, None]] = 0
+
+
+def texts():
+    # Each batch is as long as its longest row, so that the two workers' parts of one differ.
+    def take(places):
+        return words[places][:, : long[places].max()], y[places], np.ones(len(places), "float32")
+
+    return training.Rows(41, take, lengths=long)
+
+
+def run(strategy, folder, worker, off=0.0, embedded=False, **settings):
     with devices.scope(devices.Device(strategy=strategy)) as placement:
-        inputs = keras.Input((4,))
-        hidden = keras.layers.Dense(8, activation="relu")(inputs)
-        hidden = keras.layers.BatchNormalization(synchronized=placement.replicas > 1)(hidden)
+        if embedded:
+            inputs = keras.Input((None,), dtype="int32")
+            hidden = keras.layers.Embedding(9, 8)(inputs)
+            known = keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(inputs, 0), -1), "float32")
+            hidden = keras.ops.sum(hidden * known, axis=1)
+        else:
+            inputs = keras.Input((4,))
+            hidden = keras.layers.Dense(8, activation="relu")(inputs)
+            hidden = keras.layers.BatchNormalization(synchronized=placement.replicas > 1)(hidden)
         model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+        seen = words if embedded else x
         record = training.fit(
             model,
-            training.arrays(x, y),
+            texts() if embedded else training.arrays(x, y),
             stage="run",
             training=Training(learning_rate=0.02, **settings),
             loss="mse",
             # An error of the other worker's own: all decisions must be the chief's.
-            monitor=lambda: {"mse": float(np.mean((runtime.predict(model, x, 16) - y) ** 2)) + off * worker},
+            monitor=lambda: {"mse": float(np.mean((runtime.predict(model, seen, 16) - y) ** 2)) + off * worker},
             goal=Goal("mse", higher=False),
             data=Data(None, None, None, {}, 0, Path(folder)),
         )
@@ -71,6 +91,9 @@ def all_runs(strategy, folder, worker):
     )
     found["a plateau, measured otherwise by the second worker"] = run(
         strategy, folder / "c", worker, off=1e3, epochs=6, batch_size=16, schedule="plateau", patience=3
+    )
+    found["texts whose lengths differ between the workers"] = run(
+        strategy, folder / "d", worker, embedded=True, epochs=3, batch_size=8, clip=0.5
     )
     return found
 """
@@ -141,12 +164,23 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[s
     return folder, [json.loads((folder / f"found-{number}").read_text()) for number in range(2)]
 
 
-def test_two_workers_train_as_one_process(trained: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+def test_two_workers_train_as_one_process(
+    trained: tuple[Path, list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from solvent.training.optimizer import ClippedAdam
+
+    whole = ClippedAdam.apply
+
+    def dense(self: ClippedAdam, grads: Any, variables: Any = None) -> None:
+        whole(self, [tf.convert_to_tensor(each) for each in grads], variables)
+
+    # As among workers: of an embedding's sparse gradient Adam squares the rows of one token before they are added up.
+    monkeypatch.setattr(ClippedAdam, "apply", dense)
     names: dict[str, Any] = {}
     exec(CODE, names)
     alone = names["all_runs"]("cpu", tmp_path, 0)
     _, (chief, other) = trained
-    assert len(alone) == 3
+    assert len(alone) == 4
     for name, (weights, history, epochs) in alone.items():
         together = chief["runs"][name]
         assert history["loss"][0] - history["loss"][-1] > 0.1, name

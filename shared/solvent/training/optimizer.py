@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .. import workers
 from ..schedule import Training
 
 __all__ = ["ClippedAdam", "InverseSquareRoot", "Linear", "adam"]
@@ -81,6 +82,10 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
             grads = self._summed(grads)
             if self._adding:
                 return
+        if workers.shares()[0] > 1:
+            # An embedding's gradient has a row for each token that was seen, and TensorFlow's way to bring those of
+            # several workers together fails as soon as a step has another number of them than the first one had.
+            grads = [tf.convert_to_tensor(each) if isinstance(each, tf.IndexedSlices) else each for each in grads]
         if self.clip is not None:
             whole = list(grads)
             replica = tf.distribute.get_replica_context()
