@@ -86,6 +86,10 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
             grads = self._summed(grads)
             if self._adding:
                 return
+        if workers.shares()[0] > 1:
+            # An embedding's gradient has a row for each token that was seen, and TensorFlow's way to bring those of
+            # several workers together fails as soon as a step has another number of them than the first one had.
+            grads = [tf.convert_to_tensor(each) if isinstance(each, tf.IndexedSlices) else each for each in grads]
         if self.clip is not None:
             whole = list(grads)
             replica = tf.distribute.get_replica_context()
