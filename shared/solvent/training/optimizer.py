@@ -78,10 +78,6 @@ class ClippedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         super().update_step(gradient, variable, learning_rate * factor)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        if workers.shares()[0] > 1:
-            # An embedding's gradient has the rows of the tokens that were seen, which are more in one worker's part of
-            # a batch than in another's: TensorFlow then fails with a shape mismatch.
-            grads = [tf.convert_to_tensor(each) if isinstance(each, tf.IndexedSlices) else each for each in grads]
         if self.accumulate:
             grads = self._summed(grads)
             if self._adding:
