@@ -40,9 +40,10 @@ def main() -> None:
         bundle = bundle.with_scoring({"beam": given.beam})
         random = np.random.default_rng(7)
         texts = [sentence(random, int(random.integers(1, 3)))[0] for _ in range(given.rows)]
-        rows = pd.DataFrame({"row": np.arange(given.rows), "english": texts})
+        beside = [field.source for field in bundle.schema.fields if field.role == "passthrough"]
+        rows = pd.DataFrame({"row": np.arange(given.rows), "english": texts, **dict.fromkeys(beside, "")})
         rows.to_parquet(folder / "rows.parquet", index=False)
-        bundle.score(rows[["english"]].head(64))  # compiles what is compiled once
+        bundle.score(rows.drop(columns="row").head(64))  # compiles what is compiled once
         calls, started = 0, time.perf_counter()
         while True:
             calls += 1
@@ -54,7 +55,7 @@ def main() -> None:
                 print(error, flush=True)
         seconds = time.perf_counter() - started
         found = pd.read_parquet(folder / "out.parquet")
-        alone = bundle.score(rows[["english"]].head(500))
+        alone = bundle.score(rows.drop(columns="row").head(500))
     same = (found["translation"].head(500) == alone["translation"]).sum()
     told = {
         "sentences_a_second": given.rows / seconds,
