@@ -25,8 +25,8 @@ from .wording import listed, suggestion
 
 __all__ = ["main"]
 
-# What importing a module that somebody is working on may raise.
 MOST_REASONS = 5
+# What importing a module that somebody is working on may raise.
 BROKEN = (SolventError, ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 CHANGES = click.option(

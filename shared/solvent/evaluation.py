@@ -40,7 +40,11 @@ class Scored:
 
     @classmethod
     def of(cls, rows: Table, scorers: Mapping[str, Score]) -> Scored:
-        found = {name: score(rows) for name, score in scorers.items()}
+        return cls.told(rows, {name: score(rows) for name, score in scorers.items()})
+
+    @classmethod
+    def told(cls, rows: Table, found: Mapping[str, Table]) -> Scored:
+        """The same of what each model's scorer has said of the rows."""
         context = np.logical_or.reduce([promises.is_context(table) for table in found.values()])
         failed = np.logical_or.reduce([table["error"].notna().to_numpy() for table in found.values()])
         well = ~(failed | context)

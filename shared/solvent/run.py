@@ -202,7 +202,7 @@ def evaluate(bundle: str | Path | Bundle, table: Source | str | Path | Table) ->
     judge = Judge(loaded.solution, loaded.settings, loaded.schema)
     cases = judge.cases(rows, loaded.fitted)
     told = loaded.scorer()(cases)
-    scored = Scored.of(cases, {OURS: lambda _: told})
+    scored = Scored.told(cases, {OURS: told})
     measured = judge.measure(scored.rows, scored.ours)
     own = loaded.facts["test"] is not None and fingerprint(rows, loaded.schema) == loaded.facts["data"]["test_sha256"]
     bad = _units(loaded.schema, aside) | _units(loaded.schema, cases[told["error"].notna()])
@@ -358,12 +358,11 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
         fitted = bundles.as_saved(promises.checked_fitted(solution.fit, solution.fit(settings, data)))
     scorers = {OURS: promises.checked_score(solution.scorer, solution.scorer(settings, fitted), outputs)}
     # What is said of validation rows must come from models that had not seen them.
-    unseen = {OURS: promises.checked_unseen(solution.fit, scorers[OURS], fitted.valid, settings, outputs)}
+    unseen = promises.checked_unseen(solution.fit, scorers[OURS], fitted.valid, settings, outputs)
     with clock("score"):
         cases = judge.cases(valid_rows)
-        ours = unseen[OURS](cases)
-        unseen[OURS] = lambda _: ours
-        judge.headlines(Scored.of(cases, unseen))  # what is wrong with the metrics is told before rivals are trained
+        told = {OURS: unseen(cases)}
+        judge.headlines(Scored.told(cases, told))  # what is wrong with the metrics is told before rivals are trained
     rivals = Clock()
     for name, rival in solution.rivals_of(settings).items():
         log.info("rival: %s", name)
@@ -371,9 +370,11 @@ def _try(run: configs.Run, prepared: Prepared, judge: Judge, cut: split.Parts, w
             found = rival(settings, data)
             score, held = (found.score, found.valid) if isinstance(found, Refitted) else (found, None)
             scorers[name] = promises.checked_score(rival, score, outputs)
-            unseen[name] = promises.checked_unseen(rival, scorers[name], held, settings, outputs)
+            unseen = promises.checked_unseen(rival, scorers[name], held, settings, outputs)
+        with clock("score"):
+            told[name] = unseen(cases)
+    valid = Scored.told(cases, told)
     with clock("score"):
-        valid = Scored.of(cases, unseen)
         scored = Scored.of(judge.cases(test_rows, fitted), scorers) if len(test_rows) else None
     usual = promises.checked_usual(solution.fit, fitted, valid.ours, outputs)
     return Trial(data, fitted, rivals.seconds, judge.headlines(valid), usual, scored)
